@@ -1,0 +1,2 @@
+//! The app's resident process.
+fn main() {}

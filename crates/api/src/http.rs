@@ -1,0 +1,527 @@
+//! HTTP bodies: AuthZEN evaluation, ARAP requests, tokens, the approver's calls.
+//!
+//! Evidence travels as a JSON value: `countersign-evidence` reads it with the strict parser.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// The largest body that the server reads, in bytes. An operation is at most 64 KiB; base64 and tokens come on top.
+pub const MAX_BODY_BYTES: usize = 512 * 1024;
+
+/// `GET /.well-known/countersign`: what an approver's agent needs to know.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct WellKnown {
+    /// The server id: its `public_url`.
+    pub server: String,
+    /// Providers that approvers sign in with.
+    pub providers: Vec<WellKnownProvider>,
+    /// Absolute URLs.
+    pub endpoints: Endpoints,
+    /// Where the server's keys (`rk`) and the registered gates' keys (`pk`) are.
+    pub jwks_uri: String,
+    /// The vocabulary's version.
+    pub version: u32,
+}
+
+/// A provider that approvers sign in with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WellKnownProvider {
+    /// The issuer.
+    pub issuer: String,
+    /// The approver client at this provider.
+    pub client_id: String,
+    /// What to ask for.
+    pub scopes: Vec<String>,
+    /// A name for people.
+    pub name: String,
+    /// The path of the loopback redirect, such as `/callback`.
+    pub redirect_path: String,
+}
+
+/// Absolute URLs of the server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Endpoints {
+    /// `POST`: a nonce for a proof of possession.
+    pub nonce: String,
+    /// `POST`: token exchange and renewal.
+    pub token: String,
+    /// `GET`: list; below it the single requests.
+    pub requests: String,
+    /// `GET`: closed requests.
+    pub history: String,
+    /// `GET`, `DELETE` below it.
+    pub bindings: String,
+    /// WebSocket.
+    pub stream: String,
+}
+
+/// `GET /.well-known/countersign/keys`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Keys {
+    /// The server's keys (`rk`): public JWKs.
+    pub server: Vec<Value>,
+    /// The registered gates.
+    pub peps: Vec<PepKey>,
+}
+
+/// A registered gate's key.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PepKey {
+    /// The gate's id.
+    pub pep: String,
+    /// Its public JWK (`pk`).
+    pub jwk: Value,
+}
+
+/// `POST /oauth/nonce`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NonceAnswer {
+    /// Good for one proof of possession.
+    pub nonce: String,
+    /// Its life, in seconds.
+    pub expires_in: u32,
+}
+
+/// `POST /oauth/token`, form-encoded (RFC 8693; renewal by our own grant type).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TokenRequest {
+    /// [`GRANT_EXCHANGE`] or [`GRANT_RENEW`].
+    pub grant_type: String,
+    /// Exchange: the ID token. Renewal: a refreshed one, where the provider gives one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject_token: Option<String>,
+    /// [`ID_TOKEN_TYPE`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject_token_type: Option<String>,
+    /// Exchange: the binding statement's bytes, base64url.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cic: Option<String>,
+    /// Renewal: the binding.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub binding_id: Option<String>,
+    /// Proof of possession by the device key, a compact JWS.
+    pub proof: String,
+    /// What the device calls itself; shown to its owner only. At most 64 characters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device_name: Option<String>,
+}
+
+/// RFC 8693's grant type.
+pub const GRANT_EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
+/// Renewal of an access token by a binding.
+pub const GRANT_RENEW: &str = "urn:countersign:params:oauth:grant-type:binding";
+/// RFC 8693, section 3.
+pub const ID_TOKEN_TYPE: &str = "urn:ietf:params:oauth:token-type:id_token";
+/// RFC 8693, section 3.
+pub const ACCESS_TOKEN_TYPE: &str = "urn:ietf:params:oauth:token-type:access_token";
+
+/// The answer of the token endpoint.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TokenAnswer {
+    /// Bound to the session key by DPoP.
+    pub access_token: String,
+    /// Always `DPoP`.
+    pub token_type: String,
+    /// [`ACCESS_TOKEN_TYPE`].
+    pub issued_token_type: String,
+    /// Seconds.
+    pub expires_in: u32,
+    /// `b64u(SHA-256(cic))`.
+    pub binding_id: String,
+    /// When a full sign-in is needed. Unix seconds.
+    pub session_ends_at: i64,
+}
+
+/// An error of the token endpoint (RFC 6749, 5.2).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TokenProblem {
+    /// Such as `invalid_grant`.
+    pub error: String,
+    /// One sentence.
+    #[serde(default)]
+    pub error_description: String,
+}
+
+/// RFC 9457. Our extension members stand beside the standard ones.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Problem {
+    /// An absolute URI, `about:blank` where the status says it all.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The same for each problem of this type.
+    pub title: String,
+    /// The HTTP status.
+    pub status: u16,
+    /// This one: what happened and what to do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+    /// A stable code: the rule that refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
+}
+
+/// Where a request stands, on the wire of the approver's calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RequestState {
+    /// Open.
+    Pending,
+    /// Enough votes; not yet used.
+    Approved,
+    /// Used.
+    Redeemed,
+    /// Denied.
+    Denied,
+    /// Time ran out.
+    Expired,
+    /// Taken back.
+    Withdrawn,
+    /// A vote was revoked before the grant was used.
+    Voided,
+}
+
+/// A request as an approver's agent gets it: bytes and signatures. The agent renders from the bytes only.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RequestView {
+    /// The request's id.
+    pub txn: String,
+    /// Signed by the server (`rk`).
+    pub request_jws: String,
+    /// Signed by the gate (`pk`).
+    pub ask_jws: String,
+    /// The operation's bytes, base64url.
+    pub operation_b64: String,
+    /// Goes into the vote as `nonce`. Absent where this person cannot vote now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub challenge: Option<String>,
+    /// Where it stands.
+    pub state: RequestState,
+    /// When it ended. Unix seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended_at: Option<i64>,
+    /// Cast votes, in order.
+    pub votes: Vec<VoteView>,
+    /// Who may vote, in the policy's words.
+    pub who_may_vote: String,
+    /// Why this person cannot vote, where they cannot.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub locked: Option<Locked>,
+    /// Past requests of the same requester on the same resource, oldest first, at most 20.
+    #[serde(default)]
+    pub before: Vec<BeforeView>,
+    /// What came of executing it, as the gate reported.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<Outcome>,
+}
+
+/// Why a person cannot vote.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Locked {
+    /// Their own request.
+    OwnRequest,
+    /// The policy does not let them.
+    NotEligible,
+    /// They have voted.
+    Voted,
+    /// It is over.
+    Closed,
+}
+
+/// A past request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BeforeView {
+    /// How it ended.
+    pub state: RequestState,
+    /// When. Unix seconds.
+    pub at: i64,
+}
+
+/// A cast vote.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VoteView {
+    /// The vote itself.
+    pub jws: String,
+    /// The voter's name as their provider states it.
+    pub name: String,
+    /// The voter's issuer.
+    pub iss: String,
+    /// The voter's subject.
+    pub sub: String,
+    /// When the server counted it. Unix seconds.
+    pub at: i64,
+}
+
+/// `GET` on the list of open requests that this person sees.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RequestList {
+    /// Most urgent first, at most 500.
+    pub requests: Vec<RequestView>,
+    /// The stream's position that this list is at least as new as.
+    pub seq: u64,
+}
+
+/// Query of `GET /approver/v1/history`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HistoryQuery {
+    /// Free text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub q: Option<String>,
+    /// Comma-separated [`RequestState`]s.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<String>,
+    /// Only what this person voted on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mine: Option<bool>,
+    /// Where the page before ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<String>,
+    /// At most 100; 50 unless told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u32>,
+}
+
+/// A page of the history, newest first.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct HistoryPage {
+    /// The requests.
+    pub requests: Vec<RequestView>,
+    /// Where the next page starts.
+    pub next: Option<String>,
+}
+
+/// `POST` of a vote.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct VoteRequest {
+    /// The compact JWS.
+    pub vote: String,
+    /// A newer ID token of the same person: evidence for current claims only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claims_token: Option<String>,
+}
+
+/// The answer to a vote that counts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VoteAnswer {
+    /// Where the request stands now.
+    pub state: RequestState,
+    /// Approvals so far.
+    pub approvals: u32,
+    /// Approvals needed.
+    pub needed: u32,
+}
+
+/// A device of the signed-in person.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BindingView {
+    /// `b64u(SHA-256(cic))`.
+    pub binding_id: String,
+    /// What the device calls itself.
+    pub device_name: String,
+    /// Unix seconds.
+    pub bound_at: i64,
+    /// Unix seconds.
+    pub session_ends_at: i64,
+}
+
+/// `GET` on bindings.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BindingList {
+    /// Live ones, newest first.
+    pub bindings: Vec<BindingView>,
+}
+
+// --- gates and requesters: AuthZEN Authorization API 1.0 and ARAP -------------------------------
+
+/// `POST /access/v1/evaluation`: the tuple of AuthZEN, plus an approval when redeeming.
+///
+/// The members stay JSON: the server turns them into an operation with the strict parser.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EvaluationRequest {
+    /// AuthZEN.
+    pub subject: Value,
+    /// AuthZEN.
+    pub action: Value,
+    /// AuthZEN.
+    pub resource: Value,
+    /// AuthZEN. `approval` in it redeems: `{ id, redemption_id }`.
+    #[serde(default)]
+    pub context: Value,
+}
+
+/// The answer of AuthZEN evaluation.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EvaluationAnswer {
+    /// The decision.
+    pub decision: bool,
+    /// Why, and how to ask where it can be asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub context: Option<EvaluationContext>,
+}
+
+/// `context` of an evaluation's answer.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct EvaluationContext {
+    /// A requestable denial.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub access_request: Option<AccessRequest>,
+    /// Such as `policy_denied`, `approval_used`, `approval_expired`, `approval_unverifiable`, `out_of_scope`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// `request`, `retry` or `none`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_action: Option<String>,
+    /// Seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_after: Option<u32>,
+    /// Redeeming: `true` when this very redemption opened the grant.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub redeemed: Option<bool>,
+}
+
+/// How to ask for an approval.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccessRequest {
+    /// Where to submit.
+    pub endpoint: String,
+    /// Names the denial at submission.
+    pub evaluation_id: String,
+    /// Unix seconds.
+    pub expires_at: i64,
+}
+
+/// `POST /access/v1/requests`, with `Idempotency-Key`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SubmitRequest {
+    /// AuthZEN.
+    pub subject: Value,
+    /// AuthZEN.
+    pub action: Value,
+    /// AuthZEN.
+    pub resource: Value,
+    /// AuthZEN.
+    pub context: Value,
+    /// The denial that this answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub denial: Option<Denial>,
+    /// The gate's signed ask. Its digest must be the tuple's.
+    pub ask_jws: String,
+}
+
+/// Names the denial that a submission answers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Denial {
+    /// As the evaluation gave it.
+    pub evaluation_id: String,
+}
+
+/// ARAP's task: `POST` answers 202 with it, `GET` reads it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Task {
+    /// The request's id.
+    pub id: String,
+    /// Where it stands.
+    pub status: TaskStatus,
+    /// The deadline for voting. Unix seconds.
+    pub expires_at: i64,
+    /// Where to read, cancel and watch it.
+    pub links: TaskLinks,
+    /// Present once approved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub result: Option<TaskResult>,
+    /// What the requester may be told.
+    #[serde(rename = "https://countersign.dev/arap/progress")]
+    pub progress: Progress,
+}
+
+/// ARAP's states.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TaskStatus {
+    /// Open.
+    Pending,
+    /// Approved.
+    Approved,
+    /// Denied.
+    Denied,
+    /// Time ran out.
+    Expired,
+    /// Withdrawn.
+    Cancelled,
+    /// It can never be approved any more (voided).
+    Failed,
+}
+
+/// Links of a task, absolute.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TaskLinks {
+    /// Itself.
+    #[serde(rename = "self")]
+    pub this: String,
+    /// `POST` withdraws.
+    pub cancel: String,
+    /// Server-sent events.
+    pub events: String,
+}
+
+/// How a task ended well.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TaskResult {
+    /// Always `reevaluate`.
+    pub mode: String,
+    /// The approval.
+    pub approval: Approval,
+    /// The evidence, for the gate only.
+    #[serde(rename = "https://countersign.dev/arap/evidence", default, skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<Value>,
+}
+
+/// ARAP's approval.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Approval {
+    /// The request's id.
+    pub id: String,
+    /// Unix seconds.
+    pub approved_at: i64,
+    /// Unix seconds.
+    pub approved_until: i64,
+}
+
+/// What a requester is told while waiting, and at the end.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Progress {
+    /// The two matching words.
+    pub words: [String; 2],
+    /// Approvals so far.
+    pub approvals: u32,
+    /// Approvals needed.
+    pub needed: u32,
+    /// Who can approve, in the policy's words.
+    pub who_may_vote: String,
+    /// Names of those who approved.
+    #[serde(default)]
+    pub approved_by: Vec<String>,
+    /// Who denied.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub denied_by: Option<String>,
+    /// The reason given with the deny, else with the last approve.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// `POST …/outcome`: what came of executing it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Outcome {
+    /// Executed, or not.
+    pub executed: bool,
+    /// For HTTP, the upstream's status.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
+    /// The rule of the gate that refused, or what went wrong on the way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refusal: Option<String>,
+    /// The gate's own policy digest.
+    pub policy_digest: String,
+}

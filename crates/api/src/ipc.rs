@@ -1,0 +1,755 @@
+//! Agent ↔ window: one JSON object a line over the local socket.
+//!
+//! The window is a view. It sends ids and choices ([`Call`]), never bytes to sign; the agent answers
+//! ([`Reply`]) and pushes ([`Event`]). Each text that comes from outside travels as [`Line`]s whose
+//! dangerous characters were made visible by the agent: the window gives the roles a look, and adds
+//! and interprets nothing.
+
+use serde::{Deserialize, Serialize};
+use ts_rs::TS;
+
+/// The version of this vocabulary. Agent and window refuse each other when it differs.
+pub const VERSION: u32 = 1;
+
+/// The longest frame in either direction, in bytes.
+pub const MAX_FRAME_BYTES: usize = 4 * 1024 * 1024;
+
+/// Window → agent: one question, answered by one [`Answer`] with the same `id`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
+#[serde(deny_unknown_fields)]
+pub struct Question {
+    /// [`VERSION`].
+    pub v: u32,
+    /// Chosen by the window, unique while the question is open.
+    #[ts(type = "number")]
+    pub id: u64,
+    /// What is asked.
+    pub call: Call,
+}
+
+/// Agent → window.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
+#[serde(tag = "frame", rename_all = "snake_case")]
+pub enum Frame {
+    /// The answer to the question with this id.
+    Answer {
+        /// The question's id.
+        #[ts(type = "number")]
+        id: u64,
+        /// What came of it.
+        answer: Answer,
+    },
+    /// Something happened.
+    Event {
+        /// What.
+        event: Event,
+    },
+}
+
+/// What came of a call.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
+#[serde(tag = "result", rename_all = "snake_case")]
+pub enum Answer {
+    /// It was done.
+    Done {
+        /// What it yields.
+        reply: Reply,
+    },
+    /// It was not done, and nothing changed.
+    Refused {
+        /// Why.
+        problem: Problem,
+    },
+}
+
+/// Why something was not done: a code for the program, a sentence for the person.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+pub struct Problem {
+    /// Stable; the window acts on a few of them only.
+    pub code: ProblemCode,
+    /// One plain sentence that says what happened and what to do.
+    pub sentence: String,
+}
+
+/// The codes that a client acts on. Everything else is `Other`, with its sentence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "snake_case")]
+pub enum ProblemCode {
+    /// No server answers at that address.
+    ServerUnreachable,
+    /// The provider does not answer.
+    ProviderUnreachable,
+    /// Signed out, or the session ended.
+    SignedOut,
+    /// The keyring is missing or locked.
+    Keyring,
+    /// The request is over: decided, expired or withdrawn.
+    Closed,
+    /// The person may not do this.
+    Forbidden,
+    /// What was shown is not what the server sends now, or its bytes do not verify.
+    NotGenuine,
+    /// The typed words are not the ones shown in the requester's terminal.
+    WrongWords,
+    /// There is no such request.
+    NotFound,
+    /// Window and agent are of different versions.
+    Version,
+    /// None of the above.
+    Other,
+}
+
+/// What the window may ask for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(tag = "call", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Call {
+    /// The whole state, once; afterwards [`Event::State`] brings each new one. → [`Reply::State`]
+    State,
+    /// Reads the server's self-description. → [`Reply::Server`]
+    LookUpServer {
+        /// Its `public_url`.
+        url: String,
+    },
+    /// Opens the system browser at the provider. Progress comes as [`State::sign_in`]. → [`Reply::Nothing`]
+    SignIn {
+        /// The server's `public_url`.
+        server: String,
+        /// The provider's issuer, one of those that the server named.
+        issuer: String,
+    },
+    /// Gives up a sign-in that is under way. → [`Reply::Nothing`]
+    CancelSignIn,
+    /// Revokes the binding, deletes the keys. → [`Reply::Nothing`]
+    SignOut,
+    /// The card of an open or closed request. → [`Reply::Card`]
+    Card {
+        /// The request.
+        txn: String,
+    },
+    /// Casts the vote of the signed-in person. → [`Reply::Card`]
+    Vote {
+        /// The request.
+        txn: String,
+        /// The choice.
+        choice: Choice,
+        /// Given to the requester.
+        reason: Option<String>,
+        /// The two words as typed, where the requirement asks for them.
+        words: Option<Vec<String>>,
+        /// [`Card::display_digest`] of the card on screen: what is signed is what was shown.
+        display_digest: String,
+    },
+    /// A page of past requests. → [`Reply::History`]
+    History {
+        /// Search and filters.
+        query: HistoryQuery,
+    },
+    /// Fetches the evidence and recomputes the proof. → [`Reply::Verification`]
+    Verify {
+        /// The request.
+        txn: String,
+    },
+    /// Writes the evidence to a file in the person's download folder. → [`Reply::Exported`]
+    ExportEvidence {
+        /// The request.
+        txn: String,
+    },
+    /// Sends a notification to this desktop. → [`Reply::Nothing`]
+    TestNotification,
+    /// The person's bindings. → [`Reply::Devices`]
+    Devices,
+    /// Revokes one binding of this person. → [`Reply::Devices`]
+    RevokeDevice {
+        /// Its id.
+        binding_id: String,
+    },
+    /// Changes one preference. → [`Reply::Nothing`]
+    SetTheme {
+        /// The new one.
+        theme: Theme,
+    },
+    /// The window is visible, focused or hidden now: tells the agent whether notifications are needed. → [`Reply::Nothing`]
+    WindowState {
+        /// On screen.
+        visible: bool,
+        /// The request whose card is on screen.
+        showing: Option<String>,
+    },
+}
+
+/// An approver's act.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "snake_case")]
+pub enum Choice {
+    /// Lets this one operation through, once.
+    Approve,
+    /// Ends it.
+    Deny,
+}
+
+/// What a call yields.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
+#[serde(tag = "reply", rename_all = "snake_case")]
+pub enum Reply {
+    /// Done; nothing to tell.
+    Nothing,
+    /// The whole state.
+    State {
+        /// It.
+        state: Box<State>,
+    },
+    /// A server's self-description.
+    Server {
+        /// It.
+        server: ServerInfo,
+    },
+    /// A card.
+    Card {
+        /// It.
+        card: Box<Card>,
+    },
+    /// A page of the history.
+    History {
+        /// It.
+        page: HistoryPage,
+    },
+    /// What verifying yielded.
+    Verification {
+        /// It.
+        report: VerifyReport,
+    },
+    /// Where the file was written.
+    Exported {
+        /// Its absolute path.
+        path: String,
+    },
+    /// The person's devices.
+    Devices {
+        /// Newest first.
+        devices: Vec<Device>,
+    },
+}
+
+/// What the agent says by itself.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event {
+    /// Something in the state changed; this is all of it.
+    State {
+        /// The whole state.
+        state: Box<State>,
+    },
+    /// Bring the window forward, and show this request where one is named.
+    Open {
+        /// The request.
+        txn: Option<String>,
+    },
+    /// The card of this request is no longer what was sent: read it again.
+    CardChanged {
+        /// The request.
+        txn: String,
+    },
+    /// The agent ends; so should the window.
+    Goodbye,
+}
+
+/// Everything that the window draws outside of a card.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
+pub struct State {
+    /// The agent's version.
+    pub agent_version: String,
+    /// The address that is filled in on first run.
+    pub suggested_server: Option<String>,
+    /// Who is signed in.
+    pub account: Option<Account>,
+    /// A sign-in under way, or how the last one failed.
+    pub sign_in: SignIn,
+    /// The stream.
+    pub connection: Connection,
+    /// Waiting for this person's vote, most urgent first.
+    pub inbox: Vec<Row>,
+    /// This person voted, or asked; others have yet to.
+    pub others: Vec<Row>,
+    /// Whether notifications reach this person.
+    pub notifications: Notifications,
+    /// Whether the tray shows the icon.
+    pub tray: Tray,
+    /// Everything that is not in order, most severe first. The window shows the first.
+    pub troubles: Vec<Problem>,
+    /// The look.
+    pub theme: Theme,
+}
+
+/// A signed-in person at one server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+pub struct Account {
+    /// The server's `public_url`.
+    pub server: String,
+    /// The provider.
+    pub issuer: String,
+    /// The name that the server gives the provider, for people.
+    pub provider_name: String,
+    /// The subject at the provider.
+    pub sub: String,
+    /// As the provider states it.
+    pub name: Line,
+    /// As the provider states it.
+    pub email: Option<Line>,
+    /// As the provider states them.
+    pub groups: Vec<Line>,
+    /// The binding of this device.
+    pub binding_id: String,
+    /// When a full sign-in is needed again. Unix seconds.
+    #[ts(type = "number")]
+    pub session_ends_at: i64,
+    /// Where the device key lives, as a sentence that says what that means.
+    pub key_storage: String,
+}
+
+/// A sign-in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum SignIn {
+    /// None.
+    Idle,
+    /// The browser is open.
+    WaitingForBrowser {
+        /// The provider's name for people.
+        provider_name: String,
+        /// For a person whose browser did not open: the address to open by hand.
+        url: String,
+    },
+    /// The answer came; keys are being bound.
+    Binding,
+    /// It did not work; nothing was kept.
+    Failed {
+        /// Why, and what to do.
+        problem: Problem,
+    },
+}
+
+/// The stream to the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "snake_case")]
+pub enum Connection {
+    /// No account.
+    SignedOut,
+    /// First attempt.
+    Connecting,
+    /// Live.
+    Connected,
+    /// It was live; trying again.
+    Reconnecting,
+}
+
+/// Whether notifications reach the person.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum Notifications {
+    /// A daemon answers.
+    Working {
+        /// Its name, such as `dunst`.
+        daemon: String,
+    },
+    /// None answers; the tray and the window stand in.
+    Missing,
+}
+
+/// Whether there is an icon.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "snake_case")]
+pub enum Tray {
+    /// A host shows it.
+    Shown,
+    /// This desktop has none.
+    NoHost,
+}
+
+/// The look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "snake_case")]
+pub enum Theme {
+    /// As the desktop says.
+    System,
+    /// Light.
+    Light,
+    /// Dark.
+    Dark,
+}
+
+/// A server, as it describes itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+pub struct ServerInfo {
+    /// Its `public_url`, as it must be used.
+    pub server: String,
+    /// The providers to sign in with.
+    pub providers: Vec<Provider>,
+}
+
+/// A provider to sign in with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+pub struct Provider {
+    /// Its issuer.
+    pub issuer: String,
+    /// Its name for people.
+    pub name: String,
+}
+
+/// One line of text, in logical order.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, TS)]
+pub struct Line {
+    /// Steps of indentation.
+    pub indent: u16,
+    /// Its parts.
+    pub spans: Vec<Span>,
+}
+
+/// A run of characters with one role. Plain text: never markup.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+pub struct Span {
+    /// What it is.
+    pub role: Role,
+    /// What to draw. For a chip: the name of the character, such as `U+202E RLO`.
+    pub text: String,
+}
+
+/// What a span is. The window gives each a look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// Our own words, quiet.
+    Ours,
+    /// Data from outside.
+    Data,
+    /// A person's or thing's name.
+    Name,
+    /// A verb that changes or destroys something.
+    Verb,
+    /// A value that is signed for: a bound parameter, an id in a path.
+    Value,
+    /// A member name or label within the operation.
+    Key,
+    /// Punctuation of the operation, brackets.
+    Punctuation,
+    /// A character that hides or deceives, by its name.
+    Chip,
+    /// A letter of another script that looks like one of this.
+    Confusable,
+}
+
+/// A row of the inbox or of the history.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+pub struct Row {
+    /// The request.
+    pub txn: String,
+    /// What kind of thing is asked.
+    pub kind: Kind,
+    /// Who asks.
+    pub requester: Line,
+    /// Two letters for the face.
+    pub initials: String,
+    /// The sentence without the person: `Delete customer 42`.
+    pub summary: Line,
+    /// On which resource.
+    pub resource: Line,
+    /// When it was asked. Unix seconds.
+    #[ts(type = "number")]
+    pub asked_at: i64,
+    /// When voting ends. Unix seconds.
+    #[ts(type = "number")]
+    pub expires_at: i64,
+    /// Approvals so far.
+    pub approvals: u32,
+    /// Approvals needed.
+    pub needed: u32,
+    /// The policy says that it cannot be undone.
+    pub irreversible: bool,
+    /// Where it stands.
+    pub outcome: Outcome,
+    /// When it ended. Unix seconds.
+    #[ts(type = "number | null")]
+    pub ended_at: Option<i64>,
+    /// Who ended it, where a person did.
+    pub ended_by: Option<Line>,
+}
+
+/// What kind of thing is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// An HTTP call.
+    Http,
+    /// An SQL statement.
+    Sql,
+    /// A command or CI step.
+    Command,
+    /// A tool call by an AI agent.
+    Tool,
+    /// Anything else.
+    Other,
+}
+
+/// Where a request stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// Open.
+    Pending,
+    /// Enough votes; not yet used.
+    Approved,
+    /// Used: the gate redeemed it.
+    Redeemed,
+    /// Somebody denied.
+    Denied,
+    /// Time ran out.
+    Expired,
+    /// The requester or the gate took it back.
+    Withdrawn,
+    /// Approved, but void before it was used (a vote was revoked).
+    Voided,
+}
+
+/// Everything on the sheet of one request.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
+pub struct Card {
+    /// The row of the same request.
+    pub row: Row,
+    /// The gate that asks.
+    pub gate: Line,
+    /// The sentence: who asks to verb from thing in resource.
+    pub sentence: Line,
+    /// The policy's words about undoing, such as `Cannot be undone`.
+    pub stamp: Option<Line>,
+    /// Fields lifted to the head by the policy.
+    pub lifted: Vec<Field>,
+    /// How many characters on the card were made visible.
+    pub made_visible: u32,
+    /// The operation.
+    pub exhibit: Exhibit,
+    /// Who asks, as the provider vouches.
+    pub who: Identity,
+    /// The requester's own words and what the client says: nobody has checked them.
+    pub why: Vec<Field>,
+    /// Past requests of this person on this resource, oldest first.
+    pub before: Vec<Before>,
+    /// Cast votes, in order.
+    pub votes: Vec<VoteLine>,
+    /// Who may vote, in the policy's words.
+    pub who_may_vote: Line,
+    /// Digests, policy, requirement.
+    pub record: Vec<Field>,
+    /// The operation's bytes as text, made visible, one line each.
+    pub raw: Vec<Line>,
+    /// The two matching words. Absent when they have to be typed.
+    pub words: Option<Vec<String>>,
+    /// Whether, and how, this person can vote on it now.
+    pub ballot: Ballot,
+    /// SHA-256 of the plain-text card (base64url): goes into the vote, and back with [`Call::Vote`].
+    pub display_digest: String,
+}
+
+/// A label and its lines.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+pub struct Field {
+    /// Stable name: the window's catalogue may translate it, else it is shown as it is.
+    pub label: String,
+    /// The content.
+    pub lines: Vec<Line>,
+}
+
+/// The operation itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+pub struct Exhibit {
+    /// The line on top: method and address, or the like.
+    pub title: Line,
+    /// All of it.
+    pub lines: Vec<Line>,
+    /// What else is sent on: headers, size and digest of the body.
+    pub details: Vec<Field>,
+}
+
+/// A party, as somebody vouches for it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+pub struct Identity {
+    /// Who vouches: the provider's issuer.
+    pub issuer: Line,
+    /// Through whom we know: the gate that checked the token.
+    pub according_to: Line,
+    /// The person's name, or what the provider states instead.
+    pub name: Line,
+    /// The subject.
+    pub sub: Line,
+    /// Claims, in a fixed order; one that is missing has no lines.
+    pub claims: Vec<Field>,
+}
+
+/// A past request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+pub struct Before {
+    /// How it ended.
+    pub outcome: Outcome,
+    /// When. Unix seconds.
+    #[ts(type = "number")]
+    pub at: i64,
+}
+
+/// A cast vote.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+pub struct VoteLine {
+    /// Who.
+    pub name: Line,
+    /// Subject and issuer.
+    pub subject: Line,
+    /// What.
+    pub choice: Choice,
+    /// When. Unix seconds.
+    #[ts(type = "number")]
+    pub at: i64,
+    /// What they said.
+    pub reason: Option<Line>,
+    /// The device's binding, and its kind of key.
+    pub device: Line,
+    /// It is this person's.
+    pub mine: bool,
+}
+
+/// Whether and how this person can vote.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(tag = "ballot", rename_all = "snake_case")]
+pub enum Ballot {
+    /// They can.
+    Open {
+        /// Whether the words must be typed.
+        type_words: bool,
+        /// When a reason is needed.
+        reason: ReasonRule,
+    },
+    /// They cannot now; the sentence says why.
+    Locked {
+        /// Why.
+        why: WhyLocked,
+        /// In plain words.
+        sentence: String,
+    },
+}
+
+/// Why a vote is not possible.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "snake_case")]
+pub enum WhyLocked {
+    /// They asked for it themselves.
+    OwnRequest,
+    /// The policy does not let them vote.
+    NotEligible,
+    /// They have voted.
+    Voted,
+    /// It is over.
+    Closed,
+    /// No connection: nothing is voted from stale data.
+    Offline,
+    /// It needs something that this version cannot do (such as a step-up).
+    NotSupported,
+}
+
+/// When a reason is needed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "snake_case")]
+pub enum ReasonRule {
+    /// Never.
+    Optional,
+    /// To deny.
+    OnDeny,
+    /// Always.
+    Always,
+}
+
+/// Search and filters over the history.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, TS)]
+pub struct HistoryQuery {
+    /// Free text over people, resources, statements, reasons.
+    pub text: String,
+    /// Only these outcomes; empty: all.
+    pub outcomes: Vec<Outcome>,
+    /// Only what this person voted on.
+    pub mine: bool,
+    /// Where the page before ended.
+    pub cursor: Option<String>,
+}
+
+/// A page of the history, newest first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+pub struct HistoryPage {
+    /// The rows.
+    pub rows: Vec<Row>,
+    /// Where the next page starts.
+    pub next: Option<String>,
+}
+
+/// What verifying the evidence on this device yielded.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+pub struct VerifyReport {
+    /// The conclusion.
+    pub conclusion: Conclusion,
+    /// In plain words.
+    pub sentence: String,
+    /// Each check, in order.
+    pub steps: Vec<Step>,
+    /// How long it took.
+    pub millis: u32,
+}
+
+/// The conclusion of a verification.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "snake_case")]
+pub enum Conclusion {
+    /// Every check that applies passed, from keys that this device got itself.
+    Proven,
+    /// Nothing contradicts, but something could not be checked here.
+    Consistent,
+    /// A check failed.
+    Failed,
+}
+
+/// One check.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+pub struct Step {
+    /// What was checked, as a statement.
+    pub title: String,
+    /// How it went.
+    pub outcome: StepOutcome,
+    /// The detail: an algorithm, a time, why it failed.
+    pub detail: String,
+}
+
+/// How a check went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "snake_case")]
+pub enum StepOutcome {
+    /// It holds.
+    Passed,
+    /// It does not.
+    Failed,
+    /// A failure before it left nothing to check.
+    NotReached,
+    /// The requirement does not ask for it.
+    NotApplicable,
+    /// This device was not given what it takes (others' tokens).
+    NotProven,
+}
+
+/// A device of this person.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+pub struct Device {
+    /// Its binding.
+    pub binding_id: String,
+    /// What it calls itself.
+    pub name: Line,
+    /// When it was bound. Unix seconds.
+    #[ts(type = "number")]
+    pub bound_at: i64,
+    /// When its session ends. Unix seconds.
+    #[ts(type = "number")]
+    pub session_ends_at: i64,
+    /// It is this one.
+    pub this_device: bool,
+}

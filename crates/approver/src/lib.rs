@@ -1,0 +1,1 @@
+//! What an approver's program does, without any desktop.

@@ -1,0 +1,2 @@
+//! One binary: serve, gate, token, wait, verify, approve.
+fn main() {}

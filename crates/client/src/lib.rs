@@ -1,0 +1,1 @@
+//! Typed HTTP and stream client with DPoP and reconnect.

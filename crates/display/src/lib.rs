@@ -1,0 +1,1 @@
+//! Operation to a document of lines of spans with roles; dangerous characters made visible.

@@ -1,0 +1,1 @@
+//! Votes, bindings, grants: make and verify; the one verification.

@@ -1,0 +1,1 @@
+//! Reverse proxy that holds the calls which need an approval.

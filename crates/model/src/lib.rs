@@ -1,0 +1,1 @@
+//! Vocabulary: strict operation parsing, JCS, digests, ids, requirement, matching words.

@@ -1,0 +1,1 @@
+//! OpenID Connect: discovery, JWKS cache, code and PKCE, device flow, token validation.

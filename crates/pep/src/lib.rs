@@ -1,0 +1,1 @@
+//! The enforcement point: ask, wait, verify, redeem, hold a Permit.

@@ -1,0 +1,1 @@
+//! Cedar policies: allow, deny, or allowed once approved; and who may vote.

@@ -1,0 +1,1 @@
+//! Store trait and SQLite; one conformance suite.

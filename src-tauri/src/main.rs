@@ -1,0 +1,2 @@
+//! The app's window.
+fn main() {}

@@ -1,0 +1,2 @@
+//! demo, test, codegen, tidy, bench.
+fn main() {}
