@@ -473,7 +473,11 @@ pub struct TaskResult {
     /// The approval.
     pub approval: Approval,
     /// The evidence, for the gate only.
-    #[serde(rename = "https://countersign.dev/arap/evidence", default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        rename = "https://countersign.dev/arap/evidence",
+        default,
+        skip_serializing_if = "Option::is_none"
+    )]
     pub evidence: Option<Value>,
 }
 
