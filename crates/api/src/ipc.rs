@@ -243,6 +243,10 @@ pub enum Event {
     Open {
         /// The request.
         txn: Option<String>,
+        /// The desktop's proof that a person asked for it (XDG activation): the window's frame uses it to come
+        /// forward and does not pass it on to the page.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        activation_token: Option<String>,
     },
     /// The card of this request is no longer what was sent: read it again.
     CardChanged {

@@ -288,7 +288,12 @@ state: State, } | { "event": "open",
 /**
  * The request.
  */
-txn: string | null, } | { "event": "card_changed", 
+txn: string | null, 
+/**
+ * The desktop's proof that a person asked for it (XDG activation): the window's frame uses it to come
+ * forward and does not pass it on to the page.
+ */
+activation_token?: string | null, } | { "event": "card_changed", 
 /**
  * The request.
  */
