@@ -1,0 +1,73 @@
+//! Builds everything, then becomes the demo's player (or a benchmark), so that Ctrl-C reaches it alone.
+
+use std::os::unix::process::CommandExt as _;
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+use crate::system::Purpose;
+use crate::{node, run, system};
+
+/// What becomes of the state of earlier runs.
+pub(crate) enum State {
+    /// It stays: the same people, keys and history.
+    Keep,
+    /// It goes.
+    Reset,
+}
+
+/// All programs that a world consists of, and their player.
+pub(crate) const PROGRAMS: &[&str] = &[
+    "-p",
+    "countersign",
+    "-p",
+    "countersign-agent",
+    "-p",
+    "countersign-window",
+    "-p",
+    "countersign-tests",
+];
+
+/// `cargo xtask demo`.
+pub(crate) fn play(state: State) -> Result<()> {
+    let has_display = ["DISPLAY", "WAYLAND_DISPLAY"]
+        .iter()
+        .any(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()));
+    node::check()?;
+    system::prepare(if has_display {
+        Purpose::Desktop
+    } else {
+        Purpose::Headless
+    })?;
+    node::install("tests/op")?;
+    node::build_ui()?;
+    println!("Building. The first time takes some minutes.");
+    run::must(".", &[&["cargo", "build", "--bins"], PROGRAMS].concat())?;
+    let mut player = Command::new(run::target().join("debug/demo"));
+    player.current_dir(run::root());
+    match state {
+        State::Keep => {}
+        State::Reset => {
+            player.arg("--reset");
+        }
+    }
+    Err(player.exec()).context("start the demo's player")
+}
+
+/// `cargo xtask bench NAME`.
+pub(crate) fn bench(arguments: &[&str]) -> Result<()> {
+    let benches = run::root().join("tests/src/bin/bench.rs");
+    if !benches.exists() {
+        bail!("nothing is measured yet");
+    }
+    node::check()?;
+    system::prepare(Purpose::Tests)?;
+    node::install("tests/op")?;
+    node::build_ui()?;
+    run::must(
+        ".",
+        &[&["cargo", "build", "--release", "--bins"], PROGRAMS].concat(),
+    )?;
+    let mut bench = Command::new(run::target().join("release/bench"));
+    Err(bench.args(arguments).current_dir(run::root()).exec()).context("start the benchmark")
+}
