@@ -1,1 +1,14 @@
-//! The world of real parts, the end-to-end tests, and the player of the demo.
+//! The world: a real OpenID provider, the orders API, server, gate, agent and window, a desktop without a screen, and
+//! the hands and eyes that use them. The end-to-end tests and the demo play in it.
+//!
+//! Nothing here stands in for a part of Countersign: the same programs and the same configuration as a person's, only
+//! the hands differ.
+
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+pub mod desktop;
+pub mod eyes;
+pub mod owned;
+pub mod paths;
+pub mod person;
+pub mod provider;

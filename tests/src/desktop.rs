@@ -1,0 +1,1 @@
+//! A desktop where there is none.

@@ -1,0 +1,316 @@
+//! Processes that this program started, and what they started in turn.
+//!
+//! Each world has a random id, which stands in the environment of everything that it starts (a session bus hands it on
+//! to what it activates). So at the end, whatever the end is, exactly those processes can be found and ended: by
+//! [`Processes`] when it is dropped, by a watcher when this program dies without a word, and by the next run when even
+//! the watcher is gone. No process is ever ended by its name.
+
+use std::fs::{self, File};
+use std::io::{BufRead as _, BufReader, Read};
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+
+/// The variable that marks a world's processes.
+pub const MARK: &str = "COUNTERSIGN_WORLD";
+
+/// How long a program may take until it says that it is ready.
+const START_WITHIN: Duration = Duration::from_secs(30);
+/// How long programs get to end by themselves.
+const END_WITHIN: Duration = Duration::from_secs(3);
+
+/// Ends, in a process of its own, everything that carries the mark once this program is gone.
+const WATCHER: &str = r#"
+trap '' INT TERM HUP
+cat >/dev/null
+for round in 1 2 3; do
+  for folder in /proc/[0-9]*; do
+    if tr '\0' '\n' <"$folder/environ" 2>/dev/null | grep -qxF "COUNTERSIGN_WORLD=$1"; then kill -9 "${folder#/proc/}"; fi
+  done
+done 2>/dev/null
+"#;
+
+/// The processes of one world.
+pub struct Processes {
+    id: String,
+    logs: PathBuf,
+    children: Vec<(String, Child)>,
+    // Held open: its end tells the watcher that this program is gone.
+    _watched: ChildStdin,
+    watcher: Child,
+}
+
+impl Processes {
+    /// Starts with none. `state` gets the record of this world and a folder of logs; what an earlier run recorded there
+    /// and left behind is ended first.
+    ///
+    /// # Errors
+    /// When the folder cannot be written or the watcher cannot be started.
+    pub fn new(state: &Path) -> Result<Self> {
+        let logs = state.join("logs");
+        fs::create_dir_all(&logs).with_context(|| format!("make {}", logs.display()))?;
+        let record = state.join("world");
+        if let Ok(id) = fs::read_to_string(&record) {
+            sweep(id.trim());
+        }
+        let id = format!("{:032x}", rand::random::<u128>());
+        fs::write(&record, &id).with_context(|| format!("write {}", record.display()))?;
+        let mut watcher = Command::new("bash")
+            .args(["-c", WATCHER, "watcher", &id])
+            .env_remove(MARK)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .process_group(0)
+            .spawn()
+            .context("start the watcher")?;
+        let watched = watcher.stdin.take().context("take the watcher's input")?;
+        Ok(Self {
+            id,
+            logs,
+            children: Vec::new(),
+            _watched: watched,
+            watcher,
+        })
+    }
+
+    /// Where the output of a program goes.
+    #[must_use]
+    pub fn log(&self, name: &str) -> PathBuf {
+        self.logs.join(format!("{name}.log"))
+    }
+
+    /// Starts a program; its output goes to its log.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn spawn(&mut self, name: &str, command: &mut Command) -> Result<u32> {
+        let log = self.open_log(name)?;
+        command.stdout(log.try_clone().context("share the log")?);
+        self.start(name, command, log).map(|child| child.id())
+    }
+
+    /// Starts a program and waits for the first line of its standard output that `ready` takes; the rest goes to its log.
+    ///
+    /// # Errors
+    /// When it cannot be started, or ends or stays silent instead.
+    pub fn spawn_until<T>(
+        &mut self,
+        name: &str,
+        command: &mut Command,
+        ready: impl Fn(&str) -> Option<T>,
+    ) -> Result<T> {
+        let log = self.open_log(name)?;
+        command.stdout(Stdio::piped());
+        let child = self.start(name, command, log.try_clone().context("share the log")?)?;
+        let stdout = child.stdout.take().context("take standard output")?;
+        let lines = drain(stdout, log);
+        let deadline = Instant::now() + START_WITHIN;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            match lines.recv_timeout(left) {
+                Ok(line) => {
+                    if let Some(found) = ready(&line) {
+                        return Ok(found);
+                    }
+                }
+                Err(_) => bail!(
+                    "{name} did not start; it says:\n{}",
+                    fs::read_to_string(self.log(name)).unwrap_or_default()
+                ),
+            }
+        }
+    }
+
+    fn open_log(&self, name: &str) -> Result<File> {
+        let path = self.log(name);
+        File::options()
+            .create(true)
+            .append(true)
+            .open(&path)
+            .with_context(|| format!("open {}", path.display()))
+    }
+
+    fn start(&mut self, name: &str, command: &mut Command, log: File) -> Result<&mut Child> {
+        // A group of its own: Ctrl-C reaches this program alone, which then ends them in order.
+        let child = command
+            .env(MARK, &self.id)
+            .stderr(log)
+            .process_group(0)
+            .spawn()
+            .with_context(|| format!("start {name} ({:?})", command.get_program()))?;
+        self.children.push((name.to_owned(), child));
+        let (_, child) = self.children.last_mut().context("find the new child")?;
+        Ok(child)
+    }
+
+    /// The environment that a program must carry to belong to this world, when somebody else starts it.
+    #[must_use]
+    pub fn mark(&self) -> (&'static str, &str) {
+        (MARK, &self.id)
+    }
+
+    /// Ends a program as a power cut would: no time to say goodbye.
+    ///
+    /// # Errors
+    /// When there is no such program.
+    pub fn kill(&mut self, name: &str) -> Result<()> {
+        let at = self
+            .children
+            .iter()
+            .rposition(|(known, _)| known == name)
+            .with_context(|| format!("no process is called {name}"))?;
+        let (_, mut child) = self.children.remove(at);
+        child.kill().with_context(|| format!("kill {name}"))?;
+        child.wait().with_context(|| format!("wait for {name}"))?;
+        Ok(())
+    }
+
+    /// Whether a program runs.
+    pub fn is_running(&mut self, name: &str) -> bool {
+        self.children
+            .iter_mut()
+            .any(|(known, child)| known == name && matches!(child.try_wait(), Ok(None)))
+    }
+}
+
+impl Drop for Processes {
+    fn drop(&mut self) {
+        for (_, child) in self.children.iter().rev() {
+            signal(child.id(), "TERM");
+        }
+        let deadline = Instant::now() + END_WITHIN;
+        while Instant::now() < deadline
+            && self
+                .children
+                .iter_mut()
+                .any(|(_, child)| matches!(child.try_wait(), Ok(None)))
+        {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        for (_, child) in &mut self.children {
+            // Already ended ones answer with an error that says so.
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+        sweep(&self.id);
+        let _ = self.watcher.kill();
+        let _ = self.watcher.wait();
+    }
+}
+
+/// Copies a pipe to the log, and each line to the channel while somebody listens.
+fn drain(stdout: impl Read + Send + 'static, mut log: File) -> mpsc::Receiver<String> {
+    let (sender, receiver) = mpsc::channel();
+    std::thread::spawn(move || {
+        for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+            // Nobody listens any more once the program is ready; a full disk must not stop it either.
+            let _ = std::io::Write::write_all(&mut log, format!("{line}\n").as_bytes());
+            let _ = sender.send(line);
+        }
+    });
+    receiver
+}
+
+/// Sends a signal to one process. (The shell's own `kill`: this tree holds no unsafe code.)
+fn signal(pid: u32, name: &str) {
+    let _ = Command::new("bash")
+        .args([
+            "-c",
+            "kill -s \"$1\" \"$2\"",
+            "signal",
+            name,
+            &pid.to_string(),
+        ])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
+}
+
+/// Ends every process that carries this world's mark.
+fn sweep(id: &str) {
+    if id.len() != 32 {
+        return;
+    }
+    let wanted = format!("{MARK}={id}");
+    // What is being started while we look is found in the next round.
+    for _ in 0..3 {
+        let found: Vec<u32> = fs::read_dir("/proc")
+            .into_iter()
+            .flatten()
+            .flatten()
+            .filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok())
+            .filter(|pid| {
+                fs::read(format!("/proc/{pid}/environ")).is_ok_and(|all| {
+                    all.split(|byte| *byte == 0)
+                        .any(|one| one == wanted.as_bytes())
+                })
+            })
+            .collect();
+        if found.is_empty() {
+            return;
+        }
+        for pid in found {
+            signal(pid, "KILL");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn alive(pid: u32) -> bool {
+        fs::read_to_string(format!("/proc/{pid}/stat"))
+            .is_ok_and(|stat| !stat.rsplit(") ").next().unwrap_or("Z").starts_with('Z'))
+    }
+
+    #[test]
+    fn children_and_grandchildren_end_with_their_world() {
+        let state = tempfile::tempdir().unwrap();
+        let mut processes = Processes::new(state.path()).unwrap();
+        let mut command = Command::new("bash");
+        command.args(["-c", "setsid sleep 600 & echo $!; wait"]);
+        let grandchild = processes
+            .spawn_until("shell", &mut command, |line| line.parse::<u32>().ok())
+            .unwrap();
+        assert!(alive(grandchild));
+        drop(processes);
+        assert!(!alive(grandchild));
+    }
+
+    #[test]
+    fn what_a_crashed_run_left_is_ended_by_the_next_one() {
+        let state = tempfile::tempdir().unwrap();
+        let id = format!("{:032x}", rand::random::<u128>());
+        fs::write(state.path().join("world"), &id).unwrap();
+        let mut left = Command::new("sleep")
+            .arg("600")
+            .env(MARK, &id)
+            .spawn()
+            .unwrap();
+        let mut other = Command::new("sleep").arg("600").spawn().unwrap();
+        let processes = Processes::new(state.path()).unwrap();
+        assert!(!left.wait().unwrap().success());
+        assert!(alive(other.id()), "a process that is not recorded stays");
+        other.kill().unwrap();
+        other.wait().unwrap();
+        drop(processes);
+    }
+
+    #[test]
+    fn a_program_that_does_not_start_is_told_with_its_words() {
+        let state = tempfile::tempdir().unwrap();
+        let mut processes = Processes::new(state.path()).unwrap();
+        let mut command = Command::new("bash");
+        command.args(["-c", "echo the port is taken >&2; exit 1"]);
+        let error = processes
+            .spawn_until("server", &mut command, |_| None::<()>)
+            .unwrap_err();
+        assert!(error.to_string().contains("the port is taken"), "{error}");
+    }
+}
