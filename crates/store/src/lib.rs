@@ -1,1 +1,88 @@
-//! Store trait and SQLite; one conformance suite.
+//! What the server remembers: requests, votes, bindings, what was spent, the stream's events, the audit entries.
+//!
+//! [`Store`] is the seam: a [`Tx`] is a *value* that collects expected versions, new states, entries and events,
+//! and [`Store::commit`] answers [`Commit`]. No transaction is ever held across an await, so an implementation
+//! may put many of them into one of its own and sync once. [`SqliteStore`] does.
+//!
+//! It deliberately decides nothing: what may follow what is `countersign-lifecycle`'s, what is genuine is
+//! `countersign-evidence`'s. It only refuses what its expectations contradict.
+
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+mod encoding;
+mod rows;
+mod sqlite;
+mod tx;
+
+use std::future::Future;
+use std::pin::Pin;
+
+use countersign_model::{Digest, PepId, Subject, Txn, UnixSecs};
+
+pub use rows::{
+    BindingRow, EntryRow, EventRow, HistoryFilter, NewBinding, NewRequest, NewVote, OpenLimits,
+    Remembered, RequestKey, RequestRow, RequestUpdate, SpentKind, VoteRow, Words,
+};
+pub use sqlite::{SqliteOptions, SqliteStore};
+pub use tx::{Commit, Conflict, Tx, Write};
+
+/// What a store's call gives, later.
+pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
+
+/// Durable memory. What [`Store::commit`] acknowledged survives any crash.
+pub trait Store: Send + Sync {
+    /// Applies all of a transaction, or nothing.
+    fn commit(&self, tx: Tx) -> Answer<'_, Commit>;
+
+    /// A request with its votes.
+    fn request(&self, txn: &Txn) -> Answer<'_, Option<RequestRow>>;
+    /// Pending ones, most urgent first.
+    fn pending(&self, limit: usize) -> Answer<'_, Vec<RequestRow>>;
+    /// Those whose deadline is at or before `now`, by deadline.
+    fn due(&self, now: UnixSecs, limit: usize) -> Answer<'_, Vec<RequestRow>>;
+    /// Those that are no longer pending, newest first.
+    fn history(&self, filter: HistoryFilter) -> Answer<'_, Vec<RequestRow>>;
+    /// Ended requests of the same person on the same resource, newest first: how each ended, and when.
+    fn before(
+        &self,
+        of: &RequestRow,
+        limit: usize,
+    ) -> Answer<'_, Vec<(countersign_lifecycle::Kind, UnixSecs)>>;
+    /// Open requests (pending or approved) in which a live vote stands on a revoked binding.
+    fn with_revoked_votes(&self, limit: usize) -> Answer<'_, Vec<RequestRow>>;
+    /// What an idempotency key stands for.
+    fn remembered(&self, pep: &PepId, key: &str) -> Answer<'_, Option<Remembered>>;
+
+    /// A binding, live or not.
+    fn binding(&self, id: Digest) -> Answer<'_, Option<BindingRow>>;
+    /// A person's live bindings at `now`, newest first.
+    fn bindings_of(&self, person: &Subject, now: UnixSecs) -> Answer<'_, Vec<BindingRow>>;
+    /// The newest time at which a person's sessions were revoked.
+    fn revoked_at(&self, person: &Subject) -> Answer<'_, Option<UnixSecs>>;
+
+    /// Events after `seq`, in order.
+    fn events_after(&self, seq: u64, limit: usize) -> Answer<'_, Vec<EventRow>>;
+    /// The oldest event that is kept and the newest that ever was. `(0, 0)` when there never was one.
+    fn event_range(&self) -> Answer<'_, (u64, u64)>;
+    /// The audit entries of a request, in order.
+    fn entries(&self, txn: &Txn) -> Answer<'_, Vec<EntryRow>>;
+    /// Whether it can be read now.
+    fn ready(&self) -> Answer<'_, ()>;
+}
+
+/// Why a store cannot answer.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum StoreError {
+    /// It cannot be opened.
+    #[error("cannot open the store: {0}")]
+    Open(String),
+    /// The disk or database failed; nothing of the transaction was kept.
+    #[error("the store failed: {0}")]
+    Failed(String),
+    /// A row does not read as what was written.
+    #[error("the store holds a row that cannot be read: {0}")]
+    Corrupt(String),
+    /// It is shut down.
+    #[error("the store is closed")]
+    Closed,
+}

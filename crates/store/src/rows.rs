@@ -1,0 +1,291 @@
+//! Rows, as the rest of the server sees them.
+
+use countersign_lifecycle::{Choice, Kind, State};
+use countersign_model::{Digest, PepId, Subject, Txn, UnixSecs};
+
+/// A request's place: monotonic, so that newer rows stand together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RequestKey(pub i64);
+
+/// The two matching words, in order.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Words(pub [String; 2]);
+
+/// How many open requests (pending or approved) there may be; the writer holds the line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OpenLimits {
+    /// Of one PEP.
+    pub per_pep: u32,
+    /// Of one requester.
+    pub per_requester: u32,
+}
+
+/// A request to be opened.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NewRequest {
+    /// Its id.
+    pub txn: Txn,
+    /// Who asked for it technically.
+    pub pep: PepId,
+    /// The operation's subject.
+    pub requester: Subject,
+    /// The operation's resource type.
+    pub resource_type: String,
+    /// The operation's resource id.
+    pub resource_id: String,
+    /// The operation's bytes.
+    pub operation: Vec<u8>,
+    /// Signed by the PEP.
+    pub ask_jws: String,
+    /// Signed by the server.
+    pub request_jws: String,
+    /// Its matching words: unique among open requests.
+    pub words: Words,
+    /// When it was opened.
+    pub opened_at: UnixSecs,
+    /// When voting ends.
+    pub vote_until: UnixSecs,
+    /// What a search finds it by.
+    pub search: String,
+    /// Bounds.
+    pub limits: OpenLimits,
+}
+
+/// A request with its votes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RequestRow {
+    /// Its place.
+    pub key: RequestKey,
+    /// Goes up with each change.
+    pub version: i64,
+    /// See [`NewRequest::txn`].
+    pub txn: Txn,
+    /// See [`NewRequest::pep`].
+    pub pep: PepId,
+    /// See [`NewRequest::requester`].
+    pub requester: Subject,
+    /// See [`NewRequest::resource_type`].
+    pub resource_type: String,
+    /// See [`NewRequest::resource_id`].
+    pub resource_id: String,
+    /// See [`NewRequest::operation`].
+    pub operation: Vec<u8>,
+    /// See [`NewRequest::ask_jws`].
+    pub ask_jws: String,
+    /// See [`NewRequest::request_jws`].
+    pub request_jws: String,
+    /// See [`NewRequest::words`].
+    pub words: Words,
+    /// See [`NewRequest::opened_at`].
+    pub opened_at: UnixSecs,
+    /// See [`NewRequest::vote_until`].
+    pub vote_until: UnixSecs,
+    /// Where it stands.
+    pub state: State,
+    /// Signed by the server, once approved.
+    pub grant_jws: Option<String>,
+    /// The PEP's report, as JSON.
+    pub outcome: Option<String>,
+    /// Every vote that was counted, in order, also those that no longer are.
+    pub votes: Vec<VoteRow>,
+}
+
+/// A change of a request.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RequestUpdate {
+    /// Which.
+    pub key: RequestKey,
+    /// The version that it was judged by.
+    pub expected_version: i64,
+    /// The new state.
+    pub state: State,
+    /// When time alone changes it next.
+    pub deadline: Option<UnixSecs>,
+    /// Set with the quorum; kept when `None`.
+    pub grant_jws: Option<String>,
+    /// Set with the report; kept when `None`.
+    pub outcome: Option<String>,
+    /// Added to what a search finds it by.
+    pub search: Option<String>,
+}
+
+/// A vote to be kept.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NewVote {
+    /// On which request.
+    pub request: RequestKey,
+    /// Whose.
+    pub person: Subject,
+    /// Their name, as their provider states it.
+    pub name: String,
+    /// What they say.
+    pub choice: Choice,
+    /// SHA-256 of the JWS.
+    pub digest: Digest,
+    /// The vote.
+    pub jws: String,
+    /// The reason in it.
+    pub reason: Option<String>,
+    /// The binding that signed it.
+    pub binding: Digest,
+    /// The newer ID token that it was judged by, if not the binding's own.
+    pub claims_token: Option<String>,
+    /// When the server counted it.
+    pub at: UnixSecs,
+}
+
+/// A kept vote with its binding's evidence.
+#[derive(Debug, Clone, PartialEq)]
+pub struct VoteRow {
+    /// See [`NewVote::person`].
+    pub person: Subject,
+    /// See [`NewVote::name`].
+    pub name: String,
+    /// See [`NewVote::choice`].
+    pub choice: Choice,
+    /// See [`NewVote::digest`].
+    pub digest: Digest,
+    /// See [`NewVote::jws`].
+    pub jws: String,
+    /// See [`NewVote::reason`].
+    pub reason: Option<String>,
+    /// See [`NewVote::binding`].
+    pub binding: Digest,
+    /// See [`NewVote::claims_token`].
+    pub claims_token: Option<String>,
+    /// See [`NewVote::at`].
+    pub at: UnixSecs,
+    /// The binding statement's bytes.
+    pub cic: Vec<u8>,
+    /// The binding's ID token.
+    pub id_token: String,
+}
+
+/// A binding to be kept.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NewBinding {
+    /// SHA-256 of the statement.
+    pub id: Digest,
+    /// Whose.
+    pub person: Subject,
+    /// The statement's bytes.
+    pub cic: Vec<u8>,
+    /// The ID token that commits to it.
+    pub id_token: String,
+    /// Thumbprint of the session key.
+    pub session_jkt: String,
+    /// What the device calls itself.
+    pub device_name: String,
+    /// When it was bound.
+    pub bound_at: UnixSecs,
+    /// When its session ends.
+    pub session_ends_at: UnixSecs,
+    /// The most live bindings that a person may have; the writer holds the line.
+    pub max_live: u32,
+}
+
+/// A kept binding.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BindingRow {
+    /// See [`NewBinding::id`].
+    pub id: Digest,
+    /// See [`NewBinding::person`].
+    pub person: Subject,
+    /// See [`NewBinding::cic`].
+    pub cic: Vec<u8>,
+    /// See [`NewBinding::id_token`].
+    pub id_token: String,
+    /// The newest refreshed ID token: current claims only.
+    pub claims_token: Option<String>,
+    /// See [`NewBinding::session_jkt`].
+    pub session_jkt: String,
+    /// See [`NewBinding::device_name`].
+    pub device_name: String,
+    /// See [`NewBinding::bound_at`].
+    pub bound_at: UnixSecs,
+    /// See [`NewBinding::session_ends_at`].
+    pub session_ends_at: UnixSecs,
+    /// When it was revoked.
+    pub revoked_at: Option<UnixSecs>,
+}
+
+impl BindingRow {
+    /// Neither revoked nor over.
+    pub fn is_live(&self, now: UnixSecs) -> bool {
+        self.revoked_at.is_none() && now < self.session_ends_at
+    }
+}
+
+/// What serves once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum SpentKind {
+    /// A nonce for a proof of possession.
+    PopNonce,
+    /// A PEP's token.
+    PepToken,
+    /// An ask.
+    Ask,
+}
+
+impl SpentKind {
+    /// A stable name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            SpentKind::PopNonce => "pop_nonce",
+            SpentKind::PepToken => "pep_token",
+            SpentKind::Ask => "ask",
+        }
+    }
+}
+
+/// What an idempotency key stands for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Remembered {
+    /// SHA-256 of the body that it came with.
+    pub body: Digest,
+    /// The request that it opened.
+    pub txn: Txn,
+}
+
+/// Which of the history.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct HistoryFilter {
+    /// Words that all have to occur, each as the beginning of a word.
+    pub text: Option<String>,
+    /// Only these; empty: all that are no longer pending.
+    pub kinds: Vec<Kind>,
+    /// Only where this person has voted.
+    pub voter: Option<Subject>,
+    /// Only rows older than this one.
+    pub before: Option<RequestKey>,
+    /// At most so many.
+    pub limit: usize,
+}
+
+/// An event for the approvers' streams.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EventRow {
+    /// Its number, never used twice.
+    pub seq: u64,
+    /// About which request.
+    pub txn: Option<Txn>,
+    /// For this person only; `None`: for all who may see the request.
+    pub person: Option<Subject>,
+    /// What to say, as JSON.
+    pub body: String,
+}
+
+/// An audit entry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EntryRow {
+    /// Its number.
+    pub number: i64,
+    /// When.
+    pub at: UnixSecs,
+    /// About which request.
+    pub txn: Option<Txn>,
+    /// What, such as `vote` or `vote-refused`.
+    pub kind: String,
+    /// More of it, as JSON: digests and codes, never operations or tokens.
+    pub detail: String,
+}

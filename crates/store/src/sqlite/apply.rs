@@ -1,0 +1,292 @@
+//! One transaction's writes, inside its savepoint.
+
+use countersign_lifecycle::State;
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::kill::KillPoint;
+use crate::encoding::{choice_name, state_to_text};
+use crate::rows::{NewBinding, NewRequest, NewVote, RequestUpdate};
+use crate::tx::{Conflict, Tx, Write};
+
+/// What became of the writes.
+pub(crate) enum Applied {
+    All { last_event: Option<u64> },
+    Nothing(Conflict),
+}
+
+/// Either an expectation that did not hold, or the database failed.
+enum Stop {
+    Conflict(Conflict),
+    Failed(rusqlite::Error),
+}
+
+impl From<rusqlite::Error> for Stop {
+    fn from(error: rusqlite::Error) -> Stop {
+        Stop::Failed(error)
+    }
+}
+
+pub(crate) fn apply(
+    connection: &Connection,
+    tx: &Tx,
+    kill: &KillPoint,
+) -> rusqlite::Result<Applied> {
+    let mut last_event = None;
+    for write in tx.writes() {
+        match apply_one(connection, write) {
+            Ok(event) => last_event = event.or(last_event),
+            Err(Stop::Conflict(conflict)) => return Ok(Applied::Nothing(conflict)),
+            Err(Stop::Failed(error)) => return Err(error),
+        }
+        kill.reach();
+    }
+    Ok(Applied::All { last_event })
+}
+
+/// The number of the event, where it published one.
+fn apply_one(connection: &Connection, write: &Write) -> Result<Option<u64>, Stop> {
+    match write {
+        Write::OpenRequest(new) => open_request(connection, new)?,
+        Write::UpdateRequest(update) => update_request(connection, update)?,
+        Write::CastVote(vote) => cast_vote(connection, vote)?,
+        Write::EndVote(digest) => {
+            run(
+                connection,
+                "UPDATE votes SET live = 0 WHERE digest = ?1",
+                params![digest.as_bytes()],
+            )?;
+        }
+        Write::AddBinding(binding) => add_binding(connection, binding)?,
+        Write::RefreshBinding { id, claims_token } => {
+            let sql = "UPDATE bindings SET claims_token = ?2 WHERE id = ?1 AND revoked_at IS NULL";
+            expect_one(
+                run(connection, sql, params![id.as_bytes(), claims_token])?,
+                Conflict::Revoked,
+            )?;
+        }
+        Write::RevokeBinding { id, at } => {
+            let sql = "UPDATE bindings SET revoked_at = ?2 WHERE id = ?1 AND revoked_at IS NULL";
+            expect_one(
+                run(connection, sql, params![id.as_bytes(), at.0])?,
+                Conflict::Revoked,
+            )?;
+        }
+        Write::RevokePerson { person, at } => {
+            let sql = "INSERT INTO people (person, revoked_at) VALUES (?1, ?2)
+                       ON CONFLICT (person) DO UPDATE SET revoked_at = max(revoked_at, excluded.revoked_at)";
+            run(connection, sql, params![person.to_string(), at.0])?;
+        }
+        Write::ExpectUnrevoked(id) => {
+            let sql = "SELECT 1 FROM bindings WHERE id = ?1 AND revoked_at IS NULL";
+            let found = connection
+                .prepare_cached(sql)?
+                .query_row(params![id.as_bytes()], |_| Ok(()))
+                .optional()?;
+            found.ok_or(Stop::Conflict(Conflict::Revoked))?;
+        }
+        Write::Spend { kind, value, until } => {
+            let sql = "INSERT OR IGNORE INTO spent (kind, value, until) VALUES (?1, ?2, ?3)";
+            let changed = run(connection, sql, params![kind.as_str(), value, until.0])?;
+            expect_one(changed, Conflict::Spent(*kind))?;
+        }
+        Write::Remember {
+            pep,
+            key,
+            body,
+            txn,
+            until,
+        } => {
+            let sql = "INSERT OR IGNORE INTO remembered (pep, key, body, txn, until) VALUES (?1, ?2, ?3, ?4, ?5)";
+            let values = params![pep.as_str(), key, body.as_bytes(), txn.as_str(), until.0];
+            expect_one(run(connection, sql, values)?, Conflict::Remembered)?;
+        }
+        Write::Entry {
+            at,
+            txn,
+            kind,
+            detail,
+        } => {
+            let sql = "INSERT INTO entries (at, txn, kind, detail) VALUES (?1, ?2, ?3, ?4)";
+            run(
+                connection,
+                sql,
+                params![at.0, txn.as_ref().map(|txn| txn.as_str()), kind, detail],
+            )?;
+        }
+        Write::Publish {
+            at,
+            txn,
+            person,
+            body,
+        } => {
+            let sql = "INSERT INTO events (at, txn, person, body) VALUES (?1, ?2, ?3, ?4)";
+            let txn = txn.as_ref().map(|txn| txn.as_str());
+            run(
+                connection,
+                sql,
+                params![at.0, txn, person.as_ref().map(ToString::to_string), body],
+            )?;
+            return Ok(u64::try_from(connection.last_insert_rowid()).ok());
+        }
+        Write::Prune { now, events_before } => {
+            run(
+                connection,
+                "DELETE FROM spent WHERE until <= ?1",
+                params![now.0],
+            )?;
+            run(
+                connection,
+                "DELETE FROM remembered WHERE until <= ?1",
+                params![now.0],
+            )?;
+            run(
+                connection,
+                "DELETE FROM events WHERE at < ?1",
+                params![events_before.0],
+            )?;
+        }
+    }
+    Ok(None)
+}
+
+fn open_request(connection: &Connection, new: &NewRequest) -> Result<(), Stop> {
+    let requester = new.requester.to_string();
+    let count = |sql: &str, value: &str| -> rusqlite::Result<u32> {
+        connection
+            .prepare_cached(sql)?
+            .query_row(params![value], |row| row.get(0))
+    };
+    let of_pep = "SELECT count(*) FROM requests WHERE pep = ?1 AND deadline IS NOT NULL";
+    if count(of_pep, new.pep.as_str())? >= new.limits.per_pep {
+        return Err(Stop::Conflict(Conflict::OpenPerPep));
+    }
+    let of_requester =
+        "SELECT count(*) FROM requests WHERE requester = ?1 AND deadline IS NOT NULL";
+    if count(of_requester, &requester)? >= new.limits.per_requester {
+        return Err(Stop::Conflict(Conflict::OpenPerRequester));
+    }
+    let state = State::opened();
+    let sql = "INSERT INTO requests (version, txn, pep, requester, resource_type, resource_id, operation, ask_jws,
+                 request_jws, words, opened_at, vote_until, kind, state, deadline)
+               VALUES (1, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?11)
+               ON CONFLICT DO NOTHING";
+    let changed = run(
+        connection,
+        sql,
+        params![
+            new.txn.as_str(),
+            new.pep.as_str(),
+            requester,
+            new.resource_type,
+            new.resource_id,
+            new.operation,
+            new.ask_jws,
+            new.request_jws,
+            new.words.0.join(" "),
+            new.opened_at.0,
+            new.vote_until.0,
+            state.kind().as_str(),
+            state_to_text(&state),
+        ],
+    )?;
+    expect_one(changed, Conflict::Words)?;
+    let key = connection.last_insert_rowid();
+    run(
+        connection,
+        "INSERT INTO search (rowid, text) VALUES (?1, ?2)",
+        params![key, new.search],
+    )?;
+    Ok(())
+}
+
+fn update_request(connection: &Connection, update: &RequestUpdate) -> Result<(), Stop> {
+    let sql = "UPDATE requests SET version = version + 1, kind = ?3, state = ?4, deadline = ?5, ended_at = ?6,
+                 grant_jws = coalesce(?7, grant_jws), outcome = coalesce(?8, outcome)
+               WHERE key = ?1 AND version = ?2";
+    let changed = run(
+        connection,
+        sql,
+        params![
+            update.key.0,
+            update.expected_version,
+            update.state.kind().as_str(),
+            state_to_text(&update.state),
+            update.deadline.map(|at| at.0),
+            update.state.ended_at().map(|at| at.0),
+            update.grant_jws,
+            update.outcome,
+        ],
+    )?;
+    expect_one(changed, Conflict::Version)?;
+    if let Some(more) = &update.search {
+        let sql = "UPDATE search SET text = text || char(10) || ?2 WHERE rowid = ?1";
+        run(connection, sql, params![update.key.0, more])?;
+    }
+    Ok(())
+}
+
+fn cast_vote(connection: &Connection, vote: &NewVote) -> Result<(), Stop> {
+    let sql = "INSERT INTO votes (request, person, name, choice, digest, jws, reason, binding, claims_token, at, live)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, 1) ON CONFLICT DO NOTHING";
+    let changed = run(
+        connection,
+        sql,
+        params![
+            vote.request.0,
+            vote.person.to_string(),
+            vote.name,
+            choice_name(vote.choice),
+            vote.digest.as_bytes(),
+            vote.jws,
+            vote.reason,
+            vote.binding.as_bytes(),
+            vote.claims_token,
+            vote.at.0,
+        ],
+    )?;
+    expect_one(changed, Conflict::Exists)
+}
+
+fn add_binding(connection: &Connection, new: &NewBinding) -> Result<(), Stop> {
+    let person = new.person.to_string();
+    let sql = "SELECT count(*) FROM bindings WHERE person = ?1 AND revoked_at IS NULL AND session_ends_at > ?2";
+    let live: u32 = connection
+        .prepare_cached(sql)?
+        .query_row(params![person, new.bound_at.0], |row| row.get(0))?;
+    if live >= new.max_live {
+        return Err(Stop::Conflict(Conflict::TooManyBindings));
+    }
+    let sql = "INSERT INTO bindings (id, person, cic, id_token, session_jkt, device_name, bound_at, session_ends_at)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT DO NOTHING";
+    let changed = run(
+        connection,
+        sql,
+        params![
+            new.id.as_bytes(),
+            person,
+            new.cic,
+            new.id_token,
+            new.session_jkt,
+            new.device_name,
+            new.bound_at.0,
+            new.session_ends_at.0,
+        ],
+    )?;
+    expect_one(changed, Conflict::Exists)
+}
+
+fn run(
+    connection: &Connection,
+    sql: &str,
+    values: impl rusqlite::Params,
+) -> rusqlite::Result<usize> {
+    connection.prepare_cached(sql)?.execute(values)
+}
+
+fn expect_one(changed: usize, otherwise: Conflict) -> Result<(), Stop> {
+    if changed == 1 {
+        Ok(())
+    } else {
+        Err(Stop::Conflict(otherwise))
+    }
+}

@@ -1,0 +1,209 @@
+//! [`Store`] on SQLite: one writer thread with group commit, a small pool of readers.
+
+mod apply;
+mod kill;
+mod read;
+mod schema;
+mod writer;
+
+use std::fs::File;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use countersign_lifecycle::Kind;
+use countersign_model::{Digest, PepId, Subject, Txn, UnixSecs};
+use rusqlite::{Connection, OpenFlags};
+use tokio::sync::Semaphore;
+
+use crate::{
+    Answer, BindingRow, Commit, EntryRow, EventRow, HistoryFilter, Remembered, RequestRow, Store,
+    StoreError, Tx,
+};
+
+/// How a SQLite store is opened.
+#[derive(Debug, Clone)]
+pub struct SqliteOptions {
+    /// Connections that read at the same time.
+    pub readers: usize,
+    /// For tests of crashes: the process aborts at this numbered write point.
+    pub kill_at: Option<u64>,
+}
+
+impl Default for SqliteOptions {
+    fn default() -> SqliteOptions {
+        SqliteOptions {
+            readers: 4,
+            kill_at: None,
+        }
+    }
+}
+
+/// A store in a folder: `countersign.db`, and a lock so that only one process writes.
+#[derive(Debug)]
+pub struct SqliteStore {
+    writer: writer::Writer,
+    readers: Arc<Readers>,
+    _lock: File,
+}
+
+#[derive(Debug)]
+struct Readers {
+    idle: Mutex<Vec<Connection>>,
+    permits: Semaphore,
+}
+
+impl SqliteStore {
+    /// Opens the folder's store, making it where there is none.
+    ///
+    /// # Errors
+    /// [`StoreError::Open`]: no right to write, another process has it, or another version made it.
+    pub fn open(folder: &Path, options: &SqliteOptions) -> Result<SqliteStore, StoreError> {
+        let open = |what: &str, error: &dyn std::fmt::Display| {
+            StoreError::Open(format!("{what} in `{}`: {error}", folder.display()))
+        };
+        std::fs::create_dir_all(folder).map_err(|error| open("make the folder", &error))?;
+        let lock = File::create(folder.join("countersign.lock"))
+            .map_err(|error| open("make the lock", &error))?;
+        lock.try_lock()
+            .map_err(|error| open("another process has the store", &error))?;
+
+        let path = folder.join("countersign.db");
+        let mut connection = Connection::open(&path).map_err(|error| open("open", &error))?;
+        schema::configure(&connection).map_err(|error| open("configure", &error))?;
+        schema::prepare(&mut connection)?;
+
+        let mut idle = Vec::new();
+        for _ in 0..options.readers.max(1) {
+            let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+            let reader = Connection::open_with_flags(&path, flags)
+                .map_err(|error| open("open to read", &error))?;
+            reader
+                .pragma_update(None, "busy_timeout", 5_000)
+                .map_err(|error| open("configure", &error))?;
+            reader.set_prepared_statement_cache_capacity(64);
+            idle.push(reader);
+        }
+        let permits = Semaphore::new(idle.len());
+        let writer = writer::Writer::start(connection, kill::KillPoint::new(options.kill_at))
+            .map_err(|error| open("start the writer", &error))?;
+        Ok(SqliteStore {
+            writer,
+            readers: Arc::new(Readers {
+                idle: Mutex::new(idle),
+                permits,
+            }),
+            _lock: lock,
+        })
+    }
+
+    fn read<T: Send + 'static>(
+        &self,
+        query: impl FnOnce(&Connection) -> Result<T, read::ReadError> + Send + 'static,
+    ) -> Answer<'_, T> {
+        let readers = Arc::clone(&self.readers);
+        Box::pin(async move {
+            let run = move |readers: &Readers| {
+                let Some(connection) = readers.take() else {
+                    return Err(StoreError::Closed);
+                };
+                let result = query(&connection).map_err(StoreError::from);
+                readers.put(connection);
+                result
+            };
+            let _permit = readers
+                .permits
+                .acquire()
+                .await
+                .map_err(|_| StoreError::Closed)?;
+            let inner = Arc::clone(&readers);
+            tokio::task::spawn_blocking(move || run(&inner))
+                .await
+                .map_err(|_| StoreError::Closed)?
+        })
+    }
+}
+
+impl Readers {
+    fn take(&self) -> Option<Connection> {
+        self.idle
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .pop()
+    }
+
+    fn put(&self, connection: Connection) {
+        self.idle
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(connection);
+    }
+}
+
+impl Store for SqliteStore {
+    fn commit(&self, tx: Tx) -> Answer<'_, Commit> {
+        Box::pin(self.writer.commit(tx))
+    }
+
+    fn request(&self, txn: &Txn) -> Answer<'_, Option<RequestRow>> {
+        let txn = txn.clone();
+        self.read(move |connection| read::request(connection, &txn))
+    }
+
+    fn pending(&self, limit: usize) -> Answer<'_, Vec<RequestRow>> {
+        self.read(move |connection| read::pending(connection, limit))
+    }
+
+    fn due(&self, now: UnixSecs, limit: usize) -> Answer<'_, Vec<RequestRow>> {
+        self.read(move |connection| read::due(connection, now, limit))
+    }
+
+    fn history(&self, filter: HistoryFilter) -> Answer<'_, Vec<RequestRow>> {
+        self.read(move |connection| read::history(connection, &filter))
+    }
+
+    fn before(&self, of: &RequestRow, limit: usize) -> Answer<'_, Vec<(Kind, UnixSecs)>> {
+        let (key, requester) = (of.key, of.requester.clone());
+        let (kind, id) = (of.resource_type.clone(), of.resource_id.clone());
+        self.read(move |connection| read::before(connection, key, &requester, &kind, &id, limit))
+    }
+
+    fn with_revoked_votes(&self, limit: usize) -> Answer<'_, Vec<RequestRow>> {
+        self.read(move |connection| read::with_revoked_votes(connection, limit))
+    }
+
+    fn remembered(&self, pep: &PepId, key: &str) -> Answer<'_, Option<Remembered>> {
+        let (pep, key) = (pep.clone(), key.to_owned());
+        self.read(move |connection| read::remembered(connection, &pep, &key))
+    }
+
+    fn binding(&self, id: Digest) -> Answer<'_, Option<BindingRow>> {
+        self.read(move |connection| read::binding(connection, id))
+    }
+
+    fn bindings_of(&self, person: &Subject, now: UnixSecs) -> Answer<'_, Vec<BindingRow>> {
+        let person = person.clone();
+        self.read(move |connection| read::bindings_of(connection, &person, now))
+    }
+
+    fn revoked_at(&self, person: &Subject) -> Answer<'_, Option<UnixSecs>> {
+        let person = person.clone();
+        self.read(move |connection| read::revoked_at(connection, &person))
+    }
+
+    fn events_after(&self, seq: u64, limit: usize) -> Answer<'_, Vec<EventRow>> {
+        self.read(move |connection| read::events_after(connection, seq, limit))
+    }
+
+    fn event_range(&self) -> Answer<'_, (u64, u64)> {
+        self.read(read::event_range)
+    }
+
+    fn entries(&self, txn: &Txn) -> Answer<'_, Vec<EntryRow>> {
+        let txn = txn.clone();
+        self.read(move |connection| read::entries(connection, &txn))
+    }
+
+    fn ready(&self) -> Answer<'_, ()> {
+        self.read(|connection| Ok(connection.query_row("SELECT 1", [], |_| Ok(()))?))
+    }
+}

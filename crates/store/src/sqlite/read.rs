@@ -1,0 +1,370 @@
+//! The reads.
+
+use countersign_lifecycle::Kind;
+use countersign_model::{Digest, PepId, Subject, Txn, UnixSecs};
+use rusqlite::types::ToSql;
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use crate::StoreError;
+use crate::encoding::{choice_named, state_from_text};
+use crate::rows::{
+    BindingRow, EntryRow, EventRow, HistoryFilter, Remembered, RequestKey, RequestRow, VoteRow,
+    Words,
+};
+
+/// Words of a search beyond these are ignored.
+const MAX_SEARCH_WORDS: usize = 12;
+
+/// Why a read failed.
+pub(crate) enum ReadError {
+    Failed(rusqlite::Error),
+    Corrupt(&'static str),
+}
+
+impl From<rusqlite::Error> for ReadError {
+    fn from(error: rusqlite::Error) -> ReadError {
+        ReadError::Failed(error)
+    }
+}
+
+impl From<ReadError> for StoreError {
+    fn from(error: ReadError) -> StoreError {
+        match error {
+            ReadError::Failed(error) => StoreError::Failed(error.to_string()),
+            ReadError::Corrupt(what) => StoreError::Corrupt(what.to_owned()),
+        }
+    }
+}
+
+type Read<T> = Result<T, ReadError>;
+
+const REQUEST: &str = "SELECT r.key, r.version, r.txn, r.pep, r.requester, r.resource_type, r.resource_id,
+  r.operation, r.ask_jws, r.request_jws, r.words, r.opened_at, r.vote_until, r.kind, r.state, r.grant_jws,
+  r.outcome FROM requests r ";
+
+fn request_of(row: &Row<'_>) -> Read<RequestRow> {
+    let words: String = row.get("words")?;
+    let words = words.split_once(' ').ok_or(ReadError::Corrupt("words"))?;
+    let kind: String = row.get("kind")?;
+    let state: String = row.get("state")?;
+    Ok(RequestRow {
+        key: RequestKey(row.get("key")?),
+        version: row.get("version")?,
+        txn: txn_of(&row.get::<_, String>("txn")?)?,
+        pep: PepId::parse(&row.get::<_, String>("pep")?).map_err(|_| ReadError::Corrupt("pep"))?,
+        requester: subject_of(&row.get::<_, String>("requester")?)?,
+        resource_type: row.get("resource_type")?,
+        resource_id: row.get("resource_id")?,
+        operation: row.get("operation")?,
+        ask_jws: row.get("ask_jws")?,
+        request_jws: row.get("request_jws")?,
+        words: Words([words.0.to_owned(), words.1.to_owned()]),
+        opened_at: UnixSecs(row.get("opened_at")?),
+        vote_until: UnixSecs(row.get("vote_until")?),
+        state: state_from_text(&kind, &state).ok_or(ReadError::Corrupt("state"))?,
+        grant_jws: row.get("grant_jws")?,
+        outcome: row.get("outcome")?,
+        votes: Vec::new(),
+    })
+}
+
+fn requests(connection: &Connection, tail: &str, values: &[&dyn ToSql]) -> Read<Vec<RequestRow>> {
+    // One snapshot for the requests and their votes.
+    let snapshot = connection.unchecked_transaction()?;
+    let mut statement = snapshot.prepare_cached(&format!("{REQUEST}{tail}"))?;
+    let mut rows = statement.query(values)?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        found.push(request_of(row)?);
+    }
+    for request in &mut found {
+        request.votes = votes(&snapshot, request.key)?;
+    }
+    Ok(found)
+}
+
+fn votes(connection: &Connection, request: RequestKey) -> Read<Vec<VoteRow>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT v.person, v.name, v.choice, v.digest, v.jws, v.reason, v.binding, v.claims_token, v.at,
+           b.cic, b.id_token FROM votes v JOIN bindings b ON b.id = v.binding WHERE v.request = ?1 ORDER BY v.key",
+    )?;
+    let mut rows = statement.query(params![request.0])?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        let choice: String = row.get("choice")?;
+        found.push(VoteRow {
+            person: subject_of(&row.get::<_, String>("person")?)?,
+            name: row.get("name")?,
+            choice: choice_named(&choice).ok_or(ReadError::Corrupt("choice"))?,
+            digest: digest_of(row.get("digest")?),
+            jws: row.get("jws")?,
+            reason: row.get("reason")?,
+            binding: digest_of(row.get("binding")?),
+            claims_token: row.get("claims_token")?,
+            at: UnixSecs(row.get("at")?),
+            cic: row.get("cic")?,
+            id_token: row.get("id_token")?,
+        });
+    }
+    Ok(found)
+}
+
+pub(crate) fn request(connection: &Connection, txn: &Txn) -> Read<Option<RequestRow>> {
+    Ok(requests(connection, "WHERE r.txn = ?1", &[&txn.as_str()])?.pop())
+}
+
+pub(crate) fn pending(connection: &Connection, limit: usize) -> Read<Vec<RequestRow>> {
+    requests(
+        connection,
+        "WHERE r.kind = 'pending' ORDER BY r.vote_until, r.key LIMIT ?1",
+        &[&to_sql(limit)],
+    )
+}
+
+pub(crate) fn due(connection: &Connection, now: UnixSecs, limit: usize) -> Read<Vec<RequestRow>> {
+    let tail = "WHERE r.deadline IS NOT NULL AND r.deadline <= ?1 ORDER BY r.deadline LIMIT ?2";
+    requests(connection, tail, &[&now.0, &to_sql(limit)])
+}
+
+pub(crate) fn with_revoked_votes(connection: &Connection, limit: usize) -> Read<Vec<RequestRow>> {
+    let tail = "WHERE r.deadline IS NOT NULL AND EXISTS (
+        SELECT 1 FROM votes v JOIN bindings b ON b.id = v.binding
+        WHERE v.request = r.key AND v.live = 1 AND b.revoked_at IS NOT NULL) ORDER BY r.key LIMIT ?1";
+    requests(connection, tail, &[&to_sql(limit)])
+}
+
+pub(crate) fn history(connection: &Connection, filter: &HistoryFilter) -> Read<Vec<RequestRow>> {
+    let text = filter.text.as_deref().map(match_expression);
+    let voter = filter.voter.as_ref().map(ToString::to_string);
+    let before = filter.before.map(|key| key.0);
+    let kinds: Vec<&str> = filter.kinds.iter().map(|kind| kind.as_str()).collect();
+    let kinds = kinds.join(",");
+    let limit = to_sql(filter.limit);
+
+    let mut tail = String::from("WHERE r.kind <> 'pending'");
+    let mut values: Vec<(&str, &dyn ToSql)> = vec![(":limit", &limit)];
+    if let Some(text) = &text {
+        if text.is_empty() {
+            return Ok(Vec::new());
+        }
+        tail.push_str(" AND r.key IN (SELECT rowid FROM search WHERE search MATCH :text)");
+        values.push((":text", text));
+    }
+    if !kinds.is_empty() {
+        // The names are our own: no quote, no comma.
+        tail.push_str(" AND instr(',' || :kinds || ',', ',' || r.kind || ',') > 0");
+        values.push((":kinds", &kinds));
+    }
+    if let Some(voter) = &voter {
+        tail.push_str(
+            " AND EXISTS (SELECT 1 FROM votes v WHERE v.person = :voter AND v.request = r.key)",
+        );
+        values.push((":voter", voter));
+    }
+    if let Some(before) = &before {
+        tail.push_str(" AND r.key < :before");
+        values.push((":before", before));
+    }
+    tail.push_str(" ORDER BY r.key DESC LIMIT :limit");
+
+    let snapshot = connection.unchecked_transaction()?;
+    let mut statement = snapshot.prepare_cached(&format!("{REQUEST}{tail}"))?;
+    let mut rows = statement.query(values.as_slice())?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        found.push(request_of(row)?);
+    }
+    for request in &mut found {
+        request.votes = votes(&snapshot, request.key)?;
+    }
+    Ok(found)
+}
+
+/// Each word in quotes, as a prefix: nothing of the person's text is syntax.
+fn match_expression(text: &str) -> String {
+    let words = text
+        .split(|c: char| !c.is_alphanumeric())
+        .filter(|word| !word.is_empty());
+    let quoted: Vec<String> = words
+        .take(MAX_SEARCH_WORDS)
+        .map(|word| format!("\"{word}\"*"))
+        .collect();
+    quoted.join(" ")
+}
+
+pub(crate) fn before(
+    connection: &Connection,
+    key: RequestKey,
+    requester: &Subject,
+    resource_type: &str,
+    resource_id: &str,
+    limit: usize,
+) -> Read<Vec<(Kind, UnixSecs)>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT kind, ended_at FROM requests WHERE requester = ?1 AND resource_type = ?2 AND resource_id = ?3
+           AND key < ?4 AND ended_at IS NOT NULL ORDER BY key DESC LIMIT ?5",
+    )?;
+    let values = params![
+        requester.to_string(),
+        resource_type,
+        resource_id,
+        key.0,
+        to_sql(limit)
+    ];
+    let mut rows = statement.query(values)?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        let kind: String = row.get(0)?;
+        found.push((
+            Kind::parse(&kind).ok_or(ReadError::Corrupt("kind"))?,
+            UnixSecs(row.get(1)?),
+        ));
+    }
+    Ok(found)
+}
+
+pub(crate) fn remembered(
+    connection: &Connection,
+    pep: &PepId,
+    key: &str,
+) -> Read<Option<Remembered>> {
+    let mut statement = connection
+        .prepare_cached("SELECT body, txn FROM remembered WHERE pep = ?1 AND key = ?2")?;
+    let found: Option<([u8; 32], String)> = statement
+        .query_row(params![pep.as_str(), key], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })
+        .optional()?;
+    found
+        .map(|(body, txn)| {
+            Ok(Remembered {
+                body: digest_of(body),
+                txn: txn_of(&txn)?,
+            })
+        })
+        .transpose()
+}
+
+const BINDING: &str =
+    "SELECT id, person, cic, id_token, claims_token, session_jkt, device_name, bound_at,
+  session_ends_at, revoked_at FROM bindings ";
+
+fn binding_of(row: &Row<'_>) -> Read<BindingRow> {
+    Ok(BindingRow {
+        id: digest_of(row.get("id")?),
+        person: subject_of(&row.get::<_, String>("person")?)?,
+        cic: row.get("cic")?,
+        id_token: row.get("id_token")?,
+        claims_token: row.get("claims_token")?,
+        session_jkt: row.get("session_jkt")?,
+        device_name: row.get("device_name")?,
+        bound_at: UnixSecs(row.get("bound_at")?),
+        session_ends_at: UnixSecs(row.get("session_ends_at")?),
+        revoked_at: row.get::<_, Option<i64>>("revoked_at")?.map(UnixSecs),
+    })
+}
+
+fn bindings(connection: &Connection, tail: &str, values: &[&dyn ToSql]) -> Read<Vec<BindingRow>> {
+    let mut statement = connection.prepare_cached(&format!("{BINDING}{tail}"))?;
+    let mut rows = statement.query(values)?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        found.push(binding_of(row)?);
+    }
+    Ok(found)
+}
+
+pub(crate) fn binding(connection: &Connection, id: Digest) -> Read<Option<BindingRow>> {
+    Ok(bindings(connection, "WHERE id = ?1", &[id.as_bytes()])?.pop())
+}
+
+pub(crate) fn bindings_of(
+    connection: &Connection,
+    person: &Subject,
+    now: UnixSecs,
+) -> Read<Vec<BindingRow>> {
+    let tail =
+        "WHERE person = ?1 AND revoked_at IS NULL AND session_ends_at > ?2 ORDER BY key DESC";
+    bindings(connection, tail, &[&person.to_string(), &now.0])
+}
+
+pub(crate) fn revoked_at(connection: &Connection, person: &Subject) -> Read<Option<UnixSecs>> {
+    let mut statement =
+        connection.prepare_cached("SELECT revoked_at FROM people WHERE person = ?1")?;
+    let found = statement
+        .query_row(params![person.to_string()], |row| row.get(0))
+        .optional()?;
+    Ok(found.map(UnixSecs))
+}
+
+pub(crate) fn events_after(connection: &Connection, seq: u64, limit: usize) -> Read<Vec<EventRow>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT seq, txn, person, body FROM events WHERE seq > ?1 ORDER BY seq LIMIT ?2",
+    )?;
+    let mut rows = statement.query(params![
+        i64::try_from(seq).unwrap_or(i64::MAX),
+        to_sql(limit)
+    ])?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        let txn: Option<String> = row.get(1)?;
+        let person: Option<String> = row.get(2)?;
+        found.push(EventRow {
+            seq: seq_of(row.get(0)?)?,
+            txn: txn.as_deref().map(txn_of).transpose()?,
+            person: person.as_deref().map(subject_of).transpose()?,
+            body: row.get(3)?,
+        });
+    }
+    Ok(found)
+}
+
+pub(crate) fn event_range(connection: &Connection) -> Read<(u64, u64)> {
+    let newest: i64 = connection
+        .prepare_cached(
+            "SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'events'), 0)",
+        )?
+        .query_row([], |row| row.get(0))?;
+    let oldest: Option<i64> = connection
+        .prepare_cached("SELECT min(seq) FROM events")?
+        .query_row([], |row| row.get(0))?;
+    // Everything was pruned: the oldest that could be there is the next one.
+    let oldest = oldest.unwrap_or(if newest == 0 { 0 } else { newest + 1 });
+    Ok((seq_of(oldest)?, seq_of(newest)?))
+}
+
+pub(crate) fn entries(connection: &Connection, txn: &Txn) -> Read<Vec<EntryRow>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT number, at, kind, detail FROM entries WHERE txn = ?1 ORDER BY number",
+    )?;
+    let rows = statement.query_map(params![txn.as_str()], |row| {
+        Ok(EntryRow {
+            number: row.get(0)?,
+            at: UnixSecs(row.get(1)?),
+            txn: Some(txn.clone()),
+            kind: row.get(2)?,
+            detail: row.get(3)?,
+        })
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+fn to_sql(limit: usize) -> i64 {
+    i64::try_from(limit).unwrap_or(i64::MAX)
+}
+
+fn seq_of(seq: i64) -> Read<u64> {
+    u64::try_from(seq).map_err(|_| ReadError::Corrupt("seq"))
+}
+
+fn txn_of(text: &str) -> Read<Txn> {
+    Txn::parse(text).map_err(|_| ReadError::Corrupt("txn"))
+}
+
+fn subject_of(text: &str) -> Read<Subject> {
+    Subject::parse(text).map_err(|_| ReadError::Corrupt("subject"))
+}
+
+fn digest_of(bytes: [u8; 32]) -> Digest {
+    Digest::from_bytes(bytes)
+}

@@ -1,0 +1,146 @@
+//! Tables, and how a file comes to have them.
+
+use rusqlite::Connection;
+
+use crate::StoreError;
+
+/// Goes up with each change of the tables.
+const VERSION: i64 = 1;
+
+/// Primary keys are integers that only go up: a random key with a second index would cost several times more.
+const TABLES: &str = "
+CREATE TABLE requests (
+  key INTEGER PRIMARY KEY AUTOINCREMENT,
+  version INTEGER NOT NULL,
+  txn TEXT NOT NULL UNIQUE,
+  pep TEXT NOT NULL,
+  requester TEXT NOT NULL,
+  resource_type TEXT NOT NULL,
+  resource_id TEXT NOT NULL,
+  operation BLOB NOT NULL,
+  ask_jws TEXT NOT NULL,
+  request_jws TEXT NOT NULL,
+  words TEXT NOT NULL,
+  opened_at INTEGER NOT NULL,
+  vote_until INTEGER NOT NULL,
+  kind TEXT NOT NULL,
+  state TEXT NOT NULL,
+  deadline INTEGER,
+  ended_at INTEGER,
+  grant_jws TEXT,
+  outcome TEXT
+) STRICT;
+CREATE UNIQUE INDEX requests_open_words ON requests (words) WHERE deadline IS NOT NULL;
+CREATE INDEX requests_due ON requests (deadline) WHERE deadline IS NOT NULL;
+CREATE INDEX requests_pending ON requests (vote_until, key) WHERE kind = 'pending';
+CREATE INDEX requests_open_pep ON requests (pep) WHERE deadline IS NOT NULL;
+CREATE INDEX requests_open_requester ON requests (requester) WHERE deadline IS NOT NULL;
+CREATE INDEX requests_same ON requests (requester, resource_type, resource_id, key);
+
+CREATE TABLE votes (
+  key INTEGER PRIMARY KEY AUTOINCREMENT,
+  request INTEGER NOT NULL REFERENCES requests (key),
+  person TEXT NOT NULL,
+  name TEXT NOT NULL,
+  choice TEXT NOT NULL,
+  digest BLOB NOT NULL,
+  jws TEXT NOT NULL,
+  reason TEXT,
+  binding BLOB NOT NULL,
+  claims_token TEXT,
+  at INTEGER NOT NULL,
+  live INTEGER NOT NULL,
+  UNIQUE (request, digest)
+) STRICT;
+CREATE INDEX votes_person ON votes (person, request);
+CREATE INDEX votes_binding ON votes (binding) WHERE live = 1;
+
+CREATE TABLE bindings (
+  key INTEGER PRIMARY KEY AUTOINCREMENT,
+  id BLOB NOT NULL UNIQUE,
+  person TEXT NOT NULL,
+  cic BLOB NOT NULL,
+  id_token TEXT NOT NULL,
+  claims_token TEXT,
+  session_jkt TEXT NOT NULL,
+  device_name TEXT NOT NULL,
+  bound_at INTEGER NOT NULL,
+  session_ends_at INTEGER NOT NULL,
+  revoked_at INTEGER
+) STRICT;
+CREATE INDEX bindings_person ON bindings (person, key);
+
+CREATE TABLE people (
+  person TEXT PRIMARY KEY,
+  revoked_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE spent (
+  kind TEXT NOT NULL,
+  value TEXT NOT NULL,
+  until INTEGER NOT NULL,
+  PRIMARY KEY (kind, value)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX spent_until ON spent (until);
+
+CREATE TABLE remembered (
+  pep TEXT NOT NULL,
+  key TEXT NOT NULL,
+  body BLOB NOT NULL,
+  txn TEXT NOT NULL,
+  until INTEGER NOT NULL,
+  PRIMARY KEY (pep, key)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX remembered_until ON remembered (until);
+
+CREATE TABLE entries (
+  number INTEGER PRIMARY KEY AUTOINCREMENT,
+  at INTEGER NOT NULL,
+  txn TEXT,
+  kind TEXT NOT NULL,
+  detail TEXT NOT NULL
+) STRICT;
+CREATE INDEX entries_txn ON entries (txn, number);
+
+CREATE TABLE events (
+  seq INTEGER PRIMARY KEY AUTOINCREMENT,
+  at INTEGER NOT NULL,
+  txn TEXT,
+  person TEXT,
+  body TEXT NOT NULL
+) STRICT;
+
+CREATE VIRTUAL TABLE search USING fts5 (text, tokenize = 'unicode61 remove_diacritics 2', prefix = '2 3');
+";
+
+/// Settings of every connection.
+pub(crate) fn configure(connection: &Connection) -> rusqlite::Result<()> {
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "foreign_keys", "ON")?;
+    connection.pragma_update(None, "busy_timeout", 5_000)?;
+    connection.set_prepared_statement_cache_capacity(64);
+    Ok(())
+}
+
+/// Makes the tables in a new file; refuses one of another version.
+pub(crate) fn prepare(connection: &mut Connection) -> Result<(), StoreError> {
+    let open = |error: rusqlite::Error| StoreError::Open(error.to_string());
+    let version: i64 = connection
+        .query_row("PRAGMA user_version", [], |row| row.get(0))
+        .map_err(open)?;
+    match version {
+        VERSION => Ok(()),
+        0 => {
+            // CRASH: the tables and their version come in one transaction: all or none.
+            let tx = connection.transaction().map_err(open)?;
+            tx.execute_batch(TABLES).map_err(open)?;
+            tx.pragma_update(None, "user_version", VERSION)
+                .map_err(open)?;
+            tx.commit().map_err(open)
+        }
+        other => Err(StoreError::Open(format!(
+            "the file has version {other}, this program knows {VERSION}: use the program that made it"
+        ))),
+    }
+}

@@ -1,0 +1,153 @@
+//! A transaction as a value.
+
+use countersign_model::{Digest, PepId, Subject, Txn, UnixSecs};
+
+use crate::rows::{NewBinding, NewRequest, NewVote, RequestUpdate, SpentKind};
+
+/// Everything that one use case changes, with what it expects to find. All of it happens, or nothing.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Tx {
+    writes: Vec<Write>,
+}
+
+/// One write of a transaction.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Write {
+    /// Opens a request. Expects free words, and bounds that hold.
+    OpenRequest(Box<NewRequest>),
+    /// Changes a request. Expects its version.
+    UpdateRequest(Box<RequestUpdate>),
+    /// Keeps a vote.
+    CastVote(Box<NewVote>),
+    /// A vote no longer counts.
+    EndVote(Digest),
+    /// Keeps a binding. Expects that it is new, and a bound that holds.
+    AddBinding(Box<NewBinding>),
+    /// Keeps a newer ID token for a binding. Expects it to be live.
+    RefreshBinding {
+        /// Which.
+        id: Digest,
+        /// The token.
+        claims_token: String,
+    },
+    /// Ends a binding. Expects it not to be revoked.
+    RevokeBinding {
+        /// Which.
+        id: Digest,
+        /// When.
+        at: UnixSecs,
+    },
+    /// Sign-ins of this person up to this moment no longer make bindings.
+    RevokePerson {
+        /// Who.
+        person: Subject,
+        /// The moment.
+        at: UnixSecs,
+    },
+    /// Expects that a binding is not revoked.
+    ExpectUnrevoked(Digest),
+    /// Uses up what serves once. Expects that it was not.
+    Spend {
+        /// What it is.
+        kind: SpentKind,
+        /// Its value.
+        value: String,
+        /// Until when it has to be remembered.
+        until: UnixSecs,
+    },
+    /// Remembers an idempotency key. Expects that it is new.
+    Remember {
+        /// Whose key.
+        pep: PepId,
+        /// The key.
+        key: String,
+        /// SHA-256 of the body.
+        body: Digest,
+        /// What it opened.
+        txn: Txn,
+        /// Until when.
+        until: UnixSecs,
+    },
+    /// An audit entry.
+    Entry {
+        /// When.
+        at: UnixSecs,
+        /// About which request.
+        txn: Option<Txn>,
+        /// What.
+        kind: &'static str,
+        /// More of it, as JSON.
+        detail: String,
+    },
+    /// An event for the streams: the outbox row, numbered by the store.
+    Publish {
+        /// When.
+        at: UnixSecs,
+        /// About which request.
+        txn: Option<Txn>,
+        /// For whom only.
+        person: Option<Subject>,
+        /// What to say, as JSON.
+        body: String,
+    },
+    /// Forgets what is over: spent values and keys past their time, events before a moment.
+    Prune {
+        /// Now.
+        now: UnixSecs,
+        /// Events older than this go.
+        events_before: UnixSecs,
+    },
+}
+
+impl Tx {
+    /// An empty one.
+    pub fn new() -> Tx {
+        Tx::default()
+    }
+
+    /// Adds a write; they happen in order.
+    pub fn push(&mut self, write: Write) -> &mut Tx {
+        self.writes.push(write);
+        self
+    }
+
+    /// Its writes.
+    pub fn writes(&self) -> &[Write] {
+        &self.writes
+    }
+}
+
+/// What became of a transaction.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Commit {
+    /// All of it is durable.
+    Committed {
+        /// The number of its last event, if it published one.
+        last_event: Option<u64>,
+    },
+    /// Nothing of it was kept: an expectation did not hold. Read again, judge again.
+    Conflict(Conflict),
+}
+
+/// Which expectation did not hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Conflict {
+    /// The request has changed since it was read.
+    Version,
+    /// The words are those of another open request, or the id is known.
+    Words,
+    /// This PEP has too many open requests.
+    OpenPerPep,
+    /// This requester has too many open requests.
+    OpenPerRequester,
+    /// The binding is known, or this very vote is.
+    Exists,
+    /// The person has too many live bindings.
+    TooManyBindings,
+    /// The binding is revoked.
+    Revoked,
+    /// It was spent.
+    Spent(SpentKind),
+    /// The idempotency key is known.
+    Remembered,
+}
