@@ -1,0 +1,90 @@
+//! Tokens of an OpenID provider, judged by our own rules: ID tokens as evidence of who somebody is, access
+//! tokens (RFC 9068) as a caller's credential.
+//!
+//! Only the signature is a library's. Keys are found by `kid` in what the caller fetched itself; the
+//! algorithm must be one that is configured for this provider. Specification: `docs/spec/binding.md`,
+//! "Tokens of a provider".
+
+mod access_token;
+mod claims;
+mod config;
+mod id_token;
+mod keys;
+
+pub use access_token::{AccessRules, AccessToken, verify_access_token};
+pub use config::{OpConfig, Refreshed};
+pub use id_token::{AsOf, IdToken, NonceRule, verify_id_token};
+pub use keys::{MAX_TOKEN_BYTES, OpKeys, peek_issuer, peek_kid};
+
+/// Why a provider's token is refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum OpTokenError {
+    /// Not a signed JWT.
+    #[error("the token is not a signed JWT")]
+    Malformed,
+    /// The algorithm is not configured for this provider, or is none, or symmetric.
+    #[error("the token's algorithm `{0}` is not allowed for this provider")]
+    Alg(String),
+    /// A header that changes what is verified.
+    #[error("the token's header has `{0}`, which is not allowed")]
+    Header(&'static str),
+    /// Another type of token.
+    #[error("the token is of another type than expected here")]
+    Typ,
+    /// Its key is not among the provider's.
+    #[error("the token is signed by a key that this provider does not publish (`kid` {0})")]
+    UnknownKey(String),
+    /// The signature does not verify.
+    #[error("the token's signature is wrong")]
+    Signature,
+    /// Another issuer.
+    #[error("the token is from another issuer")]
+    Issuer,
+    /// Not for us, or not for us alone.
+    #[error("the token is for another audience")]
+    Audience,
+    /// Too old.
+    #[error("the token has expired")]
+    Expired,
+    /// From the future.
+    #[error("the token's time lies in the future; check the clocks")]
+    Future,
+    /// The nonce is not the one that this sign-in was started with.
+    #[error("the token's nonce is not this sign-in's")]
+    Nonce,
+    /// A claim is missing or has the wrong type.
+    #[error("the token's claim `{0}` is missing or not as it must be")]
+    Claim(&'static str),
+    /// A claim that no token of this kind has.
+    #[error("the token has `{0}`, which a token of this kind must not have")]
+    Foreign(&'static str),
+    /// It belongs to the approver client, and is a credential nowhere.
+    #[error("a token of the approver client is no credential")]
+    ApproverClient,
+    /// The provider's key set is not one.
+    #[error("the provider's keys cannot be read: {0}")]
+    Keys(&'static str),
+}
+
+impl OpTokenError {
+    /// The rule's stable name.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Malformed => "token_malformed",
+            Self::Alg(_) => "token_alg",
+            Self::Header(_) => "token_header",
+            Self::Typ => "token_typ",
+            Self::UnknownKey(_) => "token_key_unknown",
+            Self::Signature => "token_signature",
+            Self::Issuer => "token_issuer",
+            Self::Audience => "token_audience",
+            Self::Expired => "token_expired",
+            Self::Future => "token_future",
+            Self::Nonce => "token_nonce",
+            Self::Claim(_) => "token_claim",
+            Self::Foreign(_) => "token_foreign_claim",
+            Self::ApproverClient => "token_approver_client",
+            Self::Keys(_) => "token_keys",
+        }
+    }
+}
