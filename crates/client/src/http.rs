@@ -1,0 +1,293 @@
+//! The transport to one server: bounded, no redirects, problems decoded, clocks compared.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use countersign_api::http::{Problem, TokenProblem, WellKnown};
+use countersign_model::{Clock, ServerId};
+use reqwest::header::HeaderMap;
+use serde::de::DeserializeOwned;
+use url::Url;
+
+use crate::error::ApiError;
+
+/// The longest answer that is read, in bytes: a list of 500 requests of 64 KiB operations does not fit in
+/// one, and is not sent in one.
+pub const MAX_ANSWER_BYTES: usize = 16 * 1024 * 1024;
+/// How long a call may take.
+pub const CALL_LIMIT: Duration = Duration::from_secs(15);
+/// How far two clocks may differ, in seconds (protocol, section 1).
+pub const CLOCK_SKEW_SECS: i64 = 60;
+
+/// A server, by its id, and how to talk to it.
+#[derive(Clone)]
+pub struct ServerHttp {
+    id: ServerId,
+    base: Url,
+    client: reqwest::Client,
+    clock: Arc<dyn Clock>,
+}
+
+impl std::fmt::Debug for ServerHttp {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ServerHttp")
+            .field("id", &self.id.as_str())
+            .finish_non_exhaustive()
+    }
+}
+
+impl ServerHttp {
+    /// Prepares; talks to nobody yet.
+    ///
+    /// # Errors
+    /// When TLS cannot be set up.
+    pub fn new(id: ServerId, clock: Arc<dyn Clock>) -> Result<Self, ApiError> {
+        // The first caller in the process wins; a second installation is the same provider.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let base = Url::parse(id.as_str()).map_err(|_| ApiError::Setup {
+            why: format!("`{id}` is not a URL"),
+        })?;
+        let mut builder = reqwest::Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .referer(false)
+            .connect_timeout(Duration::from_secs(5))
+            .pool_idle_timeout(Duration::from_secs(60))
+            .user_agent(concat!("countersign/", env!("CARGO_PKG_VERSION")));
+        // `ServerId` allows http on this computer only; no proxy has business there.
+        if base.scheme() == "http" {
+            builder = builder.no_proxy();
+        }
+        let client = builder
+            .build()
+            .map_err(|error| ApiError::Setup { why: cause(&error) })?;
+        Ok(Self {
+            id,
+            base,
+            client,
+            clock,
+        })
+    }
+
+    /// The server.
+    #[must_use]
+    pub fn id(&self) -> &ServerId {
+        &self.id
+    }
+
+    pub(crate) fn clock(&self) -> &Arc<dyn Clock> {
+        &self.clock
+    }
+
+    pub(crate) fn client(&self) -> &reqwest::Client {
+        &self.client
+    }
+
+    pub(crate) fn host(&self) -> String {
+        match (self.base.host_str(), self.base.port()) {
+            (Some(host), Some(port)) => format!("{host}:{port}"),
+            (Some(host), None) => host.to_owned(),
+            (None, _) => self.id.to_string(),
+        }
+    }
+
+    /// The server's self-description. It must be about the very id that was asked for, and its endpoints
+    /// must be its own: tokens go there.
+    ///
+    /// # Errors
+    /// As any call; [`ApiError::BadAnswer`] when it describes another server.
+    pub async fn well_known(&self) -> Result<WellKnown, ApiError> {
+        let request = self
+            .client
+            .get(format!("{}/.well-known/countersign", self.id));
+        let known: WellKnown = self.json(request).await?;
+        if known.server != self.id.as_str() {
+            return Err(self.bad(format!(
+                "it calls itself `{}`: use that address",
+                printable(&known.server)
+            )));
+        }
+        let endpoints = &known.endpoints;
+        for endpoint in [
+            &endpoints.nonce,
+            &endpoints.token,
+            &endpoints.requests,
+            &endpoints.history,
+            &endpoints.bindings,
+            &endpoints.stream,
+            &known.jwks_uri,
+        ] {
+            if !self.owns(endpoint) {
+                return Err(self.bad(format!(
+                    "its endpoint `{}` is not its own",
+                    printable(endpoint)
+                )));
+            }
+        }
+        Ok(known)
+    }
+
+    /// The server's keys and those of its gates.
+    ///
+    /// # Errors
+    /// As any call.
+    pub async fn keys(&self) -> Result<countersign_api::http::Keys, ApiError> {
+        self.json(
+            self.client
+                .get(format!("{}/.well-known/countersign/keys", self.id)),
+        )
+        .await
+    }
+
+    fn owns(&self, endpoint: &str) -> bool {
+        let Ok(mut url) = Url::parse(endpoint) else {
+            return false;
+        };
+        let web = match url.scheme() {
+            "ws" => "http",
+            "wss" => "https",
+            _ => "",
+        };
+        // Between these two pairs `url` always allows the change; where not, the origins differ below.
+        if !web.is_empty() && url.set_scheme(web).is_err() {
+            return false;
+        }
+        url.origin() == self.base.origin() && url.username().is_empty() && url.password().is_none()
+    }
+
+    pub(crate) fn bad(&self, what: String) -> ApiError {
+        ApiError::BadAnswer {
+            host: self.host(),
+            what,
+        }
+    }
+
+    pub(crate) fn unreachable(&self, error: &reqwest::Error) -> ApiError {
+        ApiError::Unreachable {
+            host: self.host(),
+            why: cause(error),
+        }
+    }
+
+    /// Sends, and reads a JSON answer.
+    pub(crate) async fn json<T: DeserializeOwned>(
+        &self,
+        request: reqwest::RequestBuilder,
+    ) -> Result<T, ApiError> {
+        let body = self
+            .body(request.header("accept", "application/json"))
+            .await?;
+        serde_json::from_slice(&body)
+            .map_err(|error| self.bad(format!("its answer cannot be read: {error}")))
+    }
+
+    /// Sends, and reads the answer's bytes.
+    pub(crate) async fn body(&self, request: reqwest::RequestBuilder) -> Result<Vec<u8>, ApiError> {
+        self.body_within(request, CALL_LIMIT).await
+    }
+
+    /// The same with another limit, for answers that are held back on purpose.
+    pub(crate) async fn body_within(
+        &self,
+        request: reqwest::RequestBuilder,
+        limit: Duration,
+    ) -> Result<Vec<u8>, ApiError> {
+        let mut response = request
+            .timeout(limit)
+            .send()
+            .await
+            .map_err(|error| self.unreachable(&error))?;
+        let status = response.status().as_u16();
+        let headers = std::mem::take(response.headers_mut());
+        let mut body = Vec::new();
+        while let Some(chunk) = response
+            .chunk()
+            .await
+            .map_err(|error| self.unreachable(&error))?
+        {
+            if body.len() + chunk.len() > MAX_ANSWER_BYTES {
+                return Err(self.bad(format!(
+                    "its answer is longer than {MAX_ANSWER_BYTES} bytes"
+                )));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        self.judge(status, &headers, body)
+    }
+
+    /// An answer as the caller acts on it. A wrong clock is told first: it explains most refusals.
+    pub(crate) fn judge(
+        &self,
+        status: u16,
+        headers: &HeaderMap,
+        body: Vec<u8>,
+    ) -> Result<Vec<u8>, ApiError> {
+        self.same_clock(headers)?;
+        if (200..300).contains(&status) {
+            return Ok(body);
+        }
+        if let Ok(problem) = serde_json::from_slice::<TokenProblem>(&body) {
+            return Err(ApiError::TokenRefused { problem });
+        }
+        let problem = serde_json::from_slice::<Problem>(&body).unwrap_or_else(|_| Problem {
+            kind: "about:blank".to_owned(),
+            title: String::new(),
+            status,
+            detail: None,
+            code: None,
+        });
+        let retry_after = headers
+            .get("retry-after")
+            .and_then(|value| value.to_str().ok())
+            .and_then(|text| text.parse().ok());
+        Err(match (status, retry_after) {
+            (401, _) => ApiError::Unauthorized { problem },
+            (403, _) => ApiError::Forbidden { problem },
+            (404, _) => ApiError::NotFound { problem },
+            (409, _) => ApiError::Conflict { problem },
+            (410, _) => ApiError::Gone { problem },
+            (429, retry) => ApiError::Busy {
+                retry_after_secs: retry.unwrap_or(5),
+            },
+            (503, Some(retry_after_secs)) => ApiError::Busy { retry_after_secs },
+            (500.., _) => ApiError::Fault {
+                host: self.host(),
+                status,
+            },
+            (400..500, _) => ApiError::Refused { problem },
+            _ => self.bad(format!("it answered with status {status}")),
+        })
+    }
+
+    fn same_clock(&self, headers: &HeaderMap) -> Result<(), ApiError> {
+        let theirs = headers
+            .get("date")
+            .and_then(|value| value.to_str().ok())
+            .and_then(|text| httpdate::parse_http_date(text).ok())
+            .and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok())
+            .and_then(|since| i64::try_from(since.as_secs()).ok());
+        match theirs.map(|theirs| self.clock.now().0 - theirs) {
+            Some(ahead_secs) if ahead_secs.abs() > CLOCK_SKEW_SECS => {
+                Err(ApiError::ClockOff { ahead_secs })
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+}
+
+fn printable(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(120).collect()
+}
+
+/// The innermost cause: it is what tells "connection refused" from "no such host". Never the URL.
+pub(crate) fn cause(error: &reqwest::Error) -> String {
+    if error.is_timeout() {
+        return "no answer in time".to_owned();
+    }
+    let mut text = "the exchange failed".to_owned();
+    let mut source = std::error::Error::source(error);
+    while let Some(inner) = source {
+        text = inner.to_string();
+        source = inner.source();
+    }
+    text
+}

@@ -1,0 +1,116 @@
+//! The authorization code flow with PKCE S256 in the system browser, answered on loopback (RFC 8252).
+//! Shared by an approver's sign-in and a requester's token; what differs is in the parameters.
+
+use std::time::Duration;
+
+use oauth2::{
+    AuthUrl, AuthorizationCode, CsrfToken, PkceCodeChallenge, RedirectUrl, Scope, TokenUrl,
+};
+use url::Url;
+
+use crate::error::OidcError;
+use crate::loopback::{Expected, Loopback, Redirect};
+use crate::provider::Provider;
+use crate::tokens::{Exchange, Tokens, by_code, client};
+
+/// How long the person has.
+pub const REDIRECT_LIMIT: Duration = Duration::from_secs(300);
+
+/// Opens the system browser. What is told about a failure goes to the person, who may open the address
+/// by hand: the sign-in goes on waiting.
+pub trait Opener: Send + Sync {
+    /// Opens it.
+    ///
+    /// # Errors
+    /// In plain words, when there is no browser or it cannot be started.
+    fn open(&self, url: &Url) -> Result<(), String>;
+}
+
+/// What happens while the browser has its turn.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Progress {
+    /// The browser was asked to go there; `Err` says why it could not be.
+    Waiting {
+        /// To open by hand. Holds no secret: state and nonce serve this one attempt.
+        url: Url,
+        /// Whether the browser was started.
+        browser: Result<(), String>,
+    },
+    /// The redirect came; the code is being exchanged.
+    Answered,
+}
+
+/// What to ask for.
+#[derive(Debug, Clone)]
+pub struct CodeRequest {
+    /// The public, native client.
+    pub client_id: String,
+    /// With `openid` where an ID token is wanted.
+    pub scopes: Vec<String>,
+    /// The registered path, such as `/callback`.
+    pub redirect_path: String,
+    /// Ports to try, in order; 0 lets the system choose (for providers that compare ports: a list).
+    pub ports: Vec<u16>,
+    /// More parameters of the authorization request.
+    pub more: Vec<(&'static str, String)>,
+    /// More parameters of the token request.
+    pub more_at_token: Vec<(&'static str, String)>,
+}
+
+/// Runs the flow once. Dropping the future gives up: the listener closes.
+///
+/// # Errors
+/// Whatever keeps it from ending with tokens.
+pub async fn code_flow(
+    provider: &Provider,
+    request: &CodeRequest,
+    opener: &dyn Opener,
+    tell: &(dyn Fn(Progress) + Send + Sync),
+) -> Result<Tokens, OidcError> {
+    let metadata = provider.metadata_in_time().await?;
+    // Bound only now, just before the browser opens.
+    let loopback = Loopback::bind(&request.ports).await?;
+    let redirect_uri =
+        RedirectUrl::new(loopback.redirect_uri(&request.redirect_path)).map_err(|_| {
+            OidcError::BadProvider {
+                what: format!("the redirect path `{}` is not one", request.redirect_path),
+            }
+        })?;
+    let client = client(&request.client_id)
+        .set_auth_uri(AuthUrl::from_url(metadata.authorization_endpoint.clone()))
+        .set_token_uri(TokenUrl::from_url(metadata.token_endpoint.clone()))
+        .set_redirect_uri(redirect_uri);
+    let (challenge, verifier) = PkceCodeChallenge::new_random_sha256();
+    let mut authorization = client
+        .authorize_url(CsrfToken::new_random)
+        .add_scopes(request.scopes.iter().cloned().map(Scope::new))
+        .set_pkce_challenge(challenge);
+    for (name, value) in &request.more {
+        authorization = authorization.add_extra_param(*name, value);
+    }
+    let (url, state) = authorization.url();
+    let browser = opener.open(&url);
+    if let Err(why) = &browser {
+        tracing::warn!("the browser could not be opened: {why}");
+    }
+    tell(Progress::Waiting { url, browser });
+
+    let expected = Expected {
+        state: state.secret().clone(),
+        issuer: provider.issuer().as_str().to_owned(),
+        issuer_required: metadata.issuer_in_redirect,
+        path: request.redirect_path.clone(),
+    };
+    let code = match loopback.redirect(expected, REDIRECT_LIMIT).await? {
+        Redirect::Code(code) => AuthorizationCode::new(code),
+        Redirect::Error(code) => return Err(by_code(&code)),
+    };
+    tell(Progress::Answered);
+    let exchange = Exchange::new(provider);
+    let mut token = client.exchange_code(code).set_pkce_verifier(verifier);
+    for (name, value) in &request.more_at_token {
+        token = token.add_extra_param(*name, value);
+    }
+    let answer = token.request_async(&|request| exchange.send(request)).await;
+    exchange.finish(answer)
+}

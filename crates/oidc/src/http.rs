@@ -1,0 +1,213 @@
+//! The HTTP client for providers: bounded in time and size, follows no redirect, speaks TLS by ring.
+//!
+//! It is deliberately not a general client: it reads small JSON documents and answers of token
+//! endpoints, and it compares the provider's clock with our own on the way.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use oauth2::{HttpRequest, HttpResponse};
+use url::{Host, Url};
+
+use countersign_model::UnixSecs;
+
+use crate::error::OidcError;
+
+/// The largest document or answer that is read from a provider, in bytes.
+pub const MAX_DOCUMENT_BYTES: usize = 256 * 1024;
+/// How long one exchange with a provider may take.
+pub const EXCHANGE_LIMIT: Duration = Duration::from_secs(10);
+/// How far two clocks may differ, in seconds (protocol, section 1).
+pub const CLOCK_SKEW_SECS: i64 = 60;
+
+/// A client for one provider.
+#[derive(Debug, Clone)]
+pub struct Http {
+    client: reqwest::Client,
+}
+
+/// An answer, whatever its status.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: reqwest::header::HeaderMap,
+    pub(crate) body: Vec<u8>,
+    /// The provider's clock, by its `Date` header.
+    pub(crate) date: Option<UnixSecs>,
+}
+
+impl Http {
+    /// A client for the host of `base`. Loopback hosts are never reached through a proxy.
+    ///
+    /// # Errors
+    /// When TLS cannot be set up, for example because the system has no root certificates.
+    pub fn new(base: &Url) -> Result<Self, OidcError> {
+        // The first caller in the process wins; a second installation is the same provider.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let mut builder = reqwest::Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .referer(false)
+            .connect_timeout(Duration::from_secs(5))
+            .timeout(EXCHANGE_LIMIT)
+            .pool_idle_timeout(Duration::from_secs(30))
+            .pool_max_idle_per_host(1)
+            .user_agent(concat!("countersign/", env!("CARGO_PKG_VERSION")));
+        if is_loopback(base) {
+            builder = builder.no_proxy();
+        }
+        let client = builder
+            .build()
+            .map_err(|error| OidcError::Setup { why: chain(&error) })?;
+        Ok(Self { client })
+    }
+
+    /// Reads a document.
+    pub(crate) async fn get(&self, url: &Url) -> Result<Answer, OidcError> {
+        acceptable(url)?;
+        let request = self
+            .client
+            .get(url.clone())
+            .header("accept", "application/json");
+        self.exchange(url, request).await
+    }
+
+    /// Sends a request that the `oauth2` crate made.
+    pub(crate) async fn oauth(
+        &self,
+        request: HttpRequest,
+    ) -> Result<(HttpResponse, Option<UnixSecs>), OidcError> {
+        let (parts, body) = request.into_parts();
+        let url = Url::parse(&parts.uri.to_string()).map_err(|_| OidcError::BadProvider {
+            what: "one of the provider's endpoints is not a URL".to_owned(),
+        })?;
+        acceptable(&url)?;
+        let request = self
+            .client
+            .request(parts.method, url.clone())
+            .headers(parts.headers)
+            .body(body);
+        let answer = self.exchange(&url, request).await?;
+        let mut response = HttpResponse::new(answer.body);
+        *response.status_mut() =
+            oauth2::http::StatusCode::from_u16(answer.status).map_err(|_| {
+                OidcError::BadProvider {
+                    what: "the provider answered with an impossible status".to_owned(),
+                }
+            })?;
+        *response.headers_mut() = answer.headers;
+        Ok((response, answer.date))
+    }
+
+    async fn exchange(
+        &self,
+        url: &Url,
+        request: reqwest::RequestBuilder,
+    ) -> Result<Answer, OidcError> {
+        let unreachable = |error: &reqwest::Error| OidcError::ProviderUnreachable {
+            host: host_of(url),
+            why: chain(error),
+        };
+        let mut response = request.send().await.map_err(|error| unreachable(&error))?;
+        let status = response.status().as_u16();
+        let headers = std::mem::take(response.headers_mut());
+        let mut body = Vec::new();
+        while let Some(chunk) = response
+            .chunk()
+            .await
+            .map_err(|error| unreachable(&error))?
+        {
+            if body.len() + chunk.len() > MAX_DOCUMENT_BYTES {
+                return Err(OidcError::BadProvider {
+                    what: format!(
+                        "{} answered with more than {MAX_DOCUMENT_BYTES} bytes",
+                        host_of(url)
+                    ),
+                });
+            }
+            body.extend_from_slice(&chunk);
+        }
+        let date = headers
+            .get("date")
+            .and_then(|value| value.to_str().ok())
+            .and_then(|text| httpdate::parse_http_date(text).ok())
+            .and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok())
+            .and_then(|since| i64::try_from(since.as_secs()).ok())
+            .map(UnixSecs);
+        Ok(Answer {
+            status,
+            headers,
+            body,
+            date,
+        })
+    }
+}
+
+/// Refuses when the other side's clock and ours differ by more than [`CLOCK_SKEW_SECS`].
+pub(crate) fn same_clock(theirs: Option<UnixSecs>, ours: UnixSecs) -> Result<(), OidcError> {
+    match theirs {
+        Some(UnixSecs(theirs)) if (theirs - ours.0).abs() > CLOCK_SKEW_SECS => {
+            Err(OidcError::ClockOff {
+                ahead_secs: ours.0 - theirs,
+            })
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// `https`, or `http` on loopback: nothing else is spoken to.
+pub(crate) fn acceptable(url: &Url) -> Result<(), OidcError> {
+    let ok = match url.scheme() {
+        "https" => true,
+        "http" => is_loopback(url),
+        _ => false,
+    } && url.username().is_empty()
+        && url.password().is_none()
+        && url.host().is_some();
+    if ok {
+        Ok(())
+    } else {
+        Err(OidcError::BadProvider {
+            what: format!("`{}` is neither https nor on this computer", host_of(url)),
+        })
+    }
+}
+
+/// Whether the host is this computer. `localhost` counts: resolvers must not send it elsewhere (RFC 6761).
+pub(crate) fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Ipv4(ip)) => IpAddr::V4(ip).is_loopback(),
+        Some(Host::Ipv6(ip)) => IpAddr::V6(ip).is_loopback(),
+        Some(Host::Domain(name)) => name.eq_ignore_ascii_case("localhost"),
+        None => false,
+    }
+}
+
+pub(crate) fn host_of(url: &Url) -> String {
+    match (url.host_str(), url.port()) {
+        (Some(host), Some(port)) => format!("{host}:{port}"),
+        (Some(host), None) => host.to_owned(),
+        (None, _) => url.scheme().to_owned(),
+    }
+}
+
+/// The innermost cause: it is what tells "connection refused" from "no such host". URLs are left out,
+/// because queries may carry secrets.
+fn chain(error: &reqwest::Error) -> String {
+    let mut text = if error.is_timeout() {
+        "no answer in time".to_owned()
+    } else {
+        String::new()
+    };
+    let mut source = std::error::Error::source(error);
+    while let Some(inner) = source {
+        if !error.is_timeout() {
+            text = inner.to_string();
+        }
+        source = inner.source();
+    }
+    if text.is_empty() {
+        "the exchange failed".to_owned()
+    } else {
+        text
+    }
+}

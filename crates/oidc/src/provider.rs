@@ -1,0 +1,223 @@
+//! One OpenID provider: its metadata and keys, fetched when needed and kept.
+//!
+//! Time is a parameter ([`Clock`]); what to fetch when is decided in [`crate::keys`].
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde_json::Value;
+use url::Url;
+
+use countersign_evidence::op_token::peek_kid;
+use countersign_model::{Clock, Issuer, UnixSecs};
+
+use crate::discovery::{Metadata, discover};
+use crate::error::OidcError;
+use crate::http::{CLOCK_SKEW_SECS, Http, acceptable};
+use crate::keys::{KeyMemory, KeySet, Need, REFRESH_SECS};
+
+/// How long a key that the provider dropped still judges evidence, unless told otherwise, in seconds:
+/// the default session length.
+pub const KEEP_KEYS_SECS: i64 = 12 * 3600;
+
+/// The longest `kid` that is looked for.
+const MAX_KID_BYTES: usize = 256;
+
+/// A provider. Made without any traffic; the first use fetches.
+pub struct Provider {
+    issuer: Issuer,
+    http: Http,
+    clock: Arc<dyn Clock>,
+    keep_keys_secs: i64,
+    metadata: tokio::sync::Mutex<Option<Known>>,
+    keys: Mutex<KeyMemory>,
+    /// One fetch of keys at a time: those who come meanwhile wait for it and use what it brought.
+    fetching: tokio::sync::Mutex<()>,
+}
+
+struct Known {
+    metadata: Arc<Metadata>,
+    read_at: UnixSecs,
+    /// Ours minus theirs, where the answer named a date.
+    ahead_secs: Option<i64>,
+}
+
+impl Provider {
+    /// A provider by its issuer.
+    ///
+    /// # Errors
+    /// When the issuer is neither https nor on this computer, or TLS cannot be set up.
+    pub fn new(issuer: Issuer, clock: Arc<dyn Clock>) -> Result<Self, OidcError> {
+        let url = Url::parse(issuer.as_str()).map_err(|_| OidcError::BadProvider {
+            what: format!("the issuer `{issuer}` is not a URL"),
+        })?;
+        acceptable(&url)?;
+        Ok(Self {
+            http: Http::new(&url)?,
+            issuer,
+            clock,
+            keep_keys_secs: KEEP_KEYS_SECS,
+            metadata: tokio::sync::Mutex::default(),
+            keys: Mutex::default(),
+            fetching: tokio::sync::Mutex::default(),
+        })
+    }
+
+    /// Keeps dropped keys for another session length than the default.
+    #[must_use]
+    pub fn keep_keys_for(mut self, session_secs: i64) -> Self {
+        self.keep_keys_secs = session_secs;
+        self
+    }
+
+    /// Who it is.
+    #[must_use]
+    pub fn issuer(&self) -> &Issuer {
+        &self.issuer
+    }
+
+    pub(crate) fn http(&self) -> &Http {
+        &self.http
+    }
+
+    pub(crate) fn now(&self) -> UnixSecs {
+        self.clock.now()
+    }
+
+    /// Its endpoints, for a conversation in which time counts: a clock that is off is told before a browser
+    /// opens, not after.
+    ///
+    /// # Errors
+    /// As [`Provider::metadata`]; [`OidcError::ClockOff`].
+    pub(crate) async fn metadata_in_time(&self) -> Result<Arc<Metadata>, OidcError> {
+        let metadata = self.metadata().await?;
+        let mut known = self.metadata.lock().await;
+        match known.as_ref().and_then(|known| known.ahead_secs) {
+            Some(ahead_secs) if ahead_secs.abs() > CLOCK_SKEW_SECS => {
+                // Forgotten, so that a clock that was set right is seen at the next try.
+                *known = None;
+                Err(OidcError::ClockOff { ahead_secs })
+            }
+            Some(_) | None => Ok(metadata),
+        }
+    }
+
+    /// Its endpoints, read anew after an hour.
+    ///
+    /// # Errors
+    /// As reading the discovery document fails.
+    pub async fn metadata(&self) -> Result<Arc<Metadata>, OidcError> {
+        let mut known = self.metadata.lock().await;
+        let now = self.clock.now();
+        if let Some(known) = known.as_ref()
+            && (now.0 - known.read_at.0).abs() < REFRESH_SECS
+        {
+            return Ok(Arc::clone(&known.metadata));
+        }
+        let (metadata, answer) = discover(&self.http, &self.issuer).await?;
+        let metadata = Arc::new(metadata);
+        let ahead_secs = answer.date.map(|theirs| self.clock.now() - theirs);
+        *known = Some(Known {
+            metadata: Arc::clone(&metadata),
+            read_at: now,
+            ahead_secs,
+        });
+        Ok(metadata)
+    }
+
+    /// Its keys, having looked for `kid` where one is named. The key may still not be among them:
+    /// verification then refuses.
+    ///
+    /// # Errors
+    /// When keys had to be fetched and could not be.
+    pub async fn keys(self: &Arc<Self>, kid: Option<&str>) -> Result<Arc<KeySet>, OidcError> {
+        match self.need(kid) {
+            Need::Nothing => {}
+            Need::Soon => {
+                let this = Arc::clone(self);
+                tokio::spawn(async move {
+                    let Ok(_turn) = this.fetching.try_lock() else {
+                        return;
+                    };
+                    if let Err(error) = this.fetch_keys().await {
+                        tracing::warn!(issuer = %this.issuer, code = error.code(), "keys not refreshed: {error}");
+                    }
+                });
+            }
+            Need::Now | Need::Wait => {
+                let _turn = self.fetching.lock().await;
+                // Someone may have fetched while we waited for our turn.
+                match self.need(kid) {
+                    Need::Nothing | Need::Soon => {}
+                    Need::Now => self.fetch_keys().await?,
+                    Need::Wait => {
+                        return Err(OidcError::ProviderUnreachable {
+                            host: self.issuer.to_string(),
+                            why: "its keys could not be fetched a moment ago".to_owned(),
+                        });
+                    }
+                }
+            }
+        }
+        Ok(self.memory(|memory| memory.set()))
+    }
+
+    /// The keys for these tokens: each one's `kid` is looked for.
+    ///
+    /// # Errors
+    /// As [`Provider::keys`].
+    pub async fn keys_for(self: &Arc<Self>, tokens: &[&str]) -> Result<Arc<KeySet>, OidcError> {
+        let mut set = self.keys(None).await?;
+        for token in tokens {
+            set = self.keys(kid_of(token).as_deref()).await?;
+        }
+        Ok(set)
+    }
+
+    fn need(&self, kid: Option<&str>) -> Need {
+        let now = self.clock.now();
+        self.memory(|memory| memory.need(kid, now))
+    }
+
+    fn memory<T>(&self, act: impl FnOnce(&mut KeyMemory) -> T) -> T {
+        // The memory is consistent after each of its methods, so a panic elsewhere spoils nothing.
+        act(&mut self.keys.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    async fn fetch_keys(&self) -> Result<(), OidcError> {
+        let now = self.clock.now();
+        self.memory(|memory| memory.trying(now));
+        let uri = self.metadata().await?.jwks_uri.clone();
+        let answer = self.http.get(&uri).await?;
+        if answer.status != 200 {
+            return Err(OidcError::BadProvider {
+                what: format!("its keys at {uri} answered {}", answer.status),
+            });
+        }
+        let jwks: Value =
+            serde_json::from_slice(&answer.body).map_err(|_| OidcError::BadProvider {
+                what: format!("its keys at {uri} are not JSON"),
+            })?;
+        self.memory(|memory| memory.fetched(&jwks, self.keep_keys_secs, now))
+            .map_err(|_| OidcError::BadProvider {
+                what: format!("its keys at {uri} are not a JWK set"),
+            })?;
+        tracing::debug!(issuer = %self.issuer, "keys fetched");
+        Ok(())
+    }
+}
+
+impl std::fmt::Debug for Provider {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Provider")
+            .field("issuer", &self.issuer.as_str())
+            .finish_non_exhaustive()
+    }
+}
+
+/// The `kid` that a token's header names: tells which key to look for, proves nothing.
+fn kid_of(token: &str) -> Option<String> {
+    peek_kid(token)
+        .ok()
+        .flatten()
+        .filter(|kid| kid.len() <= MAX_KID_BYTES)
+}

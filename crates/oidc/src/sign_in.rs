@@ -1,0 +1,156 @@
+//! An approver's sign-in (protocol, section 3, steps 2 and 3): the provider's signature over our nonce is
+//! what binds the device key, so the parameters are fixed here and not for the caller to choose.
+
+use std::sync::Arc;
+
+use countersign_evidence::op_token::{IdToken, NonceRule, OpConfig, verify_id_token};
+
+use crate::code::{CodeRequest, Opener, Progress, code_flow};
+use crate::error::OidcError;
+use crate::http::CLOCK_SKEW_SECS;
+use crate::provider::Provider;
+use crate::tokens::{Tokens, refresh};
+
+/// A sign-in's `auth_time` is at most this long before the token's `iat`, in seconds.
+pub const FRESH_SECS: i64 = 300;
+
+/// What differs between sign-ins.
+#[derive(Debug, Clone)]
+pub struct SignInRequest {
+    /// The provider's configuration: issuer, the approver client, algorithms, groups.
+    pub config: OpConfig,
+    /// With `openid`.
+    pub scopes: Vec<String>,
+    /// The registered path, such as `/callback`.
+    pub redirect_path: String,
+    /// The commitment to the binding statement.
+    pub nonce: String,
+    /// Ports to try, in order; `[0]` unless the provider compares ports.
+    pub ports: Vec<u16>,
+}
+
+/// A sign-in that worked.
+#[derive(Debug)]
+pub struct SignedIn {
+    /// The compact ID token: the evidence for the key.
+    pub id_token: String,
+    /// The same, read and verified.
+    pub person: IdToken,
+    /// Everything that the provider gave.
+    pub tokens: Tokens,
+}
+
+/// Signs in by the system browser.
+///
+/// # Errors
+/// Whatever keeps it from ending with a fresh ID token that commits to the nonce.
+pub async fn sign_in(
+    provider: &Arc<Provider>,
+    request: &SignInRequest,
+    opener: &dyn Opener,
+    tell: &(dyn Fn(Progress) + Send + Sync),
+) -> Result<SignedIn, OidcError> {
+    let more = vec![
+        ("nonce", request.nonce.clone()),
+        // One value only: two are an error at some providers and ignored by others.
+        ("prompt", "login".to_owned()),
+        // Without a max_age there is no auth_time.
+        ("max_age", "900".to_owned()),
+    ];
+    let code = CodeRequest {
+        client_id: request.config.client_id.clone(),
+        scopes: request.scopes.clone(),
+        redirect_path: request.redirect_path.clone(),
+        ports: request.ports.clone(),
+        more,
+        more_at_token: Vec::new(),
+    };
+    let tokens = code_flow(provider, &code, opener, tell).await?;
+    let id_token = tokens.id_token.clone().ok_or(OidcError::NoIdToken)?;
+    let person = verified(
+        provider,
+        &request.config,
+        &id_token,
+        NonceRule::Exactly(&request.nonce),
+    )
+    .await?;
+    let fresh = person
+        .auth_time
+        .is_some_and(|at| at.0 > 0 && person.iat.0 - at.0 <= FRESH_SECS);
+    if !fresh {
+        return Err(OidcError::NotFresh);
+    }
+    Ok(SignedIn {
+        id_token,
+        person,
+        tokens,
+    })
+}
+
+/// A newer ID token of the same person, evidence for current claims.
+#[derive(Debug)]
+pub struct Refreshed {
+    /// The compact ID token, where the provider gives one.
+    pub id_token: Option<(String, IdToken)>,
+    /// The refresh token to use next time: the new one, else the old one.
+    pub refresh_token: String,
+}
+
+/// Asks for newer claims by the refresh token of a sign-in. An ID token that is not about the same person
+/// is refused.
+///
+/// # Errors
+/// As [`refresh`]; [`OidcError::Token`] when the ID token does not verify.
+pub async fn refresh_claims(
+    provider: &Arc<Provider>,
+    config: &OpConfig,
+    refresh_token: &str,
+    nonce: &str,
+) -> Result<Refreshed, OidcError> {
+    let tokens = refresh(provider, &config.client_id, refresh_token).await?;
+    let id_token = match tokens.id_token {
+        Some(compact) => {
+            let read = verified(
+                provider,
+                config,
+                &compact,
+                NonceRule::ExactlyOrAbsent(nonce),
+            )
+            .await?;
+            Some((compact, read))
+        }
+        None => None,
+    };
+    Ok(Refreshed {
+        id_token,
+        refresh_token: tokens
+            .refresh_token
+            .unwrap_or_else(|| refresh_token.to_owned()),
+    })
+}
+
+async fn verified(
+    provider: &Arc<Provider>,
+    config: &OpConfig,
+    compact: &str,
+    nonce: NonceRule<'_>,
+) -> Result<IdToken, OidcError> {
+    let keys = provider.keys_for(&[compact]).await?;
+    let now = provider.now();
+    // A token made this moment tells the provider's clock. Said before anything is refused for its times,
+    // because "expired" would send the person the wrong way.
+    if let Some(iat) = issued_at(compact)
+        && (now.0 - iat).abs() > CLOCK_SKEW_SECS
+    {
+        return Err(OidcError::ClockOff {
+            ahead_secs: now.0 - iat,
+        });
+    }
+    Ok(verify_id_token(compact, config, &keys.current, now, nonce)?)
+}
+
+/// The `iat` of a token that is not verified yet.
+fn issued_at(compact: &str) -> Option<i64> {
+    let payload = countersign_model::b64u_decode(compact.split('.').nth(1)?).ok()?;
+    serde_json::from_slice::<serde_json::Value>(&payload).ok()?["iat"].as_i64()
+}

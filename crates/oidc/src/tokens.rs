@@ -1,0 +1,182 @@
+//! The token endpoint, by the `oauth2` crate: codes, refresh tokens and device codes become tokens.
+
+use std::fmt;
+use std::sync::Mutex;
+
+use oauth2::basic::{
+    BasicErrorResponse, BasicRevocationErrorResponse, BasicTokenIntrospectionResponse,
+    BasicTokenType,
+};
+use oauth2::{
+    ClientId, ErrorResponse, HttpRequest, HttpResponse, RefreshToken, RequestTokenError,
+    StandardRevocableToken, StandardTokenResponse, TokenResponse as _,
+};
+use serde::{Deserialize, Serialize};
+
+use countersign_model::UnixSecs;
+
+use crate::error::OidcError;
+use crate::http::same_clock;
+use crate::provider::Provider;
+
+/// What a token endpoint gave.
+#[derive(Clone)]
+pub struct Tokens {
+    /// For APIs.
+    pub access_token: String,
+    /// Who signed in, where the provider says so.
+    pub id_token: Option<String>,
+    /// For more of both, where the provider gives one.
+    pub refresh_token: Option<String>,
+    /// Life of the access token in seconds, where the provider says so.
+    pub expires_in: Option<u64>,
+    /// What was granted; `None`: what was asked for (RFC 6749, 5.1).
+    pub scopes: Option<Vec<String>>,
+}
+
+impl fmt::Debug for Tokens {
+    /// Never shows a token.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tokens")
+            .field("id_token", &self.id_token.is_some())
+            .field("refresh_token", &self.refresh_token.is_some())
+            .field("expires_in", &self.expires_in)
+            .field("scopes", &self.scopes)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The member that OpenID Connect adds to OAuth's answer.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct IdTokenField {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id_token: Option<String>,
+}
+impl oauth2::ExtraTokenFields for IdTokenField {}
+
+pub(crate) type Answer = StandardTokenResponse<IdTokenField, BasicTokenType>;
+pub(crate) type Client = oauth2::Client<
+    BasicErrorResponse,
+    Answer,
+    BasicTokenIntrospectionResponse,
+    StandardRevocableToken,
+    BasicRevocationErrorResponse,
+>;
+
+pub(crate) fn client(client_id: &str) -> Client {
+    Client::new(ClientId::new(client_id.to_owned()))
+}
+
+/// Gets new tokens by a refresh token. The answer may lack an ID token or a new refresh token: keep the
+/// old one then.
+///
+/// # Errors
+/// [`OidcError::Refused`] with `invalid_grant` when the refresh token is no good any more.
+pub async fn refresh(
+    provider: &Provider,
+    client_id: &str,
+    refresh_token: &str,
+) -> Result<Tokens, OidcError> {
+    let metadata = provider.metadata().await?;
+    let client = client(client_id)
+        .set_token_uri(oauth2::TokenUrl::from_url(metadata.token_endpoint.clone()));
+    let refresh_token = RefreshToken::new(refresh_token.to_owned());
+    let exchange = Exchange::new(provider);
+    let answer = client
+        .exchange_refresh_token(&refresh_token)
+        .request_async(&|request| exchange.send(request))
+        .await;
+    exchange.finish(answer)
+}
+
+/// One conversation with a token endpoint: remembers the provider's clock and the transport's own error,
+/// which the `oauth2` crate would reduce to text.
+pub(crate) struct Exchange<'a> {
+    provider: &'a Provider,
+    date: Mutex<Option<UnixSecs>>,
+}
+
+impl<'a> Exchange<'a> {
+    pub(crate) fn new(provider: &'a Provider) -> Self {
+        Self {
+            provider,
+            date: Mutex::default(),
+        }
+    }
+
+    pub(crate) async fn send(&self, request: HttpRequest) -> Result<HttpResponse, OidcError> {
+        let (response, date) = self.provider.http().oauth(request).await?;
+        if let Ok(mut known) = self.date.lock() {
+            *known = date;
+        }
+        Ok(response)
+    }
+
+    pub(crate) fn finish<E: ErrorResponse + 'static>(
+        &self,
+        answer: Result<Answer, RequestTokenError<OidcError, E>>,
+    ) -> Result<Tokens, OidcError>
+    where
+        E: OAuthCode,
+    {
+        let answer = answer.map_err(refused)?;
+        same_clock(
+            self.date.lock().ok().and_then(|date| *date),
+            self.provider.now(),
+        )?;
+        Ok(Tokens {
+            access_token: answer.access_token().secret().clone(),
+            id_token: answer.extra_fields().id_token.clone(),
+            refresh_token: answer.refresh_token().map(|token| token.secret().clone()),
+            expires_in: answer.expires_in().map(|life| life.as_secs()),
+            scopes: answer.scopes().map(|scopes| {
+                scopes
+                    .iter()
+                    .map(|scope| scope.as_str().to_owned())
+                    .collect()
+            }),
+        })
+    }
+}
+
+/// The code of an OAuth error, whichever endpoint it came from.
+pub(crate) trait OAuthCode {
+    fn code(&self) -> String;
+}
+impl OAuthCode for BasicErrorResponse {
+    fn code(&self) -> String {
+        self.error().to_string()
+    }
+}
+impl OAuthCode for oauth2::DeviceCodeErrorResponse {
+    fn code(&self) -> String {
+        self.error().to_string()
+    }
+}
+
+pub(crate) fn refused<E: ErrorResponse + OAuthCode + 'static>(
+    error: RequestTokenError<OidcError, E>,
+) -> OidcError {
+    match error {
+        RequestTokenError::ServerResponse(answer) => by_code(&answer.code()),
+        RequestTokenError::Request(error) => error,
+        RequestTokenError::Parse(_, _) => OidcError::BadProvider {
+            what: "its token endpoint did not answer in JSON as OAuth has it".to_owned(),
+        },
+        RequestTokenError::Other(why) => OidcError::BadProvider { what: why },
+    }
+}
+
+/// An OAuth error code as one of ours. The text is kept only as far as it looks like a code.
+pub(crate) fn by_code(code: &str) -> OidcError {
+    let code: String = code
+        .chars()
+        .filter(|c| c.is_ascii_alphanumeric() || "_-.".contains(*c))
+        .take(64)
+        .collect();
+    match code.as_str() {
+        "access_denied" => OidcError::Declined,
+        "expired_token" => OidcError::TimedOut { minutes: 10 },
+        _ => OidcError::Refused { code },
+    }
+}
