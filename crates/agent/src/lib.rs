@@ -1,1 +1,15 @@
-//! The app's resident process: notifications, tray, keyring, browser, window socket. No GTK.
+//! The app's resident process: it lives in the desktop session, holds the approver's keys and stream (through
+//! `countersign-approver`), tells the person by notifications and tray, and answers the window's questions.
+//!
+//! It links no GTK and needs no display to start: it survives the window's death and the X server's. What the
+//! approver's program does in general (accounts, inbox, votes, verification) is not here but in that crate.
+
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+pub mod bus;
+pub mod frames;
+pub mod instance;
+pub mod intent;
+pub mod notify;
+pub mod open_socket;
+pub mod text;

@@ -1,0 +1,190 @@
+//! The one window: how it is made, comes forward, hides and ends.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use countersign_api::ipc::{Call, Event};
+use tauri::webview::{NewWindowResponse, PageLoadEvent};
+use tauri::{AppHandle, Emitter as _, Manager as _, WebviewUrl, WebviewWindow, WebviewWindowBuilder, Window, WindowEvent};
+
+use crate::agent::Agent;
+use crate::start::{self, Exit};
+
+const LABEL: &str = "main";
+/// The event under which the page hears the agent.
+const CHANNEL: &str = "agent-event";
+/// How long a hidden window stays, so that opening it again takes no time.
+const LINGER: Duration = Duration::from_secs(60);
+
+/// What stands between the agent's wish and the page.
+#[derive(Default)]
+struct Stage {
+    /// The page has loaded and can be shown: before that the window would be blank.
+    loaded: bool,
+    /// The agent wants it on screen, perhaps with the desktop's proof that a person asked.
+    wanted: Option<Option<String>>,
+    /// Until the page asks for the first time, the newest [`Event::Open`] is kept for it.
+    kept: Option<Event>,
+    /// The page listens.
+    listening: bool,
+}
+
+#[derive(Default)]
+struct Shared {
+    stage: Mutex<Stage>,
+    /// Counts showing and hiding, so that an old timer knows that it is old.
+    turn: AtomicU64,
+}
+
+/// Makes the window, hidden. No page but our own is ever loaded into it.
+pub(crate) fn create(app: &AppHandle) -> tauri::Result<()> {
+    app.manage(Shared::default());
+    let window = WebviewWindowBuilder::new(app, LABEL, WebviewUrl::App("index.html".into()))
+        .title("Countersign")
+        .inner_size(1180.0, 760.0)
+        .min_inner_size(420.0, 360.0)
+        .visible(false)
+        .devtools(false)
+        .on_navigation(|url| url.scheme() == "tauri" && url.host_str() == Some("localhost"))
+        .on_new_window(|_, _| NewWindowResponse::Deny)
+        .on_page_load(|window, load| {
+            if load.event() == PageLoadEvent::Finished {
+                lock(window.state::<Shared>().inner()).loaded = true;
+                present_if_due(window.app_handle());
+            }
+        })
+        .build()?;
+    end_with_web_process(&window)
+}
+
+/// A dead web process leaves a frozen picture of a card: better no window than that.
+fn end_with_web_process(window: &WebviewWindow) -> tauri::Result<()> {
+    #[cfg(target_os = "linux")]
+    window.with_webview(|webview| {
+        use webkit2gtk::WebViewExt as _;
+        webview.inner().connect_web_process_terminated(|_, reason| {
+            eprintln!("countersign-window: The web process ended ({reason:?}), and so does the window.");
+            Exit::Broken.now();
+        });
+    })?;
+    Ok(())
+}
+
+/// Something that the agent says by itself.
+pub(crate) fn on_event(app: &AppHandle, event: Event) {
+    match event {
+        Event::Open { txn, activation_token } => {
+            let event = Event::Open { txn, activation_token: None };
+            let listening = {
+                let mut stage = lock(app.state::<Shared>().inner());
+                stage.wanted = Some(activation_token);
+                if !stage.listening {
+                    stage.kept = Some(event.clone());
+                }
+                stage.listening
+            };
+            if listening {
+                emit(app, &event);
+            }
+            present_if_due(app);
+        }
+        Event::Goodbye => app.exit(0),
+        Event::State { .. } | Event::CardChanged { .. } => emit(app, &event),
+    }
+}
+
+/// The page asked for the first time, so it listens: what was kept for it goes out.
+pub(crate) fn page_listens(app: &AppHandle) {
+    let kept = {
+        let mut stage = lock(app.state::<Shared>().inner());
+        stage.listening = true;
+        stage.kept.take()
+    };
+    if let Some(event) = kept {
+        emit(app, &event);
+    }
+}
+
+/// The agent is gone without a goodbye: say so, in a place that does not depend on the page.
+pub(crate) fn on_agent_gone(app: &AppHandle) {
+    let handle = app.clone();
+    let told = app.run_on_main_thread(move || {
+        let shown = handle.get_webview_window(LABEL).is_some_and(|w| w.is_visible().unwrap_or(false));
+        if !shown {
+            Exit::NoAgent.now();
+        }
+        if let Some(window) = handle.get_webview_window(LABEL) {
+            let _ = window.hide();
+        }
+        start::last_words(Exit::NoAgent, start::AGENT_GONE);
+    });
+    if told.is_err() {
+        Exit::NoAgent.now();
+    }
+}
+
+/// Closing hides. A minute later, unless it was opened again, the window ends and gives its memory back.
+pub(crate) fn on_window_event(window: &Window, event: &WindowEvent) {
+    let WindowEvent::CloseRequested { api, .. } = event else { return };
+    api.prevent_close();
+    let app = window.app_handle().clone();
+    if let Err(error) = window.hide() {
+        eprintln!("countersign-window: The window does not hide: {error}");
+        app.exit(0);
+    }
+    let turn = app.state::<Shared>().turn.fetch_add(1, Ordering::SeqCst) + 1;
+    tauri::async_runtime::spawn(async move {
+        if let Some(agent) = app.try_state::<Agent>() {
+            agent.ask(Call::WindowState { visible: false, showing: None }).await;
+        }
+        tokio::time::sleep(LINGER).await;
+        if app.state::<Shared>().turn.load(Ordering::SeqCst) == turn {
+            app.exit(0);
+        }
+    });
+}
+
+/// Brings the window forward once it is both wanted and loaded.
+fn present_if_due(app: &AppHandle) {
+    let token = {
+        let mut stage = lock(app.state::<Shared>().inner());
+        if !stage.loaded {
+            return;
+        }
+        match stage.wanted.take() {
+            Some(token) => token,
+            None => return,
+        }
+    };
+    app.state::<Shared>().turn.fetch_add(1, Ordering::SeqCst);
+    let handle = app.clone();
+    // Failure means that the loop has ended, and the window with it.
+    let _ = app.run_on_main_thread(move || {
+        if let Some(window) = handle.get_webview_window(LABEL) {
+            present(&window, token.as_deref());
+        }
+    });
+}
+
+fn present(window: &WebviewWindow, token: Option<&str>) {
+    #[cfg(target_os = "linux")]
+    if let (Some(token), Ok(toplevel)) = (token, window.gtk_window()) {
+        use gtk::prelude::GtkWindowExt as _;
+        toplevel.set_startup_id(token);
+    }
+    let done = window.show().and_then(|()| window.unminimize()).and_then(|()| window.set_focus());
+    if let Err(error) = done {
+        eprintln!("countersign-window: The window does not come forward: {error}");
+    }
+}
+
+fn emit(app: &AppHandle, event: &Event) {
+    if let Err(error) = app.emit_to(LABEL, CHANNEL, event) {
+        eprintln!("countersign-window: The page was not told: {error}");
+    }
+}
+
+fn lock(shared: &Shared) -> std::sync::MutexGuard<'_, Stage> {
+    shared.stage.lock().unwrap_or_else(PoisonError::into_inner)
+}
