@@ -65,10 +65,10 @@ impl Members {
 
     /// A string.
     pub fn str(&mut self, name: &'static str) -> Result<String, MemberError> {
-        match self.value(name)? {
-            Value::String(text) => Ok(text),
-            _ => Err(MemberError::wrong(name, "a string")),
-        }
+        let Value::String(text) = self.value(name)? else {
+            return Err(MemberError::wrong(name, "a string"));
+        };
+        Ok(text)
     }
 
     /// A string, or absent. `null` is not absent.
@@ -180,18 +180,18 @@ impl Members {
 
     /// An object, to be read the same way.
     pub fn object(&mut self, name: &'static str) -> Result<Self, MemberError> {
-        match self.value(name)? {
-            Value::Object(members) => Ok(Self(members)),
-            _ => Err(MemberError::wrong(name, "an object")),
-        }
+        let Value::Object(members) = self.value(name)? else {
+            return Err(MemberError::wrong(name, "an object"));
+        };
+        Ok(Self(members))
     }
 
     /// An array.
     pub fn array(&mut self, name: &'static str) -> Result<Elements, MemberError> {
-        match self.value(name)? {
-            Value::Array(items) => Ok(items),
-            _ => Err(MemberError::wrong(name, "an array")),
-        }
+        let Value::Array(items) = self.value(name)? else {
+            return Err(MemberError::wrong(name, "an array"));
+        };
+        Ok(items)
     }
 
     /// A string that can only be this one.

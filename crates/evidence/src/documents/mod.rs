@@ -54,6 +54,11 @@ impl DocumentError {
             Self::Json(refused) => refused.rule(),
         }
     }
+
+    /// Whether the document is well made, and only its signature is not this key's.
+    pub fn is_signature(&self) -> bool {
+        matches!(self, Self::Jose(JoseError::Signature | JoseError::Alg))
+    }
 }
 
 /// `H` over a compact JWS as it stands: how one document names another.

@@ -217,6 +217,15 @@ pub fn peek_issuer(compact: &str) -> Result<String, OpTokenError> {
         .ok_or(OpTokenError::Claim("iss"))
 }
 
+/// The `nonce` of a token that is not verified.
+pub(crate) fn peek_nonce(compact: &str) -> Option<String> {
+    let claims = read_part(parts(compact).ok()?[1]).ok()?;
+    claims
+        .get("nonce")
+        .and_then(Value::as_str)
+        .map(str::to_owned)
+}
+
 fn parts(compact: &str) -> Result<[&str; 3], OpTokenError> {
     if compact.len() > MAX_TOKEN_BYTES {
         return Err(OpTokenError::Malformed);

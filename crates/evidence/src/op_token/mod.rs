@@ -12,8 +12,10 @@ mod id_token;
 mod keys;
 
 pub use access_token::{AccessRules, AccessToken, verify_access_token};
+pub(crate) use config::lookup;
 pub use config::{OpConfig, Refreshed};
 pub use id_token::{AsOf, IdToken, NonceRule, verify_id_token};
+pub(crate) use keys::peek_nonce;
 pub use keys::{MAX_TOKEN_BYTES, OpKeys, peek_issuer, peek_kid};
 
 /// Why a provider's token is refused.

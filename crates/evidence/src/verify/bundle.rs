@@ -1,13 +1,16 @@
 //! What an agent gets before it shows anything: the operation's bytes, the gate's ask, the server's request.
+//! Steps 1 and 2, and of step 3 what needs no policy.
 
-use countersign_model::{Digest, Operation, PepId, ServerId, UnixSecs, matching_words};
+use countersign_model::{
+    Digest, Operation, PepId, ServerId, UnixSecs, b64u_decode, matching_words,
+};
 
-use super::{Refusal, StepId};
-use crate::documents::{Ask, Request};
+use super::{Refusal, SKEW_SECS, StepId};
+use crate::documents::{Ask, DocumentError, Request, jws_digest};
 use crate::jose::PublicKey;
 
 /// A request whose signatures, digests and parts were checked against each other. Only
-/// [`verify_request_bundle`] and [`read_request_bundle`] make one.
+/// [`verify_request_bundle`] and [`read_request_bundle`] make one for others to hold.
 #[derive(Debug, Clone)]
 pub struct OpenRequest {
     operation: Operation,
@@ -74,7 +77,16 @@ pub fn verify_request_bundle(
         server_keys,
         pep_keys,
     )?;
-    let _ = now;
+    let Request { iat, exp, .. } = open.request;
+    if iat > now + SKEW_SECS {
+        return Err(same(
+            "request_in_future",
+            "The request's time lies in the future: check this device's clock.",
+        ));
+    }
+    if now > exp {
+        return Err(same("request_expired", "The request has expired."));
+    }
     Ok(open)
 }
 
@@ -87,17 +99,236 @@ pub fn read_request_bundle(
     server_keys: &[PublicKey],
     pep_keys: &[(PepId, PublicKey)],
 ) -> Result<OpenRequest, Refusal> {
-    let _ = (
-        request_jws,
-        ask_jws,
-        operation_bytes,
+    let operation = read_operation(operation_bytes)?;
+    let keys = Keys {
         server,
         server_keys,
         pep_keys,
-    );
-    Err(Refusal::new(
-        StepId::Sameness,
-        "not_built",
-        "This build cannot verify requests yet.",
-    ))
+    };
+    let open = open(operation, ask_jws, request_jws, Some(&keys))?;
+    not_below_the_ask(&open)?;
+    Ok(open)
+}
+
+/// Keys for the parts that server and gate sign.
+pub(super) struct Keys<'a> {
+    pub(super) server: &'a ServerId,
+    pub(super) server_keys: &'a [PublicKey],
+    pub(super) pep_keys: &'a [(PepId, PublicKey)],
+}
+
+/// Step 1, as far as the bytes go.
+pub(super) fn read_operation(bytes: &[u8]) -> Result<Operation, Refusal> {
+    Operation::parse(bytes).map_err(|error| {
+        let sentence = format!(
+            "The operation is refused by the rule `{}`: {error}.",
+            error.rule()
+        );
+        Refusal::new(StepId::Operation, "operation_unreadable", sentence)
+    })
+}
+
+pub(super) fn decode(text: &str, step: StepId, what: &str) -> Result<Vec<u8>, Refusal> {
+    b64u_decode(text).map_err(|_| {
+        Refusal::new(
+            step,
+            "not_base64url",
+            format!("The {what} is not canonical base64url."),
+        )
+    })
+}
+
+/// Step 2 for ask and request. Without keys the signatures are not looked at: for
+/// [`super::check_consistency`] only, which proves nothing and says so.
+pub(super) fn open(
+    operation: Operation,
+    ask_jws: &str,
+    request_jws: &str,
+    keys: Option<&Keys<'_>>,
+) -> Result<OpenRequest, Refusal> {
+    let (ask, request) = match keys {
+        Some(Keys {
+            server_keys,
+            pep_keys,
+            ..
+        }) => (
+            by_one_of(ask_jws, pep_keys.iter().map(|(_, key)| key), &ASK)?,
+            by_one_of(request_jws, server_keys.iter(), &REQUEST)?,
+        ),
+        None => (unsigned(ask_jws, &ASK)?, unsigned(request_jws, &REQUEST)?),
+    };
+    let request_jws_digest = jws_digest(request_jws);
+    let (ask_jws, request_jws) = (ask_jws.to_owned(), request_jws.to_owned());
+    let open = OpenRequest {
+        operation,
+        ask,
+        request,
+        ask_jws,
+        request_jws,
+        request_jws_digest,
+    };
+    if let Some(keys) = keys {
+        by_the_right_party(&open, keys)?;
+    }
+    speak_of_the_same(&open)?;
+    Ok(open)
+}
+
+/// A signature that verifies is not enough: this gate's key must not speak for another gate.
+fn by_the_right_party(open: &OpenRequest, keys: &Keys<'_>) -> Result<(), Refusal> {
+    if open.request.iss != *keys.server {
+        return Err(same(
+            "server_differs",
+            "The request is from another server.",
+        ));
+    }
+    let signed_by = |key: &PublicKey| Ask::verify(&open.ask_jws, key).is_ok();
+    if !keys
+        .pep_keys
+        .iter()
+        .any(|(pep, key)| *pep == open.ask.iss && signed_by(key))
+    {
+        return Err(same(
+            "pep_differs",
+            "The ask is signed by the key of another gate than it names.",
+        ));
+    }
+    Ok(())
+}
+
+fn speak_of_the_same(open: &OpenRequest) -> Result<(), Refusal> {
+    let OpenRequest {
+        operation,
+        ask,
+        request,
+        ..
+    } = open;
+    if ask.aud != request.iss {
+        return Err(same("server_differs", "The ask is for another server."));
+    }
+    if ask.iss != request.pep || ask.iss != *operation.pep() {
+        return Err(same(
+            "pep_differs",
+            "Ask, request and operation name different gates.",
+        ));
+    }
+    if ask.operation_digest != operation.digest() || request.operation_digest != operation.digest()
+    {
+        return Err(same(
+            "operation_digest_differs",
+            "Ask or request is about another operation.",
+        ));
+    }
+    if request.ask_digest != jws_digest(&open.ask_jws) {
+        return Err(same(
+            "ask_digest_differs",
+            "The request is about another ask.",
+        ));
+    }
+    if request.sub_id != *operation.subject() {
+        return Err(same(
+            "requester_differs",
+            "The request names another requester than the operation.",
+        ));
+    }
+    if request.iat >= request.exp || ask.iat >= ask.exp {
+        return Err(same(
+            "times_differ",
+            "Ask or request ends before it begins.",
+        ));
+    }
+    if request.iat > ask.exp + SKEW_SECS || request.iat < ask.iat - SKEW_SECS {
+        return Err(same(
+            "ask_expired",
+            "The request was not made while the ask was good.",
+        ));
+    }
+    Ok(())
+}
+
+/// The part of step 3 that needs no policy: the server did not lower what the gate asked for.
+pub(super) fn not_below_the_ask(open: &OpenRequest) -> Result<(), Refusal> {
+    open.ask
+        .requirement
+        .covers(&open.request.requirement)
+        .map_err(|laxer| {
+            let sentence =
+                format!("The server's request demands less than the gate asked for: {laxer}.");
+            Refusal::new(StepId::Requirement, "requirement_lowered", sentence)
+        })
+}
+
+/// How a kind of document is read, and how its refusals are called.
+pub(super) struct Kind<T> {
+    pub(super) what: &'static str,
+    pub(super) unverified: fn(&str) -> Result<(String, T), DocumentError>,
+    pub(super) verify: fn(&str, &PublicKey) -> Result<T, DocumentError>,
+    pub(super) unreadable: &'static str,
+    pub(super) key_unknown: &'static str,
+    pub(super) signature: &'static str,
+}
+
+const ASK: Kind<Ask> = Kind {
+    what: "gate's ask",
+    unverified: Ask::unverified,
+    verify: Ask::verify,
+    unreadable: "ask_unreadable",
+    key_unknown: "ask_key_unknown",
+    signature: "ask_signature",
+};
+
+const REQUEST: Kind<Request> = Kind {
+    what: "server's request",
+    unverified: Request::unverified,
+    verify: Request::verify,
+    unreadable: "request_unreadable",
+    key_unknown: "request_key_unknown",
+    signature: "request_signature",
+};
+
+pub(super) fn unsigned<T>(compact: &str, kind: &Kind<T>) -> Result<T, Refusal> {
+    let (_, document) = (kind.unverified)(compact).map_err(|error| {
+        same(
+            kind.unreadable,
+            format!("The {} is refused: {error}.", kind.what),
+        )
+    })?;
+    Ok(document)
+}
+
+pub(super) fn by_one_of<'k, T>(
+    compact: &str,
+    mut keys: impl Iterator<Item = &'k PublicKey>,
+    kind: &Kind<T>,
+) -> Result<T, Refusal> {
+    let unreadable = |error: DocumentError| {
+        same(
+            kind.unreadable,
+            format!("The {} is refused: {error}.", kind.what),
+        )
+    };
+    let (kid, _) = (kind.unverified)(compact).map_err(unreadable)?;
+    let key = keys.find(|key| key.thumbprint() == kid).ok_or_else(|| {
+        same(
+            kind.key_unknown,
+            format!(
+                "The {} is signed by a key that is not configured here.",
+                kind.what
+            ),
+        )
+    })?;
+    (kind.verify)(compact, key).map_err(|error| {
+        if error.is_signature() {
+            same(
+                kind.signature,
+                format!("The signature of the {} is wrong.", kind.what),
+            )
+        } else {
+            unreadable(error)
+        }
+    })
+}
+
+pub(super) fn same(code: &'static str, sentence: impl Into<String>) -> Refusal {
+    Refusal::new(StepId::Sameness, code, sentence)
 }

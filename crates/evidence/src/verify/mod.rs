@@ -5,20 +5,29 @@
 //! what could not be checked is said to be [`Outcome::NotProven`], never passed over. Specification:
 //! `docs/spec/grant.md`.
 
+mod binding;
 mod bundle;
 mod evidence;
+mod grant;
+mod people;
 mod report;
+mod step_up;
 mod vote;
 
-use countersign_model::{Operation, PepId, PolicyCheck, ServerId, UnixSecs};
+use countersign_model::{Operation, PepId, PolicyAnswer, PolicyCheck, ServerId, UnixSecs};
 
+use crate::documents::Choice;
 use crate::jose::PublicKey;
 use crate::op_token::{OpConfig, OpKeys};
+use report::{Found, Run};
+use vote::ReadVote;
 
+pub use binding::{Binding, MAX_SIGN_IN_AGE_SECS, verify_binding, verify_claims_token};
 pub use bundle::{OpenRequest, read_request_bundle, verify_request_bundle};
 pub use evidence::{Evidence, EvidenceError, EvidenceVote};
+pub use people::Person;
 pub use report::{Outcome, Refusal, Step, StepId, Verified};
-pub use vote::{Person, VerifiedVote, verify_vote};
+pub use vote::{VerifiedVote, verify_vote};
 
 /// Clocks may differ by this much, in seconds.
 pub const SKEW_SECS: i64 = 60;
@@ -66,10 +75,246 @@ pub fn verify(
     release: Option<&Release<'_>>,
     now: UnixSecs,
 ) -> Result<Verified, Refusal> {
-    let _ = (evidence, trust, release, now);
-    Err(Refusal::new(
-        StepId::Operation,
-        "not_built",
-        "This build cannot verify evidence yet.",
+    run(evidence, Some(trust), release, now)
+}
+
+/// Looks whether evidence contradicts itself, trusting nobody. It proves nothing: [`Verified::complete`] is
+/// false, and `countersign verify` without `--trust` says so.
+pub fn check_consistency(evidence: &Evidence, now: UnixSecs) -> Result<Verified, Refusal> {
+    run(evidence, None, None, now)
+}
+
+fn run(
+    evidence: &Evidence,
+    trust: Option<&Trust<'_>>,
+    release: Option<&Release<'_>>,
+    now: UnixSecs,
+) -> Result<Verified, Refusal> {
+    let mut run = Run::new(release.is_some());
+
+    let operation = run.take(StepId::Operation, operation(evidence, release))?;
+    let same = run.take(
+        StepId::Sameness,
+        sameness(evidence, operation, trust, release),
+    )?;
+    let Same { open, grant, votes } = same;
+    run.take(StepId::Requirement, requirement(&open, trust))?;
+
+    // History is judged as of the grant: today it may well be too late to use it.
+    let at = release.map_or(now.min(grant.iat), |_| now);
+    let asked_at = release.map_or(open.ask().iat, |release| release.asked_at);
+    run.take(StepId::Votes, cast(&open, &grant, &votes, asked_at, at))?;
+
+    let bound = votes
+        .iter()
+        .map(|read| binding::bound(read, trust, now))
+        .collect();
+    let bound = run.take(StepId::Bindings, bindings(bound))?;
+    run.take(StepId::StepUp, step_up::check(&open, Choice::Approve))?;
+
+    let release_at = release.map(|_| now);
+    let counted: Result<Vec<_>, Refusal> = votes
+        .iter()
+        .zip(&bound)
+        .map(|(read, bound)| people::person_may_vote(read, bound, &open, trust, now, release_at))
+        .collect();
+    let counted = counted.and_then(|counted| people::enough_people(&open, &votes, counted));
+    let counted = run.take(StepId::People, counted)?;
+    run.take(
+        StepId::Log,
+        Ok(Found::not_applicable(
+            (),
+            "This server keeps no verifiable log yet.",
+        )),
+    )?;
+
+    let votes = votes
+        .into_iter()
+        .zip(bound)
+        .zip(counted)
+        .map(|((read, bound), counted)| VerifiedVote {
+            vote: read.vote,
+            digest: read.digest,
+            person: counted.person,
+            voter: counted.voter,
+            auth_time: bound.auth_time(),
+            steps: Vec::new(),
+        });
+    Ok(Verified {
+        votes: votes.collect(),
+        steps: run.finish(),
+        open,
+        released: release.is_some(),
+    })
+}
+
+/// Step 1. The nonce's store, and the caller's own credentials, are the gate's.
+fn operation(
+    evidence: &Evidence,
+    release: Option<&Release<'_>>,
+) -> Result<Found<Operation>, Refusal> {
+    let bytes = bundle::decode(&evidence.operation_b64, StepId::Operation, "operation")?;
+    let operation = bundle::read_operation(&bytes)?;
+    if release.is_some_and(|release| release.rebuilt.bytes() != operation.bytes()) {
+        let sentence = "What was approved is not what is about to be executed.";
+        return Err(Refusal::new(
+            StepId::Operation,
+            "operation_differs",
+            sentence,
+        ));
+    }
+    let detail = format!(
+        "{} bytes, SHA-256 {}.",
+        operation.bytes().len(),
+        operation.digest()
+    );
+    Ok(Found::passed(operation, detail))
+}
+
+/// What step 2 found to belong together.
+struct Same {
+    open: OpenRequest,
+    grant: crate::documents::Grant,
+    votes: Vec<ReadVote>,
+}
+
+fn sameness(
+    evidence: &Evidence,
+    operation: Operation,
+    trust: Option<&Trust<'_>>,
+    release: Option<&Release<'_>>,
+) -> Result<Found<Same>, Refusal> {
+    if let (Some(release), Some(trust)) = (release, trust)
+        && *release.me != trust.pep.0
+    {
+        return Err(bundle::same(
+            "pep_differs",
+            "The evidence is for another gate.",
+        ));
+    }
+    let Evidence {
+        ask_jws,
+        request_jws,
+        ..
+    } = evidence;
+    let keys = trust.map(|trust| bundle::Keys {
+        server: trust.server,
+        server_keys: &trust.server_keys,
+        pep_keys: std::slice::from_ref(&trust.pep),
+    });
+    let open = bundle::open(operation, ask_jws, request_jws, keys.as_ref())?;
+    let grant = grant::read(
+        &evidence.grant,
+        trust.map(|trust| trust.server_keys.as_slice()),
+    )?;
+    let votes: Vec<ReadVote> = evidence
+        .votes
+        .iter()
+        .map(ReadVote::of)
+        .collect::<Result<_, _>>()?;
+    votes.iter().try_for_each(|read| read.is_on(&open))?;
+    grant::is_of_this(&grant, &open, &votes)?;
+    let request = open.request();
+    let detail = format!(
+        "Request {} of {} for the gate {}.",
+        request.txn, request.iss, request.pep
+    );
+    let same = Same { open, grant, votes };
+    Ok(match trust {
+        Some(_) => Found::passed(same, detail),
+        None => Found::lacking(
+            same,
+            "trust_missing",
+            "All parts agree; whose keys signed them was not given.",
+        ),
+    })
+}
+
+/// Step 3.
+fn requirement(open: &OpenRequest, trust: Option<&Trust<'_>>) -> Result<Found<()>, Refusal> {
+    let refuse = |code, sentence: String| Refusal::new(StepId::Requirement, code, sentence);
+    bundle::not_below_the_ask(open)?;
+    let Some(policy) = trust.and_then(|trust| trust.policy) else {
+        return Ok(Found::lacking(
+            (),
+            "policy_missing",
+            "The policy was not given to this verifier.",
+        ));
+    };
+    let theirs = &open.request().requirement;
+    let mine = match policy.answer(open.operation()) {
+        PolicyAnswer::Approve(mine) => mine,
+        PolicyAnswer::Deny { reason } => {
+            return Err(refuse(
+                "policy_denies",
+                format!("The policy here denies the operation: {reason}"),
+            ));
+        }
+        PolicyAnswer::Allow => {
+            let sentence = "The policy here asks for no approval of this operation: it is not the policy of the request.";
+            return Err(refuse("policy_mismatch", sentence.into()));
+        }
+    };
+    mine.covers(theirs).map_err(|laxer| {
+        refuse(
+            "requirement_lowered",
+            format!("The request demands less than the policy here: {laxer}."),
+        )
+    })?;
+    let same = if policy.digest() == open.request().policy_digest {
+        "the same policy"
+    } else {
+        "another policy text"
+    };
+    Ok(Found::passed(
+        (),
+        format!("{} approvals, under {same} as here.", theirs.approvals),
     ))
+}
+
+/// Step 4.
+fn cast(
+    open: &OpenRequest,
+    grant: &crate::documents::Grant,
+    votes: &[ReadVote],
+    asked_at: UnixSecs,
+    at: UnixSecs,
+) -> Result<Found<()>, Refusal> {
+    let refuse = |code, sentence: &str| Refusal::new(StepId::Votes, code, sentence);
+    for read in votes {
+        read.is_cast(open, asked_at, at)?;
+        if read.vote.vote != Choice::Approve {
+            return Err(refuse("vote_not_approve", "A vote among these is a deny."));
+        }
+    }
+    grant::is_in_time(grant, at)?;
+    let theirs = &open.request().requirement;
+    let (ttl, grant_secs) = (i64::from(theirs.ttl_secs), i64::from(theirs.grant_secs));
+    let newest = votes.iter().map(|read| read.vote.iat).max();
+    if newest.is_none_or(|newest| at > newest + grant_secs) {
+        return Err(refuse(
+            "grant_window_over",
+            "The approval was not used in the time that the policy allows.",
+        ));
+    }
+    if at > asked_at + ttl + grant_secs {
+        return Err(refuse(
+            "approval_too_late",
+            "The operation was asked for too long ago.",
+        ));
+    }
+    let told: Vec<String> = votes.iter().map(ReadVote::told).collect();
+    Ok(Found::passed((), told.join(" ")))
+}
+
+/// Step 5 for all votes.
+fn bindings<'t>(
+    bound: Result<Vec<binding::Bound<'t>>, Refusal>,
+) -> Result<Found<Vec<binding::Bound<'t>>>, Refusal> {
+    let bound = bound?;
+    let told: Vec<String> = bound.iter().map(binding::Bound::told).collect();
+    Ok(match bound.iter().find_map(binding::Bound::lacking) {
+        None => Found::passed(bound, told.join(" ")),
+        Some((code, sentence)) => Found::lacking(bound, code, sentence),
+    })
 }

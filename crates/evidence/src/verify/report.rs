@@ -4,6 +4,7 @@ use std::fmt;
 
 use countersign_model::{Digest, Txn};
 
+use super::bundle::OpenRequest;
 use super::vote::VerifiedVote;
 
 /// The steps, as the protocol numbers them (section 6).
@@ -96,14 +97,103 @@ pub struct Step {
     pub detail: String,
 }
 
-impl Step {
-    pub(super) fn new(id: StepId, outcome: Outcome, detail: impl Into<String>) -> Self {
+/// What a step's function found, when nothing was wrong.
+pub(super) struct Found<T> {
+    value: T,
+    outcome: Finding,
+    detail: String,
+}
+
+enum Finding {
+    Passed,
+    NotApplicable,
+    Lacking(&'static str),
+}
+
+impl<T> Found<T> {
+    pub(super) fn passed(value: T, detail: impl Into<String>) -> Self {
         Self {
+            value,
+            outcome: Finding::Passed,
+            detail: detail.into(),
+        }
+    }
+
+    pub(super) fn not_applicable(value: T, why: &str) -> Self {
+        Self {
+            value,
+            outcome: Finding::NotApplicable,
+            detail: why.to_owned(),
+        }
+    }
+
+    /// This verifier was not given what it takes: a refusal, where everything must be proven.
+    pub(super) fn lacking(value: T, code: &'static str, sentence: &str) -> Self {
+        Self {
+            value,
+            outcome: Finding::Lacking(code),
+            detail: sentence.to_owned(),
+        }
+    }
+}
+
+/// A verification under way: collects steps, and stops at the first that refuses.
+pub(super) struct Run {
+    steps: Vec<Step>,
+    /// Whether a step that cannot be proven refuses.
+    everything: bool,
+}
+
+impl Run {
+    pub(super) fn new(everything: bool) -> Self {
+        Self {
+            steps: Vec::new(),
+            everything,
+        }
+    }
+
+    pub(super) fn take<T>(
+        &mut self,
+        id: StepId,
+        result: Result<Found<T>, Refusal>,
+    ) -> Result<T, Refusal> {
+        let Found {
+            value,
+            outcome,
+            detail,
+        } = match result {
+            Ok(found) => found,
+            Err(refusal) => return Err(self.stop(refusal)),
+        };
+        let outcome = match outcome {
+            Finding::Passed => Outcome::Passed,
+            Finding::NotApplicable => Outcome::NotApplicable(detail.clone()),
+            Finding::Lacking(code) if self.everything => {
+                return Err(self.stop(Refusal::new(id, code, detail)));
+            }
+            Finding::Lacking(_) => Outcome::NotProven(detail.clone()),
+        };
+        self.steps.push(Step {
             id,
             title: id.title(),
             outcome,
-            detail: detail.into(),
-        }
+            detail,
+        });
+        Ok(value)
+    }
+
+    /// Part of a step, which another part completes.
+    pub(super) fn check(&mut self, result: Result<(), Refusal>) -> Result<(), Refusal> {
+        result.map_err(|refusal| self.stop(refusal))
+    }
+
+    fn stop(&mut self, mut refusal: Refusal) -> Refusal {
+        refusal.passed = std::mem::take(&mut self.steps);
+        refusal
+    }
+
+    pub(super) fn finish(self) -> Vec<Step> {
+        self.steps
     }
 }
 
@@ -112,9 +202,7 @@ impl Step {
 pub struct Verified {
     pub(super) steps: Vec<Step>,
     pub(super) votes: Vec<VerifiedVote>,
-    pub(super) operation_digest: Digest,
-    pub(super) request_jws_digest: Digest,
-    pub(super) txn: Txn,
+    pub(super) open: OpenRequest,
     pub(super) released: bool,
 }
 
@@ -144,17 +232,17 @@ impl Verified {
 
     /// The operation.
     pub fn operation_digest(&self) -> Digest {
-        self.operation_digest
-    }
-
-    /// The request.
-    pub fn request_jws_digest(&self) -> Digest {
-        self.request_jws_digest
+        self.open.operation().digest()
     }
 
     /// The request's id.
     pub fn txn(&self) -> &Txn {
-        &self.txn
+        &self.open.request().txn
+    }
+
+    /// Operation, ask and request, in full.
+    pub fn open(&self) -> &OpenRequest {
+        &self.open
     }
 }
 
