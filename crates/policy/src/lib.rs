@@ -1,1 +1,49 @@
-//! Cedar policies: allow, deny, or allowed once approved; and who may vote.
+//! Cedar policies: which operations are allowed, denied, or allowed once approved, and who may vote.
+//!
+//! One file, one language, no second file to keep in step:
+//!
+//! ```cedar
+//! @id("developers-delete-customers")
+//! @approvals("2") @ttl("10m") @grant("2m") @reason("on_deny") @irreversible("Cannot be undone")
+//! permit (principal, action == Action::"orders.customers.delete", resource)
+//! when { principal.groups.contains("https://id.example.com#orders-dev") };
+//!
+//! @id("dba-vote") @people("database approvers")
+//! permit (principal, action == Action::"vote", resource)
+//! when { principal.groups.contains("https://id.example.com#dba") && resource.service == "orders-api" };
+//! ```
+//!
+//! # Conventions, and why
+//!
+//! - **Actions are declared by being named in a scope.** `action == Action::"…"` or `action in [Action::"…"]`
+//!   of any permit or forbid declares the action; there is no schema file to write. The price: a misspelt
+//!   action in a scope declares a new one. That fails closed, since the operation that was meant is then one
+//!   that no permit names, and is denied; a gate also compares its routes with [`Policy::actions`] when it
+//!   starts. An action in a *condition* has to be declared by some scope, and an operation whose action is
+//!   not declared is denied.
+//! - **Everything else is the built-in schema** (`schema.cedarschema`, commented), against which the policy
+//!   validates strictly and without warnings. What it does not know (a claim, a property of a resource) is a
+//!   tag, so that it is read only after asking whether it is there.
+//! - **A permit without a requirement annotation allows; with one it allows once approved so.** Of several that
+//!   apply the strictest of each field counts, defaults included, so a further permit never weakens a
+//!   requirement; a plain permit does not lift an annotated one.
+//! - **`Action::"vote"` says who may vote on what.** Such a permit must depend on the principal on every path.
+//!   Nobody votes on their own request, whatever the policy says; quorum is counted elsewhere, over people.
+//! - **Everything unclear is a denial**: an evaluation error (Cedar would skip that rule), requirements that
+//!   nothing can meet together, an unknown annotation (refused when loading; Cedar would ignore it).
+//!
+//! Pure: no clock, no I/O. It knows nothing of lifecycles, signatures or the wire.
+
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+mod annotations;
+mod condition;
+mod entities;
+mod error;
+mod load;
+mod merge;
+mod policy;
+
+pub use error::LoadError;
+pub use load::{MAX_POLICY_BYTES, MAX_RULES};
+pub use policy::Policy;

@@ -1,0 +1,176 @@
+//! An operation and a voter as Cedar sees them.
+//!
+//! Total: every operation has its entities. A claim of another type than the schema's is as absent; what the
+//! schema does not name is a tag where it is a string, and is left out where it is not.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::str::FromStr;
+
+use cedar_policy::{Context, Entities, Entity, EntityId, EntityTypeName, EntityUid, Request, RestrictedExpression, Schema};
+use countersign_model::{Operation, Subject, Voter};
+use serde_json::Value;
+
+/// The action under which Cedar decides who may vote.
+pub(crate) const VOTE: &str = "vote";
+
+type Attributes = HashMap<String, RestrictedExpression>;
+
+/// One question to Cedar: a request and the entities it speaks of.
+pub(crate) struct Question {
+    pub(crate) request: Request,
+    pub(crate) entities: Entities,
+}
+
+/// What could not be put to Cedar, in a sentence. No operation is known to bring this about.
+pub(crate) struct Unaskable(pub(crate) String);
+
+/// May the requester do this?
+pub(crate) fn may_do(operation: &Operation, schema: &Schema) -> Result<Question, Unaskable> {
+    let subject = operation.subject();
+    let groups = strings(operation.claims().get("groups"))
+        .map(|name| format!("{}#{name}", subject.iss.as_str()))
+        .collect();
+    let act = operation.act_chain().iter().map(Subject::to_string).collect();
+    let principal = user(subject, operation.subject_type(), groups, act, operation.claims())?;
+    let mut attributes = Attributes::from([
+        text("type", operation.resource_type()),
+        text("id", operation.resource_id()),
+    ]);
+    attributes.extend(service(operation));
+    let resource = entity(uid("Resource", "it")?, attributes, resource_tags(operation))?;
+    ask(principal, operation.action(), resource, operation, schema)
+}
+
+/// May this person vote on it?
+pub(crate) fn may_vote(voter: &Voter, operation: &Operation, schema: &Schema) -> Result<Question, Unaskable> {
+    // A group speaks only for the provider that signed it.
+    let own = format!("{}#", voter.subject.iss.as_str());
+    let groups = voter.groups.iter().filter(|group| group.starts_with(&own)).cloned().collect();
+    let principal = user(&voter.subject, "user", groups, BTreeSet::new(), &voter.claims)?;
+    ask(principal, VOTE, operation_entity(operation)?, operation, schema)
+}
+
+/// May anybody at all vote on it? For policies in which the voter has been assumed away.
+pub(crate) fn may_anybody_vote(operation: &Operation, schema: &Schema) -> Result<Question, Unaskable> {
+    let principal =
+        user(operation.subject(), "user", BTreeSet::new(), BTreeSet::new(), &Value::Null)?;
+    ask(principal, VOTE, operation_entity(operation)?, operation, schema)
+}
+
+fn ask(
+    principal: Entity,
+    action: &str,
+    resource: Entity,
+    operation: &Operation,
+    schema: &Schema,
+) -> Result<Question, Unaskable> {
+    let odd = |error: &dyn std::fmt::Display| Unaskable(error.to_string());
+    let context = Context::from_pairs(call(operation)).map_err(|error| odd(&error))?;
+    let action = uid("Action", action)?;
+    let request = Request::new(principal.uid(), action, resource.uid(), context, Some(schema))
+        .map_err(|error| odd(&error))?;
+    let entities = Entities::from_entities([principal, resource], None).map_err(|error| odd(&error))?;
+    Ok(Question { request, entities })
+}
+
+fn user(
+    subject: &Subject,
+    kind: &str,
+    groups: BTreeSet<String>,
+    act: BTreeSet<String>,
+    claims: &Value,
+) -> Result<Entity, Unaskable> {
+    let mut attributes = Attributes::from([
+        text("type", kind),
+        text("iss", subject.iss.as_str()),
+        text("sub", &subject.sub),
+        ("groups".to_owned(), set(groups)),
+        ("act".to_owned(), set(act)),
+    ]);
+    let mut tags = Attributes::new();
+    for (name, value) in claims.as_object().into_iter().flatten() {
+        match (name.as_str(), value) {
+            ("name" | "preferred_username" | "email" | "client_id" | "azp" | "acr", Value::String(value)) => {
+                attributes.extend([text(name, value)]);
+            }
+            ("email_verified", Value::Bool(value)) => {
+                attributes.insert(name.clone(), RestrictedExpression::new_bool(*value));
+            }
+            ("auth_time", Value::Number(value)) => {
+                attributes.extend(value.as_i64().map(|value| (name.clone(), RestrictedExpression::new_long(value))));
+            }
+            ("amr", value @ Value::Array(_)) => {
+                attributes.insert(name.clone(), set(strings(Some(value)).map(str::to_owned).collect()));
+            }
+            // The schema's names are never tags: there is one place to look.
+            ("type" | "iss" | "sub" | "groups" | "act" | "email_verified" | "auth_time" | "amr", _) => {}
+            (_, Value::String(value)) => tags.extend([text(name, value)]),
+            (_, Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_)) => {}
+        }
+    }
+    // `Subject` writes `<iss>|<sub>`, and an issuer holds no bar: two subjects never share an id.
+    entity(uid("User", &subject.to_string())?, attributes, tags)
+}
+
+fn operation_entity(operation: &Operation) -> Result<Entity, Unaskable> {
+    let mut attributes = Attributes::from([
+        text("action", operation.action()),
+        text("resource_type", operation.resource_type()),
+        text("resource_id", operation.resource_id()),
+        text("requester_iss", operation.subject().iss.as_str()),
+        text("requester_sub", &operation.subject().sub),
+    ]);
+    attributes.extend(service(operation));
+    entity(uid("Operation", "it")?, attributes, resource_tags(operation))
+}
+
+fn service(operation: &Operation) -> Option<(String, RestrictedExpression)> {
+    let service = operation.resource_properties().get("service")?.as_str()?;
+    Some(text("service", service))
+}
+
+fn resource_tags(operation: &Operation) -> Attributes {
+    operation
+        .resource_properties()
+        .as_object()
+        .into_iter()
+        .flatten()
+        .filter(|(name, _)| *name != "service")
+        .filter_map(|(name, value)| Some(text(name, value.as_str()?)))
+        .collect()
+}
+
+fn call(operation: &Operation) -> Attributes {
+    let properties = operation.action_properties();
+    let mut call = Attributes::from([text("pep", operation.pep().as_str())]);
+    for name in ["kind", "method", "authority", "path", "query"] {
+        call.extend(properties.get(name).and_then(Value::as_str).map(|value| text(name, value)));
+    }
+    let bytes = properties.pointer("/body/size").and_then(Value::as_i64);
+    call.extend(bytes.map(|bytes| ("body_bytes".to_owned(), RestrictedExpression::new_long(bytes))));
+    call.extend(operation.justification().map(|value| text("justification", value)));
+    call.extend(operation.ticket().map(|value| text("ticket", value)));
+    call
+}
+
+fn entity(uid: EntityUid, attributes: Attributes, tags: Attributes) -> Result<Entity, Unaskable> {
+    Entity::new_with_tags(uid, attributes, HashSet::new(), tags).map_err(|error| Unaskable(error.to_string()))
+}
+
+pub(crate) fn uid(kind: &str, id: &str) -> Result<EntityUid, Unaskable> {
+    let kind = EntityTypeName::from_str(kind).map_err(|error| Unaskable(error.to_string()))?;
+    Ok(EntityUid::from_type_name_and_id(kind, EntityId::new(id)))
+}
+
+fn text(name: &str, value: &str) -> (String, RestrictedExpression) {
+    (name.to_owned(), RestrictedExpression::new_string(value.to_owned()))
+}
+
+fn set(items: BTreeSet<String>) -> RestrictedExpression {
+    RestrictedExpression::new_set(items.into_iter().map(RestrictedExpression::new_string))
+}
+
+/// The strings of an array. Anything else in it is left out; anything that is no array is empty.
+fn strings(value: Option<&Value>) -> impl Iterator<Item = &str> {
+    value.and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
+}
