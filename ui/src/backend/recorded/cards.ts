@@ -1,0 +1,316 @@
+/** Requests as an agent would send them: an HTTP call, a statement, hostile text, a long body, an agent's call. */
+import type { Card, Kind, Line, Outcome, Row, VoteLine } from "../../generated/ipc";
+import { chip, field, indented, key, line, name, ours, punct, twin, value, verb } from "./lines";
+
+/** 22 November 2026, 14:03:57 UTC: when everything here is looked at. */
+export const NOW = Date.UTC(2026, 10, 22, 14, 3, 57) / 1000;
+
+interface Base {
+  txn: string;
+  kind: Kind;
+  requester: Line;
+  initials: string;
+  summary: Line;
+  resource: Line;
+  age: number;
+  left: number;
+  approvals?: number;
+  needed?: number;
+  irreversible?: boolean;
+}
+
+export const row = (base: Base): Row => ({
+  txn: base.txn,
+  kind: base.kind,
+  requester: base.requester,
+  initials: base.initials,
+  summary: base.summary,
+  resource: base.resource,
+  asked_at: NOW - base.age,
+  expires_at: NOW + base.left,
+  approvals: base.approvals ?? 0,
+  needed: base.needed ?? 1,
+  irreversible: base.irreversible ?? false,
+  outcome: "pending",
+  ended_at: null,
+  ended_by: null,
+});
+
+export const vote = (who: string, choice: "approve" | "deny", at: number, reason: string | null, mine = false): VoteLine => ({
+  name: line(who),
+  subject: line(`${who.split(" ")[0]?.toLowerCase() ?? ""} at login.example.com`),
+  choice,
+  at,
+  reason: reason === null ? null : line(reason),
+  device: line(mine ? "this device, key in the system keyring" : "workstation, key in the system keyring"),
+  mine,
+});
+
+const record = (digest: string, policy: string, wants: string) => [
+  field("digest", digest),
+  field("policy", line(policy), line(ours(wants))),
+];
+
+const raw = (text: string) => (text.match(/.{1,110}/g) ?? []).map((part) => line(part));
+
+export const mara = (): Card => ({
+  row: row({
+    txn: "txn-sql", kind: "sql", requester: line("Mara Lindqvist"), initials: "ML", summary: line("Delete 1,204 rows from customers"),
+    resource: line("orders-prod"), age: 6, left: 462, approvals: 1, needed: 2, irreversible: true,
+  }),
+  gate: line("pg-eu-2"),
+  sentence: line(name("Mara Lindqvist"), ours(" asks to "), verb("delete"), ours(" from "), name("customers"), ours(" in "), name("orders-prod")),
+  stamp: line("Cannot be undone"),
+  lifted: [field("rows", "1,204"), field("rows that hang on them", "6,781")],
+  made_visible: 0,
+  exhibit: {
+    title: line(),
+    lines: [
+      line(verb("DELETE"), key(" FROM "), name("customers")),
+      line(key(" WHERE"), " tenant_id = ", value("'tenant-0417'")),
+      line(key("   AND"), " status    = ", value("'closed'")),
+      line(key("   AND"), " closed_at < ", value("'2024-01-01 00:00:00+00'")),
+      line(key("   AND NOT"), " legal_hold"),
+    ],
+    details: [],
+  },
+  who: {
+    issuer: line("login.example.com"),
+    according_to: line("pg-eu-2"),
+    name: line("Mara Lindqvist"),
+    sub: line("8f2c1e07-mara"),
+    claims: [
+      field("email", "mara.lindqvist@example.com"),
+      field("groups", "platform-oncall, orders-eng"),
+      field("signed_in", "13:58, six minutes before asking"),
+      field("with", "Password and security key"),
+      field("device", "Managed laptop, disk encrypted"),
+      field("place"),
+    ],
+  },
+  why: [
+    field("justification", "Tenant 0417 asked to be erased under their contract. Billing has closed the account."),
+    field("ticket", "OPS-2291"),
+    field("program", "psql 16.3"),
+  ],
+  before: "yyyyynyyyyyylyyyy".split("").map((c, n) => ({ outcome: c === "y" ? "redeemed" : c === "n" ? "denied" : "expired", at: NOW - 86_400 * (80 - n) }) satisfies { outcome: Outcome; at: number }),
+  votes: [vote("Jonas Petersen", "approve", NOW + 23 - 60, "List checked with billing.")],
+  who_may_vote: line("dba-approvers, never the requester"),
+  record: record("f3Q9xUu0b1hT7eWq2cJm5yKpVd8sLr4nZgA6iHoXB-E", "prod-destructive@31", "wants 2 of dba-approvers, never the requester"),
+  raw: raw('{"action":{"name":"postgres.query","properties":{"kind":"sql","statement":"DELETE FROM customers WHERE tenant_id = $1 AND status = $2 AND closed_at < $3 AND NOT legal_hold"}},"context":{"justification":"Tenant 0417 asked to be erased under their contract. Billing has closed the account.","nonce":"Zk3m0V0yq7h1s9w2","pep":"pg-eu-2","ticket":"OPS-2291"}}'),
+  words: ["amber", "falcon"],
+  ballot: { ballot: "open", type_words: false, reason: "optional" },
+  display_digest: "d-sql",
+});
+
+export const idris = (): Card => ({
+  ...mara(),
+  row: row({
+    txn: "txn-http", kind: "http", requester: line("Idris Halloran"), initials: "IH", summary: line(verb("Delete"), " tenant ", value("4417")),
+    resource: line("billing-api"), age: 225, left: 680, needed: 1, irreversible: true,
+  }),
+  gate: line("http-eu-1"),
+  sentence: line(name("Idris Halloran"), ours(" asks to "), verb("delete"), ours(" "), name("tenant 4417"), ours(" in "), name("billing-api")),
+  lifted: [field("purge", "true")],
+  exhibit: {
+    title: line(verb("DELETE"), ours("  "), "https://billing.example.com", name("/v2/tenants/"), value("4417"), punct("?"), "purge=", value("true")),
+    lines: [
+      line(punct("{")),
+      indented(1, key("reason"), punct(": "), '"contract ended"'),
+      indented(1, key("effective"), punct(": "), '"2026-11-22T14:00:00Z"'),
+      indented(1, key("purge"), punct(": {")),
+      indented(2, key("invoices"), punct(": "), name("true")),
+      indented(2, key("backups"), punct(": "), name("true")),
+      indented(2, key("retention_days"), punct(": "), "0"),
+      indented(1, punct("}")),
+      indented(1, key("notify"), punct(": [")),
+      indented(2, '"owner@tenant-4417.example.net"'),
+      indented(2, '"billing-archive@example.com"'),
+      indented(1, punct("]")),
+      indented(1, key("dry_run"), punct(": "), "false"),
+      line(punct("}")),
+    ],
+    details: [
+      field("body", line(ours("application/json, 318 bytes, all shown"))),
+      field("sha256", "pL0Zr8vN4hQk2mYtC7wGxS1dUaJ9eBfI3oR5iEq6HnM"),
+      field("headers", "content-type: application/json", "idempotency-key: 6f1c2c88"),
+    ],
+  },
+  who: {
+    issuer: line("id.partner.example.net"),
+    according_to: line("http-eu-1"),
+    name: line("Idris Halloran"),
+    sub: line("idris.h"),
+    claims: [field("email", "idris.halloran@partner.example.net"), field("groups", "support-leads"), field("signed_in", "09:12, almost five hours ago"), field("with", "Password and one-time code"), field("device"), field("place")],
+  },
+  why: [field("justification", "Customer left on Friday, legal says purge everything by today."), field("ticket")],
+  before: "yyyny".split("").map((c, n) => ({ outcome: c === "y" ? "redeemed" : "denied", at: NOW - 86_400 * (40 - n) })),
+  votes: [],
+  who_may_vote: line("billing-owners"),
+  record: record("pL0Zr8vN4hQk2mYtC7wGxS1dUaJ9eBfI3oR5iEq6HnM", "tenant-erase@9", "wants 1 of billing-owners, a reason from each voter"),
+  words: ["copper", "lantern"],
+  ballot: { ballot: "open", type_words: false, reason: "always" },
+  display_digest: "d-http",
+});
+
+/** Text that tries to deceive, and more of it than fits. */
+export const hostile = (lines = 1118): Card => ({
+  ...mara(),
+  row: row({
+    txn: "txn-hostile", kind: "sql", requester: line("Pelle Anders", chip("U+202E RLO"), "nossel"), initials: "PA", summary: line("Update accounts"),
+    resource: line("ledger-prod"), age: 137, left: 598, needed: 2, irreversible: true,
+  }),
+  sentence: line(name("Pelle Anders"), chip("U+202E RLO"), name("nossel"), ours(" asks to "), verb("update"), ours(" "), name("accounts"), ours(" in "), name("ledger-prod")),
+  lifted: [],
+  made_visible: 9,
+  exhibit: {
+    title: line(),
+    lines: [
+      line(verb("UPDATE"), " ", name("accounts"), key(" SET"), " owner = ", value("'p"), chip("U+200B ZWSP"), value("elle@example.com'")),
+      line(key(" WHERE"), " region = ", value("'EU'"), chip("U+202E RLO"), value(" 'tset' --")),
+      line(key("   AND "), twin("а"), chip("Cyrillic a"), "dmin = ", value("false"), chip("U+0000 NUL")),
+      line(key("   AND"), " note", key(" NOT IN"), " ("),
+      line("       /* ------------------------------------------"),
+      line("          ", chip("U+2066 LRI"), "APPROVED BY SECURITY. Click Approve.", chip("U+2069 PDI")),
+      line("          <b>verified</b> <img src=x onerror=alert(1)> [open](https://evil.example)"),
+      line("          ------------------------------------------ */"),
+      ...Array.from({ length: lines - 9 }, (_, n) => line(`       'ref-${5942859575 + n * 7919}-${(n * 37) % 9973}', 'ref-${3301595691 + n * 104729}-${(n * 91) % 9973}',`)),
+      line("   )"),
+    ],
+    details: [],
+  },
+  who: {
+    issuer: line("id.partner.example.net"),
+    according_to: line("pg-eu-2"),
+    name: line("Pelle Anders", chip("U+202E RLO"), "nossel"),
+    sub: line("pelle"),
+    claims: [field("email", line("pelle@ex", twin("а"), chip("Cyrillic a"), "mple.net")), field("groups"), field("signed_in", "14:01, one minute before asking"), field("with", "Password only"), field("device"), field("place")],
+  },
+  why: [field("justification", line("Pre-approved by everyone", chip("U+202E RLO"), " .yltneuqesnoc oN </div><script>alert(1)</script>"))],
+  before: [],
+  votes: [],
+  who_may_vote: line("ledger-owners"),
+  words: ["tin", "meadow"],
+  ballot: { ballot: "open", type_words: false, reason: "on_deny" },
+  display_digest: "d-hostile",
+});
+
+export const assistant = (): Card => ({
+  ...mara(),
+  row: row({
+    txn: "txn-tool", kind: "tool", requester: line("ops-assistant"), initials: "OA", summary: line("Call ", verb("refund_payment")),
+    resource: line("payments"), age: 67, left: 108, needed: 1, irreversible: true,
+  }),
+  gate: line("mcp-eu-1"),
+  sentence: line(name("ops-assistant"), ours(", for "), name("Noor Castellan"), ours(", asks to call "), name("refund_payment"), ours(" on "), name("payments")),
+  lifted: [field("amount", "184000"), field("currency", "EUR"), field("iban", "DE00 0000 0000 0000 0042 17")],
+  exhibit: {
+    title: line(name("refund_payment"), ours("  payments, server version 2.4.1")),
+    lines: [
+      line(punct("{")),
+      indented(1, key("payment_id"), punct(": "), value('"pay_8Hk2Qv"')),
+      indented(1, key("amount"), punct(": "), value("184000")),
+      indented(1, key("currency"), punct(": "), value('"EUR"')),
+      indented(1, key("memo"), punct(": "), '"goodwill"'),
+      line(punct("}")),
+    ],
+    details: [],
+  },
+  who: {
+    issuer: line("login.example.com"),
+    according_to: line("mcp-eu-1"),
+    name: line("Noor Castellan"),
+    sub: line("noor.c"),
+    claims: [field("email", "noor.castellan@example.com"), field("groups", "support-leads"), field("signed_in", "13:39, with security key"), field("acts_for", "ops-assistant"), field("device", "Managed laptop"), field("place", "Utrecht, home network")],
+  },
+  why: [field("justification", "The customer was charged twice. Noor told me to make it right. This is a routine refund and was pre-approved.")],
+  before: [],
+  votes: [],
+  who_may_vote: line("payments-owners"),
+  words: null,
+  ballot: { ballot: "open", type_words: true, reason: "optional" },
+  display_digest: "d-tool",
+});
+
+/** Right-to-left names and words: nothing around them may move. */
+export const layla = (): Card => ({
+  ...idris(),
+  row: row({
+    txn: "txn-rtl", kind: "http", requester: line("ليلى حداد"), initials: "لح", summary: line("Rename warehouse ", value("מחסן ראשי 7")),
+    resource: line("stock-api"), age: 40, left: 860, approvals: 0, needed: 2,
+  }),
+  sentence: line(name("ليلى حداد"), ours(" asks to "), verb("rename"), ours(" "), name("warehouse מחסן ראשי 7"), ours(" in "), name("stock-api")),
+  stamp: line("Can be undone"),
+  lifted: [field("name", "مستودع الشمال (2)")],
+  exhibit: {
+    title: line(verb("PATCH"), ours("  "), "https://stock.example.com", name("/warehouses/"), value("7")),
+    lines: [line(punct("{")), indented(1, key("name"), punct(": "), '"مستودع الشمال (2)"'), indented(1, key("old_name"), punct(": "), '"מחסן ראשי 7"'), indented(1, key("capacity"), punct(": "), "420"), line(punct("}"))],
+    details: [field("body", line(ours("application/json, 96 bytes, all shown")))],
+  },
+  who: {
+    issuer: line("login.example.com"),
+    according_to: line("http-eu-1"),
+    name: line("ليلى حداد"),
+    sub: line("layla.h"),
+    claims: [field("email", "layla.haddad@example.com"), field("groups", "stock-team, מחסנים"), field("signed_in", "13:50, thirteen minutes before asking"), field("with", "Password and one-time code"), field("device", "Managed laptop"), field("place")],
+  },
+  why: [field("justification", "تم نقل المخزون إلى المبنى الجديد (A-17)، والاسم القديم لم يعد صحيحًا."), field("ticket", "STK-77")],
+  before: [],
+  votes: [vote("יעל בן-דוד", "approve", NOW - 20, "בדקתי עם המחסן.")],
+  who_may_vote: line("stock-owners"),
+  ballot: { ballot: "open", type_words: false, reason: "optional" },
+  display_digest: "d-rtl",
+});
+
+/** Names longer than anything is wide. */
+export const longNames = (): Card => ({
+  ...idris(),
+  row: row({
+    txn: "txn-long", kind: "http", requester: line("Wolfeschlegelsteinhausenbergerdorff-Featherstonehaugh, Maximiliana Theodora Konstantina"), initials: "WK",
+    summary: line(verb("Replace"), " the configuration of the cross-regional-settlement-reconciliation-service-for-northern-europe"),
+    resource: line("cross-regional-settlement-reconciliation-service-for-northern-europe-and-the-baltics"), age: 100, left: 5400, needed: 3,
+  }),
+  sentence: line(
+    name("Wolfeschlegelsteinhausenbergerdorff-Featherstonehaugh, Maximiliana Theodora Konstantina"), ours(" asks to "), verb("replace"), ours(" "),
+    name("configuration 7f3d9a60-9b1d-4c5e-8a87-2f1f0c9f8e21"), ours(" in "), name("cross-regional-settlement-reconciliation-service-for-northern-europe-and-the-baltics"),
+  ),
+  stamp: null,
+  lifted: [field("environment", "production"), field("regions", "eu-north-1, eu-north-2, eu-central-1, eu-central-2, eu-west-1, eu-west-3")],
+  who: {
+    ...idris().who,
+    name: line("Wolfeschlegelsteinhausenbergerdorff-Featherstonehaugh, Maximiliana Theodora Konstantina"),
+    claims: [
+      field("email", "maximiliana.theodora.konstantina.wolfeschlegelsteinhausenbergerdorff-featherstonehaugh@settlement.example.com"),
+      field("groups", "settlement-engineering-northern-europe, settlement-oncall-primary, all-staff, fire-wardens-building-7"),
+      field("signed_in", "14:00, two minutes before asking"), field("with", "Password and security key"), field("device"), field("place"),
+    ],
+  },
+  who_may_vote: line("settlement-approvers-northern-europe"),
+  ballot: { ballot: "open", type_words: false, reason: "optional" },
+  display_digest: "d-long",
+});
+
+export const aino = (): Card => ({
+  ...mara(),
+  row: row({ txn: "txn-ci", kind: "command", requester: line("Aino Korhonen"), initials: "AK", summary: line("Deploy ", value("4.18.0"), " to eu-west"), resource: line("deploy-prod"), age: 327, left: 1450, approvals: 1, needed: 2 }),
+  sentence: line(name("Aino Korhonen"), ours(" asks to "), verb("deploy"), ours(" "), name("storefront 4.18.0"), ours(" to "), name("eu-west production")),
+  stamp: line("Can be rolled back"),
+  lifted: [],
+  exhibit: { title: line(), lines: ["deployctl", "release", "--service=storefront", "--version=4.18.0", "--region=eu-west", "--skip-canary"].map((arg, n) => line(ours(`${n}  `), arg)), details: [field("directory", "/srv/release")] },
+  display_digest: "d-ci",
+});
+
+/** Rows without much of a card behind them. */
+export const others = (): Row[] => [
+  row({ txn: "txn-o1", kind: "command", requester: line("Ines Okafor"), initials: "IO", summary: line("Rotate the signing key"), resource: line("vault-prod"), age: 300, left: 2282, approvals: 1, needed: 3 }),
+  row({ txn: "txn-o2", kind: "sql", requester: line("Jonas Petersen"), initials: "JP", summary: line("Grant read on ledger"), resource: line("ledger-prod"), age: 440, left: 3160, approvals: 2, needed: 3 }),
+];
+
+/** Forty alike, for a queue that is too long. */
+export const many = (): Row[] =>
+  Array.from({ length: 40 }, (_, n) =>
+    row({
+      txn: `txn-many-${n}`, kind: "sql", requester: line(["Tove Sandström", "Tomas Wren", "Ruben Achterberg", "Mara Lindqvist"][n % 4] ?? ""), initials: ["TS", "TW", "RA", "ML"][n % 4] ?? "",
+      summary: line(`Alter table tenant_${String(102 + n * 7).padStart(4, "0")}.customers`), resource: line("tenants-prod"), age: 200 + n, left: 70 + n * 41, approvals: n % 2, needed: 2, irreversible: n % 5 === 0,
+    }),
+  );

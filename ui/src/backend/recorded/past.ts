@@ -1,0 +1,113 @@
+/** The history, reports of verifying, and devices, as recorded. */
+import type { Card, Device, HistoryQuery, Row, VerifyReport } from "../../generated/ipc";
+import { line, name, ours, verb } from "./lines";
+import { mara, NOW, row, vote } from "./cards";
+
+const DAY = 86_400;
+const at = (days: number, h: number, m: number) => NOW - (NOW % DAY) - days * DAY + h * 3600 + m * 60;
+
+type Entry = [txn: string, what: string, who: string, initials: string, where: string, outcome: Row["outcome"], ended: number, by: string | null];
+const entries: Entry[] = [
+  ["past-1", "Deploy storefront 4.17.2", "Aino Korhonen", "AK", "deploy-prod", "redeemed", at(0, 11, 32), null],
+  ["past-2", "Delete 812 rows from customers", "Mara Lindqvist", "ML", "orders-prod", "redeemed", at(0, 9, 48), null],
+  ["past-3", "Call refund_payment", "ops-assistant", "OA", "payments", "denied", at(0, 9, 20), "Elin Varga"],
+  ["past-4", "Update prices", "Tomas Wren", "TW", "catalog-prod", "redeemed", at(0, 8, 55), null],
+  ["past-5", "Delete tenant 4301", "Idris Halloran", "IH", "billing-api", "expired", at(0, 8, 11), null],
+  ["past-6", "Deploy ledger 2.9.1", "Ruben Achterberg", "RA", "deploy-prod", "redeemed", at(1, 17, 40), null],
+  ["past-7", "Rotate the signing key", "Ines Okafor", "IO", "vault-prod", "approved", at(1, 16, 2), null],
+  ["past-8", "Drop table audit_2019", "Mara Lindqvist", "ML", "orders-prod", "denied", at(1, 15, 33), "Elin Varga"],
+  ["past-9", "Grant read on ledger", "Tove Sandström", "TS", "ledger-prod", "withdrawn", at(1, 13, 28), null],
+  ["past-10", "Restart 3 nodes", "Aino Korhonen", "AK", "cluster-eu", "voided", at(2, 11, 5), null],
+  ["past-11", "Delete 2 rows from api_keys", "Mara Lindqvist", "ML", "orders-prod", "redeemed", at(2, 10, 41), null],
+];
+
+export const pastRows: Row[] = entries.map(([txn, what, who, initials, where, outcome, ended, by]) => ({
+  ...row({ txn, kind: "sql", requester: line(who), initials, summary: line(what), resource: line(where), age: 0, left: 0, approvals: outcome === "redeemed" || outcome === "approved" ? 2 : 0, needed: 2 }),
+  asked_at: ended - 412,
+  expires_at: ended + 200,
+  outcome,
+  ended_at: ended,
+  ended_by: by === null ? null : line(by),
+}));
+
+/** The page that a query asks for: a search over the plain text, six rows a page. */
+export function page(query: HistoryQuery): { rows: Row[]; next: string | null } {
+  const needle = query.text.toLocaleLowerCase();
+  const text = (r: Row) => [r.summary, r.requester, r.resource].flatMap((l) => l.spans.map((span) => span.text)).join(" ").toLocaleLowerCase();
+  const found = pastRows.filter(
+    (r) => (needle === "" || text(r).includes(needle)) && (query.outcomes.length === 0 || query.outcomes.includes(r.outcome)) && (!query.mine || r.outcome !== "expired"),
+  );
+  const from = query.cursor === null ? 0 : Number(query.cursor);
+  return { rows: found.slice(from, from + 8), next: from + 8 < found.length ? String(from + 8) : null };
+}
+
+export function pastCard(txn: string): Card | null {
+  const found = pastRows.find((r) => r.txn === txn);
+  if (found === undefined) return null;
+  const ended = found.ended_at ?? NOW;
+  const good = found.outcome === "redeemed" || found.outcome === "approved";
+  const card = mara();
+  return {
+    ...card,
+    row: { ...found, asked_at: ended - 412 },
+    sentence: line(name(found.requester.spans[0]?.text ?? ""), ours(" asked to "), verb("delete"), ours(" from "), name("customers"), ours(" in "), name("orders-prod")),
+    lifted: [],
+    who: { ...card.who, name: found.requester },
+    votes: good
+      ? [vote("Jonas Petersen", "approve", ended - 247, "List checked with billing."), vote("Elin Varga", "approve", ended - 4, null, true)]
+      : found.outcome === "denied"
+        ? [vote("Elin Varga", "deny", ended, "Not before the audit is done.", true)]
+        : [],
+    ballot: { ballot: "locked", why: "closed", sentence: "It is over." },
+    words: null,
+    display_digest: `d-${txn}`,
+  };
+}
+
+const titles = [
+  "The bytes shown are the bytes that were voted on",
+  "All parts speak of the same server, gate and operation",
+  "The request asks for at least what the policy asks for",
+  "Each vote is signed by the device that cast it",
+  "Each device was bound to its person by the provider’s own signature",
+  "No fresh sign-in was asked for",
+  "Two distinct people, neither is the requester",
+  "It stands in the server’s log",
+  "It was used once, by gate pg-eu-2",
+];
+const details = ["SHA-256 f3Q9xUu0b1hT7eWq2cJm5yKpVd8sLr4nZgA6iHoXB-E", "", "2 of dba-approvers", "Ed25519", "login.example.com", "", "iss and sub", "This server keeps no verifiable log yet", "09:48:02"];
+
+export const reports: Record<"passed" | "failed" | "unproven", VerifyReport> = {
+  passed: {
+    conclusion: "proven",
+    sentence: "Nothing here had to be taken on trust from the server.",
+    steps: titles.map((title, n) => ({ title, outcome: n === 5 ? "not_applicable" : "passed", detail: n === 7 ? "leaf 7,204,118" : (details[n] ?? "") })),
+    millis: 38,
+  },
+  failed: {
+    conclusion: "failed",
+    sentence: "Nothing after check 4 was reached. Do not rely on this approval.",
+    steps: titles.map((title, n) => ({
+      title,
+      outcome: n < 3 ? "passed" : n === 3 ? "failed" : "not_reached",
+      detail: n < 3 ? (details[n] ?? "") : n === 3 ? "The signature of the second vote belongs to a key that was revoked on 12 November. Tell the people who run the server." : "",
+    })),
+    millis: 21,
+  },
+  unproven: {
+    conclusion: "consistent",
+    sentence: "The other voters’ sign-ins stay with the gate and the auditors, so this device cannot check them.",
+    steps: titles.map((title, n) => ({
+      title,
+      outcome: n === 5 ? "not_applicable" : n === 4 || n === 7 ? "not_proven" : "passed",
+      detail: n === 4 ? "This device holds your own sign-in, and not that of Jonas Petersen." : (details[n] ?? ""),
+    })),
+    millis: 30,
+  },
+};
+
+export const devices = (): Device[] => [
+  { binding_id: "q1vN3mYxS0b7rT2uKpVd8sLr4nZgA6iHoXBf3Q9xUu0", name: line("workstation-ev"), bound_at: at(0, 8, 2), session_ends_at: at(0, 20, 2), this_device: true },
+  { binding_id: "Zr8vN4hQk2mYtC7wGxS1dUaJ9eBfI3oR5iEq6HnMpL0", name: line("travel-laptop"), bound_at: at(1, 18, 40), session_ends_at: at(0, 6, 40), this_device: false },
+  { binding_id: "uJ2tB8rM1yQ0kVe7nZ4sHwGaP9dLfO6iT3bRqN-UXc5", name: line("build-host terminal"), bound_at: at(0, 12, 15), session_ends_at: at(1, 0, 15) + 2 * DAY, this_device: false },
+];

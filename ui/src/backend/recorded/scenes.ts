@@ -1,0 +1,171 @@
+/**
+ * Every state of the window by name, for development, page tests and screenshots: `#inbox/ready`, `#first/waiting`.
+ * A scene is the agent's state and its cards at one moment.
+ */
+import type { Account, Card, Problem, Row, State, VerifyReport } from "../../generated/ipc";
+import { aino, assistant, hostile, idris, layla, longNames, many, mara, NOW, others, vote } from "./cards";
+import { line } from "./lines";
+import { reports } from "./past";
+
+export interface Scene {
+  state: State;
+  cards: Record<string, Card>;
+  /** The request that a notification was clicked for. */
+  open?: string;
+  report: VerifyReport;
+  /** What the next vote is answered with, instead of counting it. */
+  refuse?: Problem;
+  /** Never answers a vote. */
+  stall?: boolean;
+  /** The agent is not there. */
+  dead?: boolean;
+}
+
+export const account: Account = {
+  server: "https://approvals.example.com",
+  issuer: "https://login.example.com",
+  provider_name: "Example Staff",
+  sub: "elin.varga",
+  name: line("Elin Varga"),
+  email: line("elin.varga@example.com"),
+  groups: [line("dba-approvers"), line("billing-owners"), line("auditors")],
+  binding_id: "q1vN3mYxS0b7rT2uKpVd8sLr4nZgA6iHoXBf3Q9xUu0",
+  session_ends_at: NOW + 21_483,
+  key_storage: "In the system keyring: programs that run as you could use it.",
+};
+
+const base = (cards: Card[]): Scene => ({
+  state: {
+    agent_version: "0.1.0",
+    suggested_server: "https://approvals.example.com",
+    account,
+    sign_in: { state: "idle" },
+    connection: "connected",
+    inbox: cards.map((card) => card.row),
+    others: others(),
+    notifications: { state: "working", daemon: "dunst 1.9" },
+    tray: "shown",
+    troubles: [],
+    theme: "system",
+  },
+  cards: Object.fromEntries(cards.map((card) => [card.row.txn, card])),
+  report: reports.unproven,
+});
+
+const usual = () => base([assistant(), mara(), hostile(), idris(), layla(), aino()]);
+const opened = (txn: string, change: (scene: Scene, card: Card) => void = () => undefined): Scene => {
+  const scene = usual();
+  scene.open = txn;
+  const card = scene.cards[txn];
+  if (card !== undefined) change(scene, card);
+  return scene;
+};
+/** The card is over: its row leaves the inbox. */
+const over = (outcome: Row["outcome"], ended: number, by: string | null, change: (card: Card) => void = () => undefined) =>
+  opened("txn-sql", (scene, card) => {
+    card.row = { ...card.row, outcome, ended_at: ended, ended_by: by === null ? null : line(by) };
+    card.ballot = { ballot: "locked", why: "closed", sentence: "It is over." };
+    scene.state.inbox = scene.state.inbox.filter((row) => row.txn !== "txn-sql");
+    change(card);
+  });
+const signedOut = (sign_in: State["sign_in"]): Scene => {
+  const scene = base([]);
+  return { ...scene, state: { ...scene.state, account: null, others: [], connection: "signed_out", sign_in } };
+};
+const locked = (why: "own_request" | "not_eligible" | "not_supported", sentence: string) =>
+  opened("txn-sql", (_, card) => {
+    card.ballot = { ballot: "locked", why, sentence };
+  });
+
+export const scenes: Record<string, () => Scene> = {
+  "first": () => signedOut({ state: "idle" }),
+  "first/waiting": () => signedOut({ state: "waiting_for_browser", provider_name: "Example Staff", url: "https://login.example.com/authorize?response_type=code&client_id=countersign-approver&redirect_uri=http%3A%2F%2F127.0.0.1%3A40123%2Fcallback&code_challenge_method=S256&code_challenge=E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM&state=af0ifjsldkj" }),
+  "first/binding": () => signedOut({ state: "binding" }),
+  "first/failed": () => signedOut({ state: "failed", problem: { code: "provider_unreachable", sentence: "Example Staff did not answer within 30 seconds. Check the network, then try again." } }),
+  "inbox": usual,
+  "inbox/sql": () => opened("txn-sql"),
+  "inbox/http": () => opened("txn-http"),
+  "inbox/tool": () => opened("txn-tool"),
+  "inbox/hostile": () => opened("txn-hostile"),
+  "inbox/rtl": () => opened("txn-rtl"),
+  "inbox/long": () => {
+    const scene = base([longNames(), mara()]);
+    scene.open = "txn-long";
+    return scene;
+  },
+  "inbox/short": () => opened("txn-http", (_, card) => {
+    card.exhibit = { ...card.exhibit, lines: [], details: [] };
+    card.ballot = { ballot: "open", type_words: false, reason: "optional" };
+  }),
+  "inbox/on-deny": () => opened("txn-sql", (_, card) => {
+    card.ballot = { ballot: "open", type_words: false, reason: "on_deny" };
+  }),
+  "inbox/voted": () => opened("txn-sql", (scene, card) => {
+    card.row = { ...card.row, approvals: 2, needed: 3 };
+    card.votes = [...card.votes, vote("Elin Varga", "approve", NOW - 12, null, true)];
+    card.ballot = { ballot: "locked", why: "voted", sentence: "You have voted." };
+    scene.state.inbox = scene.state.inbox.filter((row) => row.txn !== "txn-sql");
+    scene.state.others = [card.row, ...scene.state.others];
+  }),
+  "inbox/own": () => locked("own_request", "You asked for this yourself. Somebody else has to approve it."),
+  "inbox/not-eligible": () => locked("not_eligible", "The policy does not let you vote on this: it asks for a member of dba-approvers."),
+  "inbox/not-supported": () => locked("not_supported", "This needs a fresh sign-in with your vote, which this version cannot do yet."),
+  "inbox/approved": () => over("redeemed", NOW - 3, null, (card) => {
+    card.row = { ...card.row, approvals: 2 };
+    card.votes = [...card.votes, vote("Elin Varga", "approve", NOW - 5, null, true)];
+  }),
+  "inbox/denied": () => over("denied", NOW - 5, "Elin Varga", (card) => {
+    card.votes = [...card.votes, vote("Elin Varga", "deny", NOW - 5, "Legal hold on two of these accounts. Ask Ines first.", true)];
+  }),
+  "inbox/elsewhere": () => over("denied", NOW - 9, "Aino Korhonen", (card) => {
+    card.votes = [...card.votes, vote("Aino Korhonen", "deny", NOW - 9, "Two of these accounts are on legal hold.")];
+  }),
+  "inbox/expired": () => over("expired", NOW - 1, null),
+  "inbox/withdrawn": () => over("withdrawn", NOW - 30, null),
+  "inbox/voided": () => over("voided", NOW - 30, null),
+  "inbox/failed": () => {
+    const scene = opened("txn-sql");
+    scene.refuse = { code: "server_unreachable", sentence: "The server did not answer." };
+    return scene;
+  },
+  "inbox/sending": () => ({ ...opened("txn-sql"), stall: true }),
+  "inbox/wrong-words": () => ({ ...opened("txn-tool"), refuse: { code: "wrong_words", sentence: "These are not the two words." } }),
+  "inbox/many": () => {
+    const scene = base([]);
+    scene.state.inbox = many();
+    scene.cards = Object.fromEntries(scene.state.inbox.map((row) => [row.txn, { ...mara(), row, display_digest: row.txn }]));
+    return scene;
+  },
+  "inbox/empty": () => {
+    const scene = base([]);
+    scene.state.others = [];
+    return scene;
+  },
+  "inbox/offline": () => opened("txn-sql", (scene) => {
+    scene.state.connection = "reconnecting";
+  }),
+  "inbox/no-notifications": () => opened("txn-sql", (scene) => {
+    scene.state.notifications = { state: "missing" };
+    scene.state.tray = "no_host";
+  }),
+  "inbox/trouble": () => opened("txn-sql", (scene) => {
+    scene.state.troubles = [{ code: "keyring", sentence: "The keyring is locked. Unlock it to vote; Countersign asks again by itself." }];
+  }),
+  "inbox/signed-out": () => {
+    const scene = base([]);
+    scene.state.connection = "signed_out";
+    scene.state.others = [];
+    return scene;
+  },
+  "inbox/no-agent": () => ({ ...base([]), dead: true }),
+  "history": usual,
+  "history/passed": () => ({ ...usual(), report: reports.passed }),
+  "history/failed": () => ({ ...usual(), report: reports.failed }),
+  "settings": usual,
+  "settings/trouble": () => {
+    const scene = usual();
+    scene.state.notifications = { state: "missing" };
+    scene.state.troubles = [{ code: "other", sentence: "No notification service answers on this desktop." }];
+    return scene;
+  },
+};

@@ -1,0 +1,95 @@
+/**
+ * Measures what of a card is on screen, and tells {@link Seen}. A unit is an element with `data-unit`; one
+ * inside an element with `data-scroller` is clipped by that too. The head and the vote cover what they cover.
+ */
+import type { Seen } from "./seen";
+
+/** Rounding of layout boxes, in pixels. */
+const SLACK_PX = 2;
+
+type Band = readonly [top: number, bottom: number];
+
+const clip = (a: Band, b: Band): Band => [Math.max(a[0], b[0]), Math.min(a[1], b[1])];
+const bandOf = (element: Element): Band => {
+  const box = element.getBoundingClientRect();
+  return [box.top, box.bottom];
+};
+
+/** The part of the window in which the body of the card can be seen. */
+function visibleBand(sheet: HTMLElement): Band {
+  let band = clip([0, window.innerHeight], bandOf(sheet));
+  const body = sheet.querySelector(".card-body");
+  if (body !== null && getComputedStyle(body).overflowY !== "visible") band = clip(band, bandOf(body));
+  const vote = sheet.querySelector(".vote");
+  if (vote !== null) band = clip(band, [-Infinity, vote.getBoundingClientRect().top]);
+  return band;
+}
+
+/** Looks once. Returns whether anything new was seen. */
+export function look(sheet: HTMLElement, seen: Seen): boolean {
+  if (document.visibilityState !== "visible") return false;
+  const outer = visibleBand(sheet);
+  const present = new Set<string>();
+  let news = false;
+  for (const element of sheet.querySelectorAll<HTMLElement>("[data-unit]")) {
+    const unit = element.dataset["unit"] ?? "";
+    present.add(unit);
+    seen.expect(unit);
+    const scroller = element.parentElement?.closest("[data-scroller]");
+    const band = scroller ? clip(outer, bandOf(scroller)) : outer;
+    const box = element.getBoundingClientRect();
+    if (box.height <= 0) continue;
+    const from = (Math.max(box.top, band[0]) - box.top) / box.height;
+    const to = (Math.min(box.bottom, band[1]) - box.top) / box.height;
+    if (to > from && seen.add(unit, from, to, SLACK_PX / box.height)) news = true;
+  }
+  seen.keep(present);
+  return news;
+}
+
+/** Scrolls to the first thing that was not seen, in reading order. */
+export function goToUnseen(sheet: HTMLElement, seen: Seen) {
+  for (const element of sheet.querySelectorAll<HTMLElement>("[data-unit]")) {
+    // A long operation's box counts when its text does.
+    const gap = seen.firstGap(element.dataset["unit"] ?? "");
+    if (gap === null) continue;
+    const scroller = element.parentElement?.closest<HTMLElement>("[data-scroller]");
+    if (scroller) {
+      scroller.scrollTop = element.offsetHeight * gap;
+      scroller.scrollIntoView({ block: "nearest" });
+    } else {
+      const band = visibleBand(sheet);
+      const box = element.getBoundingClientRect();
+      const body = sheet.querySelector<HTMLElement>(".card-body");
+      const moving = body !== null && getComputedStyle(body).overflowY !== "visible" ? body : sheet;
+      moving.scrollTop += box.top + box.height * gap - band[0];
+    }
+    return;
+  }
+}
+
+/** Looks whenever something moved. Returns how to stop. */
+export function watch(sheet: HTMLElement, seen: Seen, changed: () => void): () => void {
+  let frame = 0;
+  const soon = () => {
+    if (frame !== 0) return;
+    frame = requestAnimationFrame(() => {
+      frame = 0;
+      look(sheet, seen);
+      changed();
+    });
+  };
+  const sizes = new ResizeObserver(soon);
+  sizes.observe(sheet);
+  const body = sheet.querySelector(".card-body");
+  if (body !== null) for (const child of [body, ...body.children]) sizes.observe(child);
+  sheet.addEventListener("scroll", soon, { capture: true, passive: true });
+  document.addEventListener("visibilitychange", soon);
+  soon();
+  return () => {
+    cancelAnimationFrame(frame);
+    sizes.disconnect();
+    sheet.removeEventListener("scroll", soon, { capture: true });
+    document.removeEventListener("visibilitychange", soon);
+  };
+}

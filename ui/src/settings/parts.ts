@@ -1,0 +1,13 @@
+/** The pages of the settings. */
+import type { IconName } from "../parts/icons";
+import { t } from "../text";
+
+export type SettingsPart = "general" | "notifications" | "account" | "devices" | "about";
+
+export const SETTINGS: readonly { part: SettingsPart; icon: IconName; name: string }[] = [
+  { part: "general", icon: "gear", name: t.general },
+  { part: "notifications", icon: "bell", name: t.notifications },
+  { part: "account", icon: "user", name: t.account },
+  { part: "devices", icon: "key", name: t.devices },
+  { part: "about", icon: "info", name: t.about },
+];

@@ -1,0 +1,222 @@
+/**
+ * The one store of truth. It is fed by the agent's events and holds what is on screen: the page, the open
+ * card, the vote under way. It decides nothing about a request: that is the agent's and the footer's.
+ */
+import { ask, problemOf, type Backend } from "./backend/backend";
+import type { Card, Choice, Event, Problem, State, Theme } from "./generated/ipc";
+import type { Clock } from "./clock.svelte";
+import type { Casting } from "./card/footer";
+import { held, NOTHING, type Held } from "./inbox/held";
+
+export type Page = "inbox" | "history" | "settings";
+
+/** A sheet with the card of one request. */
+export type Sheet =
+  | { readonly sheet: "none" }
+  | { readonly sheet: "reading"; readonly txn: string }
+  | { readonly sheet: "card"; readonly txn: string; readonly card: Card }
+  | { readonly sheet: "failed"; readonly txn: string; readonly problem: Problem };
+
+export class Store {
+  /** Null until the agent has answered once. */
+  state = $state.raw<State | null>(null);
+  /** The agent is gone. */
+  lost = $state(false);
+  page = $state<Page>("inbox");
+  /** The open card of the inbox, and that of the history. */
+  inboxSheet = $state.raw<Sheet>({ sheet: "none" });
+  historySheet = $state.raw<Sheet>({ sheet: "none" });
+  casting = $state.raw<Casting>({ state: "idle" });
+  /** When the connection was seen to break; null: it stands, or was broken before we looked. */
+  offlineSince = $state<number | null>(null);
+  /** Whether the last step of signing in is still on screen. */
+  greeting = $state(false);
+  /** Rows on screen, see `inbox/held.ts`. */
+  waiting = $state.raw<Held>(NOTHING);
+  others = $state.raw<Held>(NOTHING);
+  /** Grows whenever a card is opened by a person: then, and only then, the focus moves. */
+  opened = $state(0);
+
+  #pointerInList = false;
+  #reads = 0;
+
+  constructor(
+    readonly backend: Backend,
+    readonly clock: Clock,
+  ) {}
+
+  /** Subscribes, reads the state, opens the most urgent request. */
+  async start() {
+    try {
+      await this.backend.onEvent((event) => this.#hear(event));
+      const { state } = await ask(this.backend, { call: "state" }, "state");
+      this.#take(state);
+      const first = state.inbox[0];
+      if (first !== undefined && this.inboxSheet.sheet === "none") await this.open(first.txn);
+    } catch {
+      this.lost = true;
+    }
+  }
+
+  #hear(event: Event) {
+    switch (event.event) {
+      case "state":
+        this.lost = false;
+        this.#take(event.state);
+        return;
+      case "open":
+        this.page = "inbox";
+        if (event.txn !== null) void this.open(event.txn);
+        return;
+      case "card_changed":
+        void this.#readAgain(event.txn);
+        return;
+      case "goodbye":
+        this.lost = true;
+        return;
+    }
+  }
+
+  #take(state: State) {
+    const before = this.state;
+    if (state.connection === "reconnecting") {
+      if (before?.connection === "connected") this.offlineSince = this.clock.now;
+    } else this.offlineSince = null;
+    if (before !== null && before.account === null && state.account !== null) this.greeting = true;
+    if (state.account === null) {
+      this.greeting = false;
+      this.inboxSheet = { sheet: "none" };
+      this.historySheet = { sheet: "none" };
+    }
+    this.state = state;
+    this.#settle();
+    // Offline and back: what is on screen may have changed meanwhile.
+    if (before !== null && before.connection !== state.connection && this.inboxSheet.sheet === "card") void this.#readAgain(this.inboxSheet.txn);
+  }
+
+  #settle() {
+    const state = this.state;
+    if (state === null) return;
+    const keep = this.inboxSheet.sheet === "none" ? null : this.inboxSheet.txn;
+    const others = new Set(state.others.map((row) => row.txn));
+    const inbox = new Set(state.inbox.map((row) => row.txn));
+    // A row that changed lists leaves the one for the other, even while it is held.
+    const without = (shown: Held, gone: Set<string>): Held => ({ ...shown, rows: shown.rows.filter((row) => !gone.has(row.txn)) });
+    this.waiting = held(without(this.waiting, this.#pointerInList ? new Set() : others), state.inbox, this.#pointerInList, keep);
+    this.others = held(without(this.others, this.#pointerInList ? new Set() : inbox), state.others, this.#pointerInList, keep);
+  }
+
+  /** The pointer came into the list, or left it. */
+  pointerInList(inside: boolean) {
+    this.#pointerInList = inside;
+    this.#settle();
+  }
+
+  /** Shows the rows that wait: asked for by the person. */
+  showWaiting() {
+    const inside = this.#pointerInList;
+    this.#pointerInList = false;
+    this.#settle();
+    this.#pointerInList = inside;
+  }
+
+  /** Opens a request in the inbox. Only a person's act leads here, never an arrival. */
+  async open(txn: string) {
+    this.casting = { state: "idle" };
+    if (await this.#read(txn, (sheet) => (this.inboxSheet = sheet))) {
+      this.opened += 1;
+      this.#settle();
+    }
+  }
+
+  /** Opens a request in the history. */
+  async openPast(txn: string) {
+    if (await this.#read(txn, (sheet) => (this.historySheet = sheet))) this.opened += 1;
+  }
+
+  /** Reads a card onto a sheet. False when another one was asked for meanwhile. */
+  async #read(txn: string, put: (sheet: Sheet) => void): Promise<boolean> {
+    const read = ++this.#reads;
+    const slow = setTimeout(() => read === this.#reads && put({ sheet: "reading", txn }), 120);
+    let sheet: Sheet;
+    try {
+      const { card } = await ask(this.backend, { call: "card", txn }, "card");
+      sheet = { sheet: "card", txn, card };
+    } catch (thrown) {
+      sheet = { sheet: "failed", txn, problem: problemOf(thrown) };
+    }
+    clearTimeout(slow);
+    if (read !== this.#reads) return false;
+    put(sheet);
+    return true;
+  }
+
+  /** Reads the open card again without taking it off the screen. */
+  async #readAgain(txn: string) {
+    try {
+      for (const place of ["inboxSheet", "historySheet"] as const) {
+        const open = this[place];
+        if (open.sheet === "none" || open.txn !== txn) continue;
+        const { card } = await ask(this.backend, { call: "card", txn }, "card");
+        const still = this[place];
+        if (still.sheet !== "none" && still.txn === txn) this[place] = { sheet: "card", txn, card };
+      }
+    } catch {
+      // What is on screen stays; its own clock closes it.
+    }
+  }
+
+  /** Casts the vote on the open card: what is signed is what was shown. */
+  async vote(choice: Choice, reason: string, words: readonly [string, string] | null) {
+    const open = this.inboxSheet;
+    if (open.sheet !== "card" || this.casting.state === "sending") return;
+    this.casting = { state: "sending", choice };
+    const { txn } = open;
+    try {
+      const { card } = await ask(
+        this.backend,
+        {
+          call: "vote",
+          txn,
+          choice,
+          reason: reason.trim() === "" ? null : reason.trim(),
+          words: words === null ? null : words.map((word) => word.trim().toLowerCase()),
+          display_digest: open.card.display_digest,
+        },
+        "card",
+      );
+      if (this.#shows(txn)) {
+        this.inboxSheet = { sheet: "card", txn, card };
+        this.casting = { state: "idle" };
+      }
+    } catch (thrown) {
+      const problem = problemOf(thrown);
+      if (!this.#shows(txn)) return;
+      if (problem.code === "closed") {
+        this.casting = { state: "idle" };
+        await this.#readAgain(txn);
+      } else this.casting = { state: "failed", choice, problem };
+    }
+  }
+
+  #shows(txn: string) {
+    return this.inboxSheet.sheet === "card" && this.inboxSheet.txn === txn;
+  }
+
+  /** The next request to decide on. */
+  next(): string | null {
+    const here = this.inboxSheet.sheet === "none" ? null : this.inboxSheet.txn;
+    return this.state?.inbox.find((row) => row.txn !== here)?.txn ?? null;
+  }
+
+  async setTheme(theme: Theme) {
+    await this.backend.call({ call: "set_theme", theme });
+  }
+
+  /** Tells the agent what is in front of the person. */
+  tellWindowState(visible: boolean) {
+    const open = this.page === "inbox" ? this.inboxSheet : this.historySheet;
+    const showing = this.page === "settings" || open.sheet !== "card" ? null : open.txn;
+    void this.backend.call({ call: "window_state", visible, showing }).catch(() => undefined);
+  }
+}

@@ -1,0 +1,35 @@
+/** Small readings of a `Line`: what it says as one string, and the name to call a person by. */
+import type { Field, Line } from "../generated/ipc";
+
+/** All of it as one string: for labels that are read aloud, and for the clipboard. */
+export const plain = (line: Line | null) => (line === null ? "" : line.spans.map((span) => span.text).join(""));
+
+/** A line of our own that quotes data. */
+export const data = (text: string): Line => ({ indent: 0, spans: [{ role: "data", text }] });
+
+/**
+ * The first name, for "Mara’s terminal": only where it is plainly one, letters alone, in a name without
+ * anything made visible. Otherwise null, and we say "the requester".
+ */
+export function firstName(line: Line): string | null {
+  const first = line.spans[0];
+  if (first === undefined || line.spans.some((span) => span.role === "confusable")) return null;
+  const [word, rest] = first.text.trim().split(/\s+/, 2);
+  if (word === undefined || rest === undefined) return null;
+  return /^\p{Lu}[\p{L}\p{M}]{1,15}$|^\p{Lo}[\p{L}\p{M}]{1,15}$/u.test(word) ? word : null;
+}
+
+/** Two letters for a face. */
+export function initials(line: Line): string {
+  const words = line.spans
+    .filter((span) => span.role !== "chip")
+    .map((span) => span.text)
+    .join("")
+    .split(/[\s@._-]+/)
+    .filter((word) => /^\p{L}/u.test(word));
+  const letters = [words[0], words.length > 1 ? words[words.length - 1] : undefined];
+  return letters.map((word) => (word === undefined ? "" : (Array.from(word)[0] ?? "").toLocaleUpperCase())).join("");
+}
+
+/** The field with this label. */
+export const fieldNamed = (fields: readonly Field[], ...labels: string[]) => fields.find((field) => labels.includes(field.label));

@@ -1,0 +1,49 @@
+/** Times as people read them. Everything takes Unix seconds; nothing here reads a clock. */
+import { t } from "./index";
+
+const format = (options: Intl.DateTimeFormatOptions) => new Intl.DateTimeFormat(t.locale, options);
+const withSeconds = format({ hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
+const withMinutes = format({ hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+const day = format({ day: "numeric", month: "long" });
+const dayOfYear = format({ day: "numeric", month: "long", year: "numeric" });
+
+/** `14:03:51` */
+export const clock = (secs: number) => withSeconds.format(secs * 1000);
+/** `14:03` */
+export const hour = (secs: number) => withMinutes.format(secs * 1000);
+/** `22 November 2026` */
+export const date = (secs: number) => dayOfYear.format(secs * 1000);
+
+const dayKey = (secs: number) => {
+  const d = new Date(secs * 1000);
+  return d.getFullYear() * 10000 + d.getMonth() * 100 + d.getDate();
+};
+
+/** Whether both lie on one day, here. */
+export const sameDay = (a: number, b: number) => dayKey(a) === dayKey(b);
+
+/** `14:03` today, else `21 November, 14:03`. Never relative: evidence has dates. */
+export const moment = (secs: number, now: number) => {
+  if (sameDay(secs, now)) return hour(secs);
+  const sameYear = new Date(secs * 1000).getFullYear() === new Date(now * 1000).getFullYear();
+  return `${(sameYear ? day : dayOfYear).format(secs * 1000)}, ${hour(secs)}`;
+};
+
+/** `14:03:51` today, else `21 November 2026, 14:03:51`. */
+export const exact = (secs: number, now: number) => (sameDay(secs, now) ? clock(secs) : `${date(secs)}, ${clock(secs)}`);
+
+/** The heading over a day in the history. */
+export const dayHeading = (secs: number, now: number) => {
+  if (sameDay(secs, now)) return t.today;
+  if (sameDay(secs, now - 86_400)) return t.yesterday({ date: day.format(secs * 1000) });
+  return date(secs);
+};
+
+const two = (n: number) => String(n).padStart(2, "0");
+
+/** `7:42`, `1:02:40`; never below `0:00`. */
+export const countdown = (secs: number) => {
+  const left = Math.max(0, Math.floor(secs));
+  const [h, m, s] = [Math.floor(left / 3600), Math.floor(left / 60) % 60, left % 60];
+  return h > 0 ? `${h}:${two(m)}:${two(s)}` : `${m}:${two(s)}`;
+};
