@@ -94,7 +94,12 @@ fn names_another_charset(content_type: Option<&str>) -> bool {
     let Some((_, after)) = content_type.and_then(|kind| kind.split_once("charset=")) else {
         return false;
     };
-    let charset = after.split(';').next().unwrap_or_default().trim().trim_matches('"');
+    let charset = after
+        .split(';')
+        .next()
+        .unwrap_or_default()
+        .trim()
+        .trim_matches('"');
     !(charset.eq_ignore_ascii_case("utf-8") || charset.eq_ignore_ascii_case("us-ascii"))
 }
 
@@ -114,11 +119,31 @@ mod tests {
         for (body, kind, coding, shown) in [
             (&b""[..], None, None, Shown::Whole),
             (b"{\"a\":2,\"a\":3}", json, None, Shown::Whole),
-            ("Müller".as_bytes(), Some("text/plain; charset=UTF-8"), None, Shown::Whole),
-            (b"a", Some("text/plain; charset=\"utf-8\""), Some("identity"), Shown::Whole),
-            (b"a", Some("text/plain; charset=utf-16"), None, Shown::Opaque),
+            (
+                "Müller".as_bytes(),
+                Some("text/plain; charset=UTF-8"),
+                None,
+                Shown::Whole,
+            ),
+            (
+                b"a",
+                Some("text/plain; charset=\"utf-8\""),
+                Some("identity"),
+                Shown::Whole,
+            ),
+            (
+                b"a",
+                Some("text/plain; charset=utf-16"),
+                None,
+                Shown::Opaque,
+            ),
             (b"a", json, Some("gzip"), Shown::Opaque),
-            (b"a", Some("multipart/form-data; boundary=x"), None, Shown::Opaque),
+            (
+                b"a",
+                Some("multipart/form-data; boundary=x"),
+                None,
+                Shown::Opaque,
+            ),
             (b"\xff\xfe", json, None, Shown::Opaque),
             ("\u{FFFF}".as_bytes(), json, None, Shown::Opaque),
             (b"12345678901", json, None, Shown::Opaque),
@@ -127,7 +152,11 @@ mod tests {
             let (value, got) = describe(body, kind, coding, limit);
             assert_eq!(got, shown, "{body:?}");
             assert_eq!(value["size"], body.len());
-            assert_eq!(value.get("text").is_some(), shown == Shown::Whole && !body.is_empty(), "{body:?}");
+            assert_eq!(
+                value.get("text").is_some(),
+                shown == Shown::Whole && !body.is_empty(),
+                "{body:?}"
+            );
         }
     }
 

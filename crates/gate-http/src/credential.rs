@@ -28,9 +28,12 @@ impl CredentialKey {
         let path = state_dir.join(FILE);
         match std::fs::read(&path) {
             Ok(bytes) => {
-                let bytes: [u8; 32] = bytes
-                    .try_into()
-                    .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "not 32 bytes; delete it to get a new one"))?;
+                let bytes: [u8; 32] = bytes.try_into().map_err(|_| {
+                    io::Error::new(
+                        io::ErrorKind::InvalidData,
+                        "not 32 bytes; delete it to get a new one",
+                    )
+                })?;
                 Ok(Self(bytes))
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {

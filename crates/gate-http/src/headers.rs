@@ -45,8 +45,12 @@ const HOP_BY_HOP: [&str; 12] = [
 ];
 /// The gate says these itself, or nobody does.
 const GATES_OWN: [&str; 5] = ["host", "via", "forwarded", "x-real-ip", "x-client-ip"];
-const OVERRIDES: [&str; 4] =
-    ["x-http-method-override", "x-http-method", "x-method-override", "x-original-method"];
+const OVERRIDES: [&str; 4] = [
+    "x-http-method-override",
+    "x-http-method",
+    "x-method-override",
+    "x-original-method",
+];
 /// Servers exist that route by these instead of the path.
 const REWRITES: [&str; 3] = ["x-original-url", "x-rewrite-url", "x-original-uri"];
 const CREDENTIALS: [&str; 12] = [
@@ -94,7 +98,9 @@ pub enum BadHeaders {
     #[error("the call has more than one `Authorization` field")]
     TwoAuthorizations,
     /// `Countersign-Justification`, `Countersign-Ticket` or `Approval-Id` twice, too long, or not UTF-8.
-    #[error("`Countersign-Justification` (2,000 bytes), `Countersign-Ticket` (200) and `Approval-Id` may each stand once, as UTF-8 text")]
+    #[error(
+        "`Countersign-Justification` (2,000 bytes), `Countersign-Ticket` (200) and `Approval-Id` may each stand once, as UTF-8 text"
+    )]
     Words,
     /// A method override, on a call that needs an approval.
     #[error("the call asks for another method than its own (method override)")]
@@ -102,6 +108,9 @@ pub enum BadHeaders {
     /// An instruction to read another path, on a call that needs an approval.
     #[error("the call asks the server to read another path than its own")]
     PathRewrite,
+    /// The absolute form of a request target, on a call that needs an approval.
+    #[error("a call that needs an approval must name its path only, not the whole address")]
+    AbsoluteForm,
     /// `Upgrade`, on a call that needs an approval.
     #[error("a call that needs an approval cannot upgrade its connection")]
     Upgrade,
@@ -119,6 +128,7 @@ impl BadHeaders {
             Self::Words => "countersign_headers",
             Self::MethodOverride => "method_override",
             Self::PathRewrite => "path_rewrite",
+            Self::AbsoluteForm => "absolute_form",
             Self::Upgrade => "upgrade",
         }
     }
@@ -194,7 +204,9 @@ impl HeaderRules {
                         .map_err(|_| format!("`{key}`: `{name}` is no header name"))?;
                     let folded = folded(&known);
                     if folded == "authorization" {
-                        return Err(format!("`{key}`: `authorization` has its own rule and cannot be listed"));
+                        return Err(format!(
+                            "`{key}`: `authorization` has its own rule and cannot be listed"
+                        ));
                     }
                     Ok(folded)
                 })
@@ -205,7 +217,9 @@ impl HeaderRules {
             unbound: read("unbound_headers", unbound)?,
         };
         if let Some(name) = rules.credentials.intersection(&rules.unbound).next() {
-            return Err(format!("`{name}` stands in both `credential_headers` and `unbound_headers`"));
+            return Err(format!(
+                "`{name}` stands in both `credential_headers` and `unbound_headers`"
+            ));
         }
         Ok(rules)
     }
@@ -215,7 +229,10 @@ impl HeaderRules {
         if headers.len() > MAX_FIELDS {
             return Err(BadHeaders::TooMany);
         }
-        let bytes: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
+        let bytes: usize = headers
+            .iter()
+            .map(|(name, value)| name.as_str().len() + value.len())
+            .sum();
         if bytes > MAX_FIELDS_BYTES {
             return Err(BadHeaders::TooLong);
         }
@@ -238,12 +255,19 @@ impl HeaderRules {
                 fields.against_approval.get_or_insert(BadHeaders::Upgrade);
             }
             if OVERRIDES.contains(&text) {
-                fields.against_approval.get_or_insert(BadHeaders::MethodOverride);
+                fields
+                    .against_approval
+                    .get_or_insert(BadHeaders::MethodOverride);
             }
             if REWRITES.contains(&text) {
-                fields.against_approval.get_or_insert(BadHeaders::PathRewrite);
+                fields
+                    .against_approval
+                    .get_or_insert(BadHeaders::PathRewrite);
             }
-            if fields.words.take(text, value)? || is_for_the_gate(text) || HOP_BY_HOP.contains(&text) {
+            if fields.words.take(text, value)?
+                || is_for_the_gate(text)
+                || HOP_BY_HOP.contains(&text)
+            {
                 continue;
             }
             if GATES_OWN.contains(&text) || text.starts_with("x-forwarded-") {
@@ -264,7 +288,11 @@ impl HeaderRules {
                 "content-encoding" => fields.content_encoding = Some(shown.to_ascii_lowercase()),
                 _ => {}
             }
-            fields.forwarded.push(Field { name: name.clone(), value: value.clone(), covered: self.covered(text) });
+            fields.forwarded.push(Field {
+                name: name.clone(),
+                value: value.clone(),
+                covered: self.covered(text),
+            });
         }
         Ok(fields)
     }
@@ -272,7 +300,10 @@ impl HeaderRules {
     fn covered(&self, folded: &str) -> Covered {
         if CREDENTIALS.contains(&folded) || self.credentials.contains(folded) {
             Covered::ByHmac
-        } else if TRACING.contains(&folded) || folded.starts_with("x-b3-") || self.unbound.contains(folded) {
+        } else if TRACING.contains(&folded)
+            || folded.starts_with("x-b3-")
+            || self.unbound.contains(folded)
+        {
             Covered::Not
         } else {
             Covered::ByValue
@@ -288,7 +319,10 @@ impl Fields {
             .filter_map(|field| {
                 let name = field.name.as_str().to_owned();
                 match field.covered {
-                    Covered::ByValue => Some((name, String::from_utf8_lossy(field.value.as_bytes()).into_owned())),
+                    Covered::ByValue => Some((
+                        name,
+                        String::from_utf8_lossy(field.value.as_bytes()).into_owned(),
+                    )),
                     Covered::ByHmac => {
                         let mac = key.mac(field.name.as_str(), field.value.as_bytes());
                         Some((name, mac))
@@ -310,13 +344,16 @@ impl Words {
             "prefer" => {
                 // RFC 7240: a list of preferences, each with optional parameters.
                 let text = String::from_utf8_lossy(value.as_bytes()).to_ascii_lowercase();
-                self.respond_async |=
-                    text.split(',').any(|part| part.split(';').next().unwrap_or_default().trim() == "respond-async");
+                self.respond_async |= text.split(',').any(|part| {
+                    part.split(';').next().unwrap_or_default().trim() == "respond-async"
+                });
                 return Ok(true);
             }
             _ => return Ok(false),
         };
-        let text = std::str::from_utf8(value.as_bytes()).map_err(|_| BadHeaders::Words)?.trim();
+        let text = std::str::from_utf8(value.as_bytes())
+            .map_err(|_| BadHeaders::Words)?
+            .trim();
         if text.len() > limit || slot.is_some() {
             return Err(BadHeaders::Words);
         }
@@ -353,7 +390,10 @@ mod tests {
     fn map(fields: &[(&str, &str)]) -> HeaderMap {
         let mut map = HeaderMap::new();
         for (name, value) in fields {
-            map.append(HeaderName::from_bytes(name.as_bytes()).unwrap(), HeaderValue::from_bytes(value.as_bytes()).unwrap());
+            map.append(
+                HeaderName::from_bytes(name.as_bytes()).unwrap(),
+                HeaderValue::from_bytes(value.as_bytes()).unwrap(),
+            );
         }
         map
     }
@@ -361,11 +401,18 @@ mod tests {
     fn sort(fields: &[(&str, &str)]) -> Result<Fields, BadHeaders> {
         let mut all = vec![("host", "orders.example")];
         all.extend_from_slice(fields);
-        HeaderRules::new(&["X-Tenant-Secret".into()], &["X-Client-Version".into()]).unwrap().sort(&map(&all))
+        HeaderRules::new(&["X-Tenant-Secret".into()], &["X-Client-Version".into()])
+            .unwrap()
+            .sort(&map(&all))
     }
 
     fn names(fields: &[(&str, &str)]) -> Vec<(String, Covered)> {
-        sort(fields).unwrap().forwarded.into_iter().map(|f| (f.name.to_string(), f.covered)).collect()
+        sort(fields)
+            .unwrap()
+            .forwarded
+            .into_iter()
+            .map(|f| (f.name.to_string(), f.covered))
+            .collect()
     }
 
     #[test]
@@ -411,14 +458,25 @@ mod tests {
 
     #[test]
     fn what_connection_names_is_removed() {
-        let left = names(&[("connection", "close, X-Hop , x_two"), ("x-hop", "1"), ("x-two", "2"), ("x-three", "3")]);
+        let left = names(&[
+            ("connection", "close, X-Hop , x_two"),
+            ("x-hop", "1"),
+            ("x-two", "2"),
+            ("x-three", "3"),
+        ]);
         assert_eq!(left, vec![("x-three".to_owned(), Covered::ByValue)]);
     }
 
     #[test]
     fn order_and_repetition_stay() {
         let key = CredentialKey::from_bytes([7; 32]);
-        let fields = sort(&[("x-b", "1"), ("accept", "a"), ("accept", "b"), ("cookie", "k=v")]).unwrap();
+        let fields = sort(&[
+            ("x-b", "1"),
+            ("accept", "a"),
+            ("accept", "b"),
+            ("cookie", "k=v"),
+        ])
+        .unwrap();
         let covered = fields.covered(&key);
         assert_eq!(covered[0], ("x-b".into(), "1".into()));
         assert_eq!(covered[1], ("accept".into(), "a".into()));
@@ -429,8 +487,13 @@ mod tests {
 
     #[test]
     fn refusals_name_the_rule() {
-        let too_many: Vec<(String, String)> = (0..=MAX_FIELDS).map(|n| (format!("x-{n}"), "1".into())).collect();
-        let too_many: Vec<(&str, &str)> = too_many.iter().map(|(a, b)| (a.as_str(), b.as_str())).collect();
+        let too_many: Vec<(String, String)> = (0..=MAX_FIELDS)
+            .map(|n| (format!("x-{n}"), "1".into()))
+            .collect();
+        let too_many: Vec<(&str, &str)> = too_many
+            .iter()
+            .map(|(a, b)| (a.as_str(), b.as_str()))
+            .collect();
         let long = "a".repeat(MAX_FIELDS_BYTES + 1);
         let wordy = "a".repeat(MAX_JUSTIFICATION_BYTES + 1);
         for (fields, wanted) in [
@@ -438,9 +501,18 @@ mod tests {
             (&[("x-long", long.as_str())], BadHeaders::TooLong),
             (&[("x-text", "é")], BadHeaders::NotAscii),
             (&[("host", "other")], BadHeaders::Host),
-            (&[("authorization", "a"), ("authorization", "b")], BadHeaders::TwoAuthorizations),
-            (&[("countersign-ticket", "a"), ("countersign-ticket", "b")], BadHeaders::Words),
-            (&[("countersign-justification", wordy.as_str())], BadHeaders::Words),
+            (
+                &[("authorization", "a"), ("authorization", "b")],
+                BadHeaders::TwoAuthorizations,
+            ),
+            (
+                &[("countersign-ticket", "a"), ("countersign-ticket", "b")],
+                BadHeaders::Words,
+            ),
+            (
+                &[("countersign-justification", wordy.as_str())],
+                BadHeaders::Words,
+            ),
         ] {
             assert_eq!(sort(fields).unwrap_err(), wanted);
         }
@@ -454,7 +526,11 @@ mod tests {
             ("x-original-url", BadHeaders::PathRewrite),
             ("upgrade", BadHeaders::Upgrade),
         ] {
-            assert_eq!(sort(&[(name, "x")]).unwrap().against_approval, Some(wanted), "{name}");
+            assert_eq!(
+                sort(&[(name, "x")]).unwrap().against_approval,
+                Some(wanted),
+                "{name}"
+            );
         }
         assert_eq!(sort(&[("accept", "x")]).unwrap().against_approval, None);
     }
@@ -469,7 +545,10 @@ mod tests {
         ])
         .unwrap()
         .words;
-        assert_eq!(words.justification.as_deref(), Some("Kunde möchte gelöscht werden"));
+        assert_eq!(
+            words.justification.as_deref(),
+            Some("Kunde möchte gelöscht werden")
+        );
         assert_eq!(words.ticket.as_deref(), Some("OPS-1"));
         assert_eq!(words.approval_id.as_deref(), Some("abc"));
         assert!(words.respond_async);

@@ -1,1 +1,27 @@
-//! Reverse proxy that holds the calls which need an approval.
+//! A reverse proxy that holds the calls which need an approval.
+//!
+//! A call is let in by its bearer token ([`caller`]), recognized by the route table ([`routes`]), and put to the
+//! gate's own policy. What that allows streams through. What it wants approved becomes an operation ([`call`]),
+//! is asked for and waited for by `countersign-pep`, and is forwarded once, byte for byte, when a permit is
+//! there. Specification: `docs/spec/operation.md`, "An HTTP call".
+//!
+//! It reserves no path on the origin that it stands before, ends no TLS (put it behind what does, or on
+//! loopback), and speaks HTTP/1.1.
+
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+pub mod body;
+pub mod call;
+pub mod caller;
+mod config;
+pub mod credential;
+mod forward;
+mod gate;
+pub mod headers;
+pub mod problem;
+pub mod routes;
+mod running;
+pub mod target;
+
+pub use config::{ConfigError, GateConfig};
+pub use running::{Gate, Running, StartError};

@@ -145,7 +145,10 @@ impl RouteTable {
             }
             routes.push(route);
         }
-        Ok(Self { routes, service: service.to_owned() })
+        Ok(Self {
+            routes,
+            service: service.to_owned(),
+        })
     }
 
     /// What this call is. `path` is the one that will be forwarded.
@@ -174,18 +177,23 @@ impl Route {
         let names: Vec<&str> = segments.iter().filter_map(Segment::name).collect();
         let resource_id = pieces(&entry.resource_id, &names)?;
         let title = entry.title.trim();
-        let (verb, thing) = title
-            .split_once(' ')
-            .ok_or_else(|| "`title` needs a verb and a thing, such as `Delete customer {id}`".to_owned())?;
+        let (verb, thing) = title.split_once(' ').ok_or_else(|| {
+            "`title` needs a verb and a thing, such as `Delete customer {id}`".to_owned()
+        })?;
         if verb.contains('{') {
             return Err("the verb of `title` must not come from the call".to_owned());
         }
         if entry.service.trim().is_empty() {
             return Err("`service` is empty".to_owned());
         }
-        for (name, value) in [("action", &entry.action), ("resource_type", &entry.resource_type)] {
+        for (name, value) in [
+            ("action", &entry.action),
+            ("resource_type", &entry.resource_type),
+        ] {
             if !is_name(value) {
-                return Err(format!("`{name}` must be 1 to 128 characters of A-Z a-z 0-9 _ . : / -"));
+                return Err(format!(
+                    "`{name}` must be 1 to 128 characters of A-Z a-z 0-9 _ . : / -"
+                ));
             }
         }
         if entry.resource_id.is_empty() {
@@ -284,21 +292,27 @@ fn methods(written: &Methods) -> Result<Vec<Method>, String> {
             let known = !text.is_empty() && text.bytes().all(|b| b.is_ascii_uppercase());
             match Method::from_bytes(text.as_bytes()) {
                 Ok(method) if known && method != Method::CONNECT => Ok(method),
-                Ok(_) | Err(_) => Err(format!("`{text}` is no method; write it in capitals, such as `DELETE`")),
+                Ok(_) | Err(_) => Err(format!(
+                    "`{text}` is no method; write it in capitals, such as `DELETE`"
+                )),
             }
         })
         .collect()
 }
 
 fn segments(path: &str) -> Result<Vec<Segment>, String> {
-    let inner = path.strip_prefix('/').ok_or_else(|| "`path` must start with `/`".to_owned())?;
+    let inner = path
+        .strip_prefix('/')
+        .ok_or_else(|| "`path` must start with `/`".to_owned())?;
     let texts: Vec<&str> = inner.split('/').collect();
     let mut segments = Vec::with_capacity(texts.len());
     let mut names: Vec<String> = Vec::new();
     for (index, text) in texts.iter().enumerate() {
         let Some(name) = text.strip_prefix('{').and_then(|t| t.strip_suffix('}')) else {
             if text.contains(['{', '}', '*']) {
-                return Err(format!("`{text}` mixes text and a part; a part is a whole segment, such as `{{id}}`"));
+                return Err(format!(
+                    "`{text}` mixes text and a part; a part is a whole segment, such as `{{id}}`"
+                ));
             }
             segments.push(Segment::Literal((*text).to_owned()));
             continue;
@@ -308,16 +322,24 @@ fn segments(path: &str) -> Result<Vec<Segment>, String> {
             None => (name, false),
         };
         if name.is_empty() || !name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_') {
-            return Err(format!("`{{{name}}}` is no name for a part; use a to z and `_`"));
+            return Err(format!(
+                "`{{{name}}}` is no name for a part; use a to z and `_`"
+            ));
         }
         if names.iter().any(|known| known == name) {
             return Err(format!("`{{{name}}}` stands twice in `path`"));
         }
         names.push(name.to_owned());
         if rest && index + 1 != texts.len() {
-            return Err(format!("`{{{name}...}}` takes all that follows, so it must be last"));
+            return Err(format!(
+                "`{{{name}...}}` takes all that follows, so it must be last"
+            ));
         }
-        segments.push(if rest { Segment::Rest(name.to_owned()) } else { Segment::One(name.to_owned()) });
+        segments.push(if rest {
+            Segment::Rest(name.to_owned())
+        } else {
+            Segment::One(name.to_owned())
+        });
     }
     let literal: Vec<&str> = segments
         .iter()
@@ -342,7 +364,10 @@ fn pieces(text: &str, names: &[&str]) -> Result<Vec<Piece>, String> {
     let mut pieces = Vec::new();
     let mut rest = text;
     while let Some(open) = rest.find('{') {
-        let close = rest[open..].find('}').ok_or_else(|| format!("`{text}` has a `{{` without `}}`"))? + open;
+        let close = rest[open..]
+            .find('}')
+            .ok_or_else(|| format!("`{text}` has a `{{` without `}}`"))?
+            + open;
         let name = &rest[open + 1..close];
         if !names.contains(&name) {
             return Err(format!("`{{{name}}}` is not a part of `path`"));
@@ -386,7 +411,12 @@ mod tests {
             resource_type: "orders.customer".to_owned(),
             resource_id: if path.contains("{id}") { "{id}" } else { "all" }.to_owned(),
             service: "orders-api".to_owned(),
-            title: if path.contains("{id}") { "Delete customer {id}" } else { "Delete customers" }.to_owned(),
+            title: if path.contains("{id}") {
+                "Delete customer {id}"
+            } else {
+                "Delete customers"
+            }
+            .to_owned(),
         }
     }
 
@@ -415,7 +445,10 @@ mod tests {
                 Some(id) => {
                     assert_eq!(matched.routed, Routed::ByRoute, "{path}");
                     assert_eq!(matched.resource_id, id);
-                    assert_eq!((matched.verb.as_str(), matched.thing), ("Delete", format!("customer {id}")));
+                    assert_eq!(
+                        (matched.verb.as_str(), matched.thing),
+                        ("Delete", format!("customer {id}"))
+                    );
                 }
                 None => {
                     assert_eq!(matched.routed, Routed::Unrouted, "{method} {path}");
@@ -433,17 +466,29 @@ mod tests {
         second.resource_id = "{rest}".to_owned();
         second.title = "Touch {rest}".to_owned();
         let table = table(&[entry("DELETE", "/customers/{id}"), second]);
-        assert_eq!(table.find(&Method::DELETE, "/customers/1").action, "orders.customers.delete");
+        assert_eq!(
+            table.find(&Method::DELETE, "/customers/1").action,
+            "orders.customers.delete"
+        );
         let other = table.find(&Method::PUT, "/customers/1/notes/2");
-        assert_eq!((other.action.as_str(), other.resource_id.as_str()), ("orders.other", "1/notes/2"));
-        assert_eq!(table.find(&Method::PUT, "/customers/").routed, Routed::Unrouted);
+        assert_eq!(
+            (other.action.as_str(), other.resource_id.as_str()),
+            ("orders.other", "1/notes/2")
+        );
+        assert_eq!(
+            table.find(&Method::PUT, "/customers/").routed,
+            Routed::Unrouted
+        );
     }
 
     #[test]
     fn the_root_is_a_path_too() {
         let mut root = entry("GET", "/");
         root.title = "Read everything".to_owned();
-        assert_eq!(table(&[root]).find(&Method::GET, "/").routed, Routed::ByRoute);
+        assert_eq!(
+            table(&[root]).find(&Method::GET, "/").routed,
+            Routed::ByRoute
+        );
     }
 
     #[test]
@@ -458,7 +503,9 @@ mod tests {
         let with = |change: fn(&mut RouteEntry)| {
             let mut bad = entry("DELETE", "/customers/{id}");
             change(&mut bad);
-            RouteTable::new(&[entry("GET", "/"), bad], "orders").unwrap_err().to_string()
+            RouteTable::new(&[entry("GET", "/"), bad], "orders")
+                .unwrap_err()
+                .to_string()
         };
         for (error, part) in [
             (with(|r| r.path = "customers".into()), "must start with `/`"),
@@ -468,13 +515,28 @@ mod tests {
             (with(|r| r.path = "/a/../{id}".into()), "can never match"),
             (with(|r| r.path = "/a//{id}".into()), "can never match"),
             (with(|r| r.path = "/a/{ID}".into()), "no name for a part"),
-            (with(|r| r.resource_id = "{name}".into()), "not a part of `path`"),
+            (
+                with(|r| r.resource_id = "{name}".into()),
+                "not a part of `path`",
+            ),
             (with(|r| r.resource_id = "{id".into()), "without `}`"),
             (with(|r| r.title = "Delete".into()), "a verb and a thing"),
-            (with(|r| r.title = "{id} gone".into()), "must not come from the call"),
-            (with(|r| r.method = Methods::One("delete".into())), "in capitals"),
-            (with(|r| r.method = Methods::Several(vec![])), "`method` is empty"),
-            (with(|r| r.action = UNROUTED_ACTION.into()), "choose another name"),
+            (
+                with(|r| r.title = "{id} gone".into()),
+                "must not come from the call",
+            ),
+            (
+                with(|r| r.method = Methods::One("delete".into())),
+                "in capitals",
+            ),
+            (
+                with(|r| r.method = Methods::Several(vec![])),
+                "`method` is empty",
+            ),
+            (
+                with(|r| r.action = UNROUTED_ACTION.into()),
+                "choose another name",
+            ),
             (with(|r| r.service = " ".into()), "`service` is empty"),
         ] {
             assert!(error.starts_with("route 2 (`"), "{error}");

@@ -33,7 +33,9 @@ pub enum Unusual {
     #[error("the request target holds a `%` without two hexadecimal digits")]
     BadEscape,
     /// An escape of a character that needs none, or of one with a meaning in paths.
-    #[error("the path escapes a character that must stand as it is, or one that servers disagree about")]
+    #[error(
+        "the path escapes a character that must stand as it is, or one that servers disagree about"
+    )]
     NeedlessEscape,
     /// `%2f` where normal form is `%2F`.
     #[error("the path holds an escape in lower case; write `%2A`, not `%2a`")]
@@ -82,8 +84,8 @@ pub fn check_path(path: &str) -> Result<(), Unusual> {
             }
             b';' => return Err(Unusual::PathParameter),
             // RFC 3986 `pchar` and `/`, without `;`.
-            b'/' | b'-' | b'.' | b'_' | b'~' | b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b'='
-            | b':' | b'@' => {}
+            b'/' | b'-' | b'.' | b'_' | b'~' | b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*'
+            | b'+' | b',' | b'=' | b':' | b'@' => {}
             byte if byte.is_ascii_alphanumeric() => {}
             _ => return Err(Unusual::Character),
         }
@@ -110,11 +112,19 @@ fn check_escape(bytes: &[u8], at: usize) -> Result<(), Unusual> {
     let unreserved = decoded.is_ascii_alphanumeric() || b"-._~".contains(&decoded);
     // `%` because a second decoding makes another path of it; controls because of C strings and line ends.
     let disputed = b"/\\%;".contains(&decoded) || decoded.is_ascii_control();
-    if unreserved || disputed { Err(Unusual::NeedlessEscape) } else { Ok(()) }
+    if unreserved || disputed {
+        Err(Unusual::NeedlessEscape)
+    } else {
+        Ok(())
+    }
 }
 
 fn escape(bytes: &[u8], at: usize) -> Option<u8> {
-    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|d| u8::try_from(d).ok());
+    let digit = |byte: u8| {
+        char::from(byte)
+            .to_digit(16)
+            .and_then(|d| u8::try_from(d).ok())
+    };
     Some(digit(*bytes.get(at + 1)?)? << 4 | digit(*bytes.get(at + 2)?)?)
 }
 
@@ -142,7 +152,9 @@ pub fn check_parameters(form: &str) -> Result<(), Unusual> {
         let name = pair.split('=').next().unwrap_or_default();
         let name = decode(name).to_ascii_lowercase();
         match name.as_str() {
-            "_method" | "_httpmethod" | "x-http-method-override" => return Err(Unusual::MethodOverride),
+            "_method" | "_httpmethod" | "x-http-method-override" => {
+                return Err(Unusual::MethodOverride);
+            }
             "access_token" | "api_key" | "apikey" | "client_secret" | "password" => {
                 return Err(Unusual::CredentialInQuery);
             }
@@ -215,7 +227,10 @@ mod tests {
         ] {
             assert_eq!(check_path(path), wanted, "{path}");
         }
-        assert_eq!(check_path(&format!("/{}", "a".repeat(MAX_TARGET_BYTES))), Err(TooLong));
+        assert_eq!(
+            check_path(&format!("/{}", "a".repeat(MAX_TARGET_BYTES))),
+            Err(TooLong)
+        );
     }
 
     #[test]
@@ -228,9 +243,18 @@ mod tests {
 
     #[test]
     fn overrides_and_credentials_are_found_in_parameters() {
-        assert_eq!(check_parameters("a=1&_method=DELETE"), Err(Unusual::MethodOverride));
-        assert_eq!(check_parameters("a=1&%5FMethod=DELETE"), Err(Unusual::MethodOverride));
-        assert_eq!(check_parameters("access_token=x"), Err(Unusual::CredentialInQuery));
+        assert_eq!(
+            check_parameters("a=1&_method=DELETE"),
+            Err(Unusual::MethodOverride)
+        );
+        assert_eq!(
+            check_parameters("a=1&%5FMethod=DELETE"),
+            Err(Unusual::MethodOverride)
+        );
+        assert_eq!(
+            check_parameters("access_token=x"),
+            Err(Unusual::CredentialInQuery)
+        );
         assert_eq!(check_parameters("method=x&token_type=y"), Ok(()));
     }
 }

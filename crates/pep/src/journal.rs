@@ -27,7 +27,9 @@ pub enum JournalError {
     #[error("another gate uses the state folder `{0}`; give each gate its own")]
     InUse(PathBuf),
     /// A line in the middle is not what was written.
-    #[error("line {line} of `{path}` is damaged; move the file away to start afresh (open approvals become void)")]
+    #[error(
+        "line {line} of `{path}` is damaged; move the file away to start afresh (open approvals become void)"
+    )]
     Damaged {
         /// Counted from 1.
         line: usize,
@@ -59,28 +61,53 @@ impl Journal {
         let at = |path: PathBuf| move |error| JournalError::Io { path, error };
         std::fs::create_dir_all(dir).map_err(at(dir.to_owned()))?;
         let lock_path = dir.join(LOCK);
-        let lock = private().create(true).truncate(false).open(&lock_path).map_err(at(lock_path.clone()))?;
+        let lock = private()
+            .create(true)
+            .truncate(false)
+            .open(&lock_path)
+            .map_err(at(lock_path.clone()))?;
         match lock.try_lock() {
             Ok(()) => {}
-            Err(std::fs::TryLockError::WouldBlock) => return Err(JournalError::InUse(dir.to_owned())),
+            Err(std::fs::TryLockError::WouldBlock) => {
+                return Err(JournalError::InUse(dir.to_owned()));
+            }
             Err(std::fs::TryLockError::Error(error)) => return Err(at(lock_path)(error)),
         }
         let path = dir.join(FILE);
-        let mut file =
-            private().read(true).create(true).truncate(false).open(&path).map_err(at(path.clone()))?;
+        let mut file = private()
+            .read(true)
+            .create(true)
+            .truncate(false)
+            .open(&path)
+            .map_err(at(path.clone()))?;
         sync_dir(dir).map_err(at(dir.to_owned()))?;
         if file.metadata().map_err(at(path.clone()))?.len() > MAX_FILE_BYTES {
-            return Err(at(path)(io::Error::other("it is larger than 1 GiB; move it away to start afresh")));
+            return Err(at(path)(io::Error::other(
+                "it is larger than 1 GiB; move it away to start afresh",
+            )));
         }
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes).map_err(at(path.clone()))?;
-        let (lines, whole) = read_lines(&bytes).map_err(|line| JournalError::Damaged { line, path: path.clone() })?;
+        let (lines, whole) = read_lines(&bytes).map_err(|line| JournalError::Damaged {
+            line,
+            path: path.clone(),
+        })?;
         if whole < bytes.len() as u64 {
             // CRASH J1: a torn last line. Its fsync never returned, so nothing was done on its strength.
-            file.set_len(whole).and_then(|()| file.sync_all()).map_err(at(path.clone()))?;
+            file.set_len(whole)
+                .and_then(|()| file.sync_all())
+                .map_err(at(path.clone()))?;
         }
         file.seek(SeekFrom::End(0)).map_err(at(path))?;
-        Ok((Self { dir: dir.to_owned(), file, bytes: whole, _lock: lock }, lines))
+        Ok((
+            Self {
+                dir: dir.to_owned(),
+                file,
+                bytes: whole,
+                _lock: lock,
+            },
+            lines,
+        ))
     }
 
     /// Appends lines in one write, durable when it returns.
@@ -89,7 +116,10 @@ impl Journal {
         for line in lines {
             text.extend_from_slice(&encode(line));
         }
-        let written = self.file.write_all(&text).and_then(|()| self.file.sync_data());
+        let written = self
+            .file
+            .write_all(&text)
+            .and_then(|()| self.file.sync_data());
         if let Err(error) = written {
             // A part of a line may stand there now; the next append must not continue it.
             self.file.set_len(self.bytes)?;
@@ -103,7 +133,11 @@ impl Journal {
     /// Replaces the file by these lines.
     pub(crate) fn replace(&mut self, lines: &[Value]) -> io::Result<()> {
         let next = self.dir.join(NEXT);
-        let mut file = private().read(true).create(true).truncate(true).open(&next)?;
+        let mut file = private()
+            .read(true)
+            .create(true)
+            .truncate(true)
+            .open(&next)?;
         let mut bytes = 0;
         for line in lines {
             let text = encode(line);
@@ -179,7 +213,14 @@ fn decode(line: &[u8]) -> Option<Value> {
     if sum != checksum(text).as_bytes() {
         return None;
     }
-    json::parse_canonical(text, json::Limits { max_bytes: MAX_LINE_BYTES, max_depth: 4 }).ok()
+    json::parse_canonical(
+        text,
+        json::Limits {
+            max_bytes: MAX_LINE_BYTES,
+            max_depth: 4,
+        },
+    )
+    .ok()
 }
 
 #[cfg(test)]
@@ -200,7 +241,10 @@ mod tests {
         journal.append(&[json!({"a": 3})]).unwrap();
         drop(journal);
         let (mut journal, lines) = open(dir.path());
-        assert_eq!(lines, vec![json!({"a": 1}), json!({"a": 2}), json!({"a": 3})]);
+        assert_eq!(
+            lines,
+            vec![json!({"a": 1}), json!({"a": 2}), json!({"a": 3})]
+        );
         journal.replace(&[json!({"a": 3})]).unwrap();
         journal.append(&[json!({"a": 4})]).unwrap();
         drop(journal);
@@ -211,7 +255,10 @@ mod tests {
     fn a_second_user_of_the_folder_is_refused() {
         let dir = tempfile::tempdir().unwrap();
         let _first = open(dir.path());
-        assert!(matches!(Journal::open(dir.path()), Err(JournalError::InUse(_))));
+        assert!(matches!(
+            Journal::open(dir.path()),
+            Err(JournalError::InUse(_))
+        ));
     }
 
     #[test]
@@ -227,11 +274,19 @@ mod tests {
         for cut in 0..=whole.len() {
             std::fs::write(&path, &whole[..cut]).unwrap();
             let (mut journal, lines) = open(dir.path());
-            let wanted = if cut == whole.len() { 2 } else { usize::from(cut as u64 >= one) };
+            let wanted = if cut == whole.len() {
+                2
+            } else {
+                usize::from(cut as u64 >= one)
+            };
             assert_eq!(lines.len(), wanted, "cut at {cut}");
             journal.append(&[json!({"a": 9})]).unwrap();
             drop(journal);
-            assert_eq!(open(dir.path()).1.len(), wanted + 1, "appended after a cut at {cut}");
+            assert_eq!(
+                open(dir.path()).1.len(),
+                wanted + 1,
+                "appended after a cut at {cut}"
+            );
         }
     }
 
@@ -246,6 +301,9 @@ mod tests {
         bytes[CHECKSUM_CHARS + 6] ^= 1;
         std::fs::write(&path, bytes).unwrap();
         let error = Journal::open(dir.path()).unwrap_err();
-        assert!(matches!(error, JournalError::Damaged { line: 1, .. }), "{error}");
+        assert!(
+            matches!(error, JournalError::Damaged { line: 1, .. }),
+            "{error}"
+        );
     }
 }

@@ -112,18 +112,30 @@ impl NonceStore {
         let (journal, lines) = Journal::open(dir)?;
         let mut entries = HashMap::new();
         for (index, line) in lines.iter().enumerate() {
-            apply(&mut entries, line)
-                .ok_or_else(|| JournalError::Damaged { line: index + 1, path: dir.to_owned() })?;
+            apply(&mut entries, line).ok_or_else(|| JournalError::Damaged {
+                line: index + 1,
+                path: dir.to_owned(),
+            })?;
         }
-        let mut inner = Inner { journal, entries, by_txn: HashMap::new() };
+        let mut inner = Inner {
+            journal,
+            entries,
+            by_txn: HashMap::new(),
+        };
         inner.prune(now);
         inner.by_txn = inner
             .entries
             .iter()
             .filter_map(|(nonce, entry)| entry.txn.clone().map(|txn| (txn, nonce.clone())))
             .collect();
-        inner.compact().map_err(|error| JournalError::Io { path: dir.to_owned(), error })?;
-        Ok(Self { bounds, inner: Mutex::new(inner) })
+        inner.compact().map_err(|error| JournalError::Io {
+            path: dir.to_owned(),
+            error,
+        })?;
+        Ok(Self {
+            bounds,
+            inner: Mutex::new(inner),
+        })
     }
 
     /// Remembers an operation before it is asked for.
@@ -144,10 +156,21 @@ impl NonceStore {
             return Err(StoreRefusal::TooManyOfCaller);
         }
         if keep == Keep::OnDisk {
-            inner.journal.append(&[asked(&stored, None)]).map_err(StoreRefusal::Disk)?;
+            inner
+                .journal
+                .append(&[asked(&stored, None)])
+                .map_err(StoreRefusal::Disk)?;
         }
         // CRASH P1: remembered, not yet asked. The nonce is never used; it is pruned when its time is over.
-        inner.entries.insert(nonce, Entry { stored, txn: None, keep, spent: false });
+        inner.entries.insert(
+            nonce,
+            Entry {
+                stored,
+                txn: None,
+                keep,
+                spent: false,
+            },
+        );
         Ok(())
     }
 
@@ -179,7 +202,10 @@ impl NonceStore {
             return Err(StoreRefusal::Spent);
         }
         if entry.keep == Keep::WhileHeld {
-            inner.journal.append(&[asked(&entry.stored, entry.txn.as_ref())]).map_err(StoreRefusal::Disk)?;
+            inner
+                .journal
+                .append(&[asked(&entry.stored, entry.txn.as_ref())])
+                .map_err(StoreRefusal::Disk)?;
             // CRASH P3: on disk, and the caller never got the id. It runs out at the server by itself.
             entry.keep = Keep::OnDisk;
         }
@@ -195,7 +221,11 @@ impl NonceStore {
             .and_then(|nonce| inner.entries.get(nonce))
             .filter(|entry| entry.keep == Keep::OnDisk && now <= entry.stored.until)
             .ok_or(StoreRefusal::Unknown)?;
-        if entry.spent { Err(StoreRefusal::Spent) } else { Ok(entry.stored.clone()) }
+        if entry.spent {
+            Err(StoreRefusal::Spent)
+        } else {
+            Ok(entry.stored.clone())
+        }
     }
 
     /// The operation of this nonce, if it is unspent.
@@ -235,7 +265,9 @@ impl NonceStore {
     pub fn close(&self, nonce: &Nonce) -> Result<(), StoreRefusal> {
         let mut inner = self.lock();
         let inner = &mut *inner;
-        let Some(entry) = inner.entries.get(nonce) else { return Ok(()) };
+        let Some(entry) = inner.entries.get(nonce) else {
+            return Ok(());
+        };
         if entry.spent {
             return Ok(());
         }
@@ -253,7 +285,11 @@ impl NonceStore {
 
     /// How many are open.
     pub fn open_count(&self) -> usize {
-        self.lock().entries.values().filter(|entry| !entry.spent).count()
+        self.lock()
+            .entries
+            .values()
+            .filter(|entry| !entry.spent)
+            .count()
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -285,7 +321,11 @@ impl Inner {
 
     fn compact(&mut self) -> std::io::Result<()> {
         let mut lines = Vec::new();
-        for (nonce, entry) in self.entries.iter().filter(|(_, entry)| entry.keep == Keep::OnDisk) {
+        for (nonce, entry) in self
+            .entries
+            .iter()
+            .filter(|(_, entry)| entry.keep == Keep::OnDisk)
+        {
             lines.push(asked(&entry.stored, entry.txn.as_ref()));
             if entry.spent {
                 lines.push(json!({ "kind": "spent", "nonce": nonce.as_str() }));
@@ -316,12 +356,29 @@ fn apply(entries: &mut HashMap<Nonce, Entry>, line: &Value) -> Option<()> {
         let asked_at = UnixSecs(members.i64("asked_at").ok()?);
         let until = UnixSecs(members.i64("until").ok()?);
         let bytes = b64u_decode(&members.str("operation_b64").ok()?).ok()?;
-        let txn = members.opt_str("txn").ok()?.map(|txn| Txn::parse(&txn)).transpose().ok()?;
+        let txn = members
+            .opt_str("txn")
+            .ok()?
+            .map(|txn| Txn::parse(&txn))
+            .transpose()
+            .ok()?;
         members.finish().ok()?;
         let operation = Arc::new(Operation::parse(&bytes).ok()?);
         let nonce = operation.nonce().clone();
-        let stored = Stored { asked_at, until, operation };
-        entries.insert(nonce, Entry { stored, txn, keep: Keep::OnDisk, spent: false });
+        let stored = Stored {
+            asked_at,
+            until,
+            operation,
+        };
+        entries.insert(
+            nonce,
+            Entry {
+                stored,
+                txn,
+                keep: Keep::OnDisk,
+                spent: false,
+            },
+        );
         return Some(());
     }
     let nonce = Nonce::parse(&members.str("nonce").ok()?).ok()?;
@@ -342,7 +399,10 @@ fn apply(entries: &mut HashMap<Nonce, Entry>, line: &Value) -> Option<()> {
 mod tests {
     use super::*;
 
-    const BOUNDS: Bounds = Bounds { open: 4, open_per_caller: 3 };
+    const BOUNDS: Bounds = Bounds {
+        open: 4,
+        open_per_caller: 3,
+    };
     const T: UnixSecs = UnixSecs(1_800_000_000);
 
     fn stored(seed: u8, sub: &str) -> Stored {
@@ -353,7 +413,11 @@ mod tests {
             "context": { "pep": "orders-gate", "nonce": Nonce::from_bytes([seed; 16]).as_str() },
         }))
         .unwrap();
-        Stored { asked_at: T, until: T + 900, operation: Arc::new(operation) }
+        Stored {
+            asked_at: T,
+            until: T + 900,
+            operation: Arc::new(operation),
+        }
     }
 
     fn nonce(seed: u8) -> Nonce {
@@ -373,10 +437,19 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let store = open(dir.path());
         store.put(stored(1, "mara"), Keep::WhileHeld, T).unwrap();
-        assert_eq!(store.put(stored(1, "mara"), Keep::OnDisk, T).unwrap_err().code(), "nonce_replayed");
+        assert_eq!(
+            store
+                .put(stored(1, "mara"), Keep::OnDisk, T)
+                .unwrap_err()
+                .code(),
+            "nonce_replayed"
+        );
         assert_eq!(store.spend(&nonce(1)).unwrap().asked_at, T);
         assert_eq!(store.spend(&nonce(1)).unwrap_err().code(), "approval_used");
-        assert_eq!(store.spend(&nonce(2)).unwrap_err().code(), "approval_unknown");
+        assert_eq!(
+            store.spend(&nonce(2)).unwrap_err().code(),
+            "approval_unknown"
+        );
     }
 
     #[test]
@@ -385,9 +458,13 @@ mod tests {
         let store = open(dir.path());
         store.put(stored(1, "mara"), Keep::OnDisk, T).unwrap();
         let wins: usize = std::thread::scope(|scope| {
-            let threads: Vec<_> =
-                (0..1000).map(|_| scope.spawn(|| usize::from(store.spend(&nonce(1)).is_ok()))).collect();
-            threads.into_iter().map(|thread| thread.join().unwrap()).sum()
+            let threads: Vec<_> = (0..1000)
+                .map(|_| scope.spawn(|| usize::from(store.spend(&nonce(1)).is_ok())))
+                .collect();
+            threads
+                .into_iter()
+                .map(|thread| thread.join().unwrap())
+                .sum()
         });
         assert_eq!(wins, 1);
     }
@@ -396,23 +473,43 @@ mod tests {
     fn a_restart_voids_what_was_held_and_keeps_what_has_an_id() {
         let dir = tempfile::tempdir().unwrap();
         let store = open(dir.path());
-        for (seed, keep) in [(1, Keep::WhileHeld), (2, Keep::OnDisk), (3, Keep::WhileHeld)] {
+        for (seed, keep) in [
+            (1, Keep::WhileHeld),
+            (2, Keep::OnDisk),
+            (3, Keep::WhileHeld),
+        ] {
             store.put(stored(seed, "mara"), keep, T).unwrap();
             store.name(&nonce(seed), &txn(&format!("t{seed}"))).unwrap();
         }
-        assert_eq!(store.find(&txn("t1"), T).unwrap_err().code(), "approval_unknown", "held calls cannot be joined");
+        assert_eq!(
+            store.find(&txn("t1"), T).unwrap_err().code(),
+            "approval_unknown",
+            "held calls cannot be joined"
+        );
         store.keep(&nonce(3)).unwrap();
         drop(store);
         let store = open(dir.path());
-        assert_eq!(store.unspent(&nonce(1)).unwrap_err().code(), "approval_unknown");
-        assert_eq!(store.find(&txn("t2"), T).unwrap().operation, stored(2, "mara").operation);
+        assert_eq!(
+            store.unspent(&nonce(1)).unwrap_err().code(),
+            "approval_unknown"
+        );
+        assert_eq!(
+            store.find(&txn("t2"), T).unwrap().operation,
+            stored(2, "mara").operation
+        );
         assert_eq!(store.find(&txn("t3"), T).unwrap().asked_at, T);
         store.spend(&nonce(2)).unwrap();
         store.close(&nonce(3)).unwrap();
         drop(store);
         let store = open(dir.path());
-        assert_eq!(store.find(&txn("t2"), T).unwrap_err().code(), "approval_used");
-        assert_eq!(store.find(&txn("t3"), T).unwrap_err().code(), "approval_unknown");
+        assert_eq!(
+            store.find(&txn("t2"), T).unwrap_err().code(),
+            "approval_used"
+        );
+        assert_eq!(
+            store.find(&txn("t3"), T).unwrap_err().code(),
+            "approval_unknown"
+        );
     }
 
     #[test]
@@ -421,10 +518,16 @@ mod tests {
         let store = open(dir.path());
         store.put(stored(1, "mara"), Keep::OnDisk, T).unwrap();
         store.name(&nonce(1), &txn("t1")).unwrap();
-        assert_eq!(store.find(&txn("t1"), T + 901).unwrap_err().code(), "approval_unknown");
+        assert_eq!(
+            store.find(&txn("t1"), T + 901).unwrap_err().code(),
+            "approval_unknown"
+        );
         drop(store);
         let store = NonceStore::open(dir.path(), BOUNDS, T + 901).unwrap();
-        assert_eq!(store.unspent(&nonce(1)).unwrap_err().code(), "approval_unknown");
+        assert_eq!(
+            store.unspent(&nonce(1)).unwrap_err().code(),
+            "approval_unknown"
+        );
         assert_eq!(store.open_count(), 0);
     }
 
@@ -435,9 +538,21 @@ mod tests {
         for seed in 1..=3 {
             store.put(stored(seed, "mara"), Keep::WhileHeld, T).unwrap();
         }
-        assert_eq!(store.put(stored(4, "mara"), Keep::WhileHeld, T).unwrap_err().code(), "caller_full");
+        assert_eq!(
+            store
+                .put(stored(4, "mara"), Keep::WhileHeld, T)
+                .unwrap_err()
+                .code(),
+            "caller_full"
+        );
         store.put(stored(4, "otto"), Keep::WhileHeld, T).unwrap();
-        assert_eq!(store.put(stored(5, "jonas"), Keep::WhileHeld, T).unwrap_err().code(), "gate_full");
+        assert_eq!(
+            store
+                .put(stored(5, "jonas"), Keep::WhileHeld, T)
+                .unwrap_err()
+                .code(),
+            "gate_full"
+        );
         store.spend(&nonce(1)).unwrap();
         store.put(stored(5, "jonas"), Keep::WhileHeld, T).unwrap();
     }
@@ -450,7 +565,10 @@ mod tests {
         store.put(stored(2, "mara"), Keep::OnDisk, T).unwrap();
         store.name(&nonce(1), &txn("t")).unwrap();
         store.name(&nonce(1), &txn("t")).unwrap();
-        assert_eq!(store.name(&nonce(2), &txn("t")).unwrap_err().code(), "nonce_replayed");
+        assert_eq!(
+            store.name(&nonce(2), &txn("t")).unwrap_err().code(),
+            "nonce_replayed"
+        );
     }
 
     /// Cut the journal after each byte: what the store had confirmed as spent or closed never opens again.
@@ -471,9 +589,16 @@ mod tests {
         let whole = std::fs::read(&path).unwrap();
         for cut in 0..=whole.len() {
             std::fs::write(&path, &whole[..cut]).unwrap();
-            let last = confirmed.iter().rev().find(|(bytes, _)| *bytes <= cut as u64).map(|(_, what)| *what);
+            let last = confirmed
+                .iter()
+                .rev()
+                .find(|(bytes, _)| *bytes <= cut as u64)
+                .map(|(_, what)| *what);
             let store = open(dir.path());
-            let found = store.find(&txn("t1"), T).map(|_| ()).map_err(|refusal| refusal.code());
+            let found = store
+                .find(&txn("t1"), T)
+                .map(|_| ())
+                .map_err(|refusal| refusal.code());
             let wanted = match last {
                 None | Some("asked") => Err("approval_unknown"),
                 Some("named") => Ok(()),

@@ -1,0 +1,274 @@
+//! A call as it will be forwarded, and the operation that it is.
+//!
+//! INVARIANT: one value serves both. [`Call::operation`] describes exactly what [`Call::into_request`] sends,
+//! so that what people approve is what is executed. What is not in the operation is either represented there
+//! (the caller's token by the subject, credentials by their HMAC), or not sent on an approved call.
+
+use bytes::Bytes;
+use countersign_model::{Nonce, Operation, OperationError, PepId, json as strict};
+use http::header::{self, HeaderValue};
+use http::uri::{Authority, PathAndQuery, Scheme, Uri};
+use http::{Method, Request};
+use serde_json::{Map, Value, json};
+
+use crate::body::{self, Shown};
+use crate::caller::Caller;
+use crate::credential::CredentialKey;
+use crate::headers::{Covered, Fields};
+use crate::routes::Matched;
+use crate::target::{self, Unusual};
+
+/// RFC 9110, 7.6.3.
+const VIA: HeaderValue = HeaderValue::from_static("1.1 countersign");
+
+/// Where calls go, and who this gate is.
+#[derive(Debug, Clone)]
+pub struct Upstream {
+    /// `http` or `https`.
+    pub scheme: Scheme,
+    /// Host and port: also the `Host` that the upstream sees.
+    pub authority: Authority,
+    /// `Host`, ready to send.
+    pub host: HeaderValue,
+}
+
+/// What a gate puts into each operation.
+#[derive(Clone)]
+pub struct Frame {
+    /// This gate.
+    pub pep: PepId,
+    /// Where calls go.
+    pub upstream: Upstream,
+    /// Over credentials.
+    pub credential_key: CredentialKey,
+    /// Longer bodies are not shown as text, in bytes.
+    pub text_limit: usize,
+}
+
+/// A caller's call, sorted out.
+#[derive(Debug)]
+pub struct Call {
+    /// As it came, and as it goes.
+    pub method: Method,
+    /// As it came, and as it goes: [`target::check_path`] has passed it.
+    pub path: String,
+    /// As it came, and as it goes.
+    pub query: Option<String>,
+    /// Header fields.
+    pub fields: Fields,
+    /// The whole body; `None` while it has not been read.
+    pub body: Option<Bytes>,
+}
+
+/// Whether a call goes as people approved it, or because the policy allows it outright.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sent {
+    /// Only what the approval covers.
+    AsApproved,
+    /// With unbound fields too.
+    AsAllowed,
+}
+
+/// An operation, and whether people can see all of it.
+#[derive(Debug)]
+pub struct Described {
+    /// The operation.
+    pub operation: Operation,
+    /// Whether the body stands in it as text.
+    pub shown: Shown,
+}
+
+impl Call {
+    /// What speaks against asking for an approval of this call.
+    pub fn check_for_approval(&self) -> Result<(), Refused> {
+        if let Some(against) = self.fields.against_approval {
+            return Err(Refused {
+                code: against.code(),
+                sentence: against.to_string(),
+            });
+        }
+        if let Some(query) = &self.query {
+            target::check_parameters(query)?;
+        }
+        let form = self
+            .fields
+            .content_type
+            .as_deref()
+            .is_some_and(|kind| kind.starts_with("application/x-www-form-urlencoded"));
+        if form
+            && let Some(text) = self
+                .body
+                .as_deref()
+                .and_then(|body| std::str::from_utf8(body).ok())
+        {
+            match target::check_parameters(text) {
+                // A password in a form is what people are asked to approve; another method is not.
+                Ok(()) | Err(Unusual::CredentialInQuery) => {}
+                Err(unusual) => return Err(unusual.into()),
+            }
+        }
+        Ok(())
+    }
+
+    /// The operation that this call is.
+    pub fn operation(
+        &self,
+        frame: &Frame,
+        caller: &Caller,
+        matched: &Matched,
+        nonce: &Nonce,
+    ) -> Result<Described, OperationError> {
+        let body = |limit| {
+            let bytes = self.body.as_deref()?;
+            let fields = &self.fields;
+            Some(body::describe(
+                bytes,
+                fields.content_type.as_deref(),
+                fields.content_encoding.as_deref(),
+                limit,
+            ))
+        };
+        match self.describe(frame, caller, matched, nonce, body(frame.text_limit)) {
+            // A text that makes the operation too long goes in as size and digest.
+            Err(OperationError::Json(strict::Refused::TooLong { .. })) => {
+                self.describe(frame, caller, matched, nonce, body(0))
+            }
+            other => other,
+        }
+    }
+
+    /// The operation while its body has not been read, for asking the policy only: it has no digest of the body,
+    /// so it is never what is approved.
+    pub fn operation_unread(
+        &self,
+        frame: &Frame,
+        caller: &Caller,
+        matched: &Matched,
+        nonce: &Nonce,
+        size: u64,
+    ) -> Result<Described, OperationError> {
+        self.describe(
+            frame,
+            caller,
+            matched,
+            nonce,
+            Some((json!({ "size": size }), Shown::Opaque)),
+        )
+    }
+
+    fn describe(
+        &self,
+        frame: &Frame,
+        caller: &Caller,
+        matched: &Matched,
+        nonce: &Nonce,
+        body: Option<(Value, Shown)>,
+    ) -> Result<Described, OperationError> {
+        let fields = &self.fields;
+        let mut action = Map::new();
+        action.insert("kind".into(), json!("http"));
+        action.insert(
+            "title".into(),
+            json!({ "verb": matched.verb, "thing": matched.thing }),
+        );
+        action.insert("method".into(), json!(self.method.as_str()));
+        action.insert("scheme".into(), json!(frame.upstream.scheme.as_str()));
+        action.insert("authority".into(), json!(frame.upstream.authority.as_str()));
+        action.insert("path".into(), json!(self.path));
+        if let Some(query) = &self.query {
+            action.insert("query".into(), json!(query));
+        }
+        let headers: Vec<Value> = fields
+            .covered(&frame.credential_key)
+            .into_iter()
+            .map(|(name, value)| json!([name, value]))
+            .collect();
+        action.insert("headers".into(), Value::Array(headers));
+        let mut shown = Shown::Whole;
+        if let Some((body, how)) = body {
+            action.insert("body".into(), body);
+            shown = how;
+        }
+        let mut subject = Map::new();
+        subject.insert("claims".into(), Value::Object(caller.claims.clone()));
+        if let Some(act) = &caller.act {
+            subject.insert("act".into(), act.clone());
+        }
+        let mut context = Map::new();
+        context.insert("pep".into(), json!(frame.pep.as_str()));
+        context.insert("nonce".into(), json!(nonce.as_str()));
+        if let Some(text) = &fields.words.justification {
+            context.insert("justification".into(), json!(text));
+        }
+        if let Some(text) = &fields.words.ticket {
+            context.insert("ticket".into(), json!(text));
+        }
+        let operation = Operation::build(json!({
+            "subject": { "type": "user", "id": caller.subject.to_string(), "properties": subject },
+            "action": { "name": matched.action, "properties": action },
+            "resource": {
+                "type": matched.resource_type,
+                "id": matched.resource_id,
+                "properties": { "service": matched.service },
+            },
+            "context": context,
+        }))?;
+        Ok(Described { operation, shown })
+    }
+
+    /// The request to the upstream, with this body in place of the one that was read, if any.
+    pub fn into_request<B>(
+        self,
+        upstream: &Upstream,
+        sent: Sent,
+        body: B,
+    ) -> Result<Request<B>, http::Error> {
+        let target = match &self.query {
+            Some(query) => PathAndQuery::try_from(format!("{}?{query}", self.path))?,
+            None => PathAndQuery::try_from(self.path.as_str())?,
+        };
+        let uri = Uri::builder()
+            .scheme(upstream.scheme.clone())
+            .authority(upstream.authority.clone())
+            .path_and_query(target)
+            .build()?;
+        let mut request = Request::builder().method(self.method).uri(uri).body(body)?;
+        let headers = request.headers_mut();
+        headers.reserve(self.fields.forwarded.len() + 3);
+        headers.insert(header::HOST, upstream.host.clone());
+        headers.insert(header::VIA, VIA);
+        for field in self.fields.forwarded {
+            match (field.covered, sent) {
+                (Covered::ByValue | Covered::ByHmac, _) | (Covered::Not, Sent::AsAllowed) => {
+                    headers.append(field.name, field.value);
+                }
+                (Covered::Not, Sent::AsApproved) => {}
+            }
+        }
+        if let Some(authorization) = self.fields.authorization {
+            headers.insert(header::AUTHORIZATION, authorization);
+        }
+        Ok(request)
+    }
+}
+
+/// Why a call cannot be approved: 400.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    /// Stable name of the rule.
+    pub code: &'static str,
+    /// In plain words.
+    pub sentence: String,
+}
+
+impl From<Unusual> for Refused {
+    fn from(unusual: Unusual) -> Self {
+        Self {
+            code: unusual.code(),
+            sentence: unusual.to_string(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

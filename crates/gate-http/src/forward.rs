@@ -1,0 +1,182 @@
+//! Sending calls on: streamed where the policy allows them outright, once and whole where people approved them.
+
+use std::path::Path;
+use std::time::Duration;
+
+use bytes::Bytes;
+use countersign_model::Operation;
+use countersign_pep::Permit;
+use http::header::{self, HeaderMap, HeaderName};
+use http::{Request, Response};
+use http_body_util::{Either, Full};
+use hyper::body::Incoming;
+use hyper_rustls::{ConfigBuilderExt as _, HttpsConnector};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+
+use crate::call::{Call, Sent, Upstream};
+use crate::problem::Problem;
+
+/// What is sent on: the caller's stream, or what was read of it.
+pub(crate) type OutBody = Either<Incoming, Full<Bytes>>;
+/// What is answered: the upstream's stream, or the gate's own words.
+pub(crate) type Answer = Response<Either<Incoming, Full<Bytes>>>;
+
+/// Idle connections to the upstream that are kept.
+const MAX_IDLE: usize = 256;
+const IDLE: Duration = Duration::from_secs(30);
+const CONNECT_LIMIT: Duration = Duration::from_secs(10);
+/// Removed from answers: they belong to the connection behind the gate.
+const HOP_BY_HOP: [HeaderName; 6] = [
+    header::CONNECTION,
+    header::PROXY_AUTHENTICATE,
+    header::TE,
+    header::TRAILER,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+];
+
+/// The way to the upstream.
+pub(crate) struct Forwarder {
+    upstream: Upstream,
+    /// Keeps connections. Resends nothing that was begun.
+    pooled: Client<HttpsConnector<HttpConnector>, OutBody>,
+    /// A new connection for each approved call: one attempt, with nothing that could have gone stale.
+    single: Client<HttpsConnector<HttpConnector>, OutBody>,
+    timeout: Duration,
+}
+
+impl Forwarder {
+    pub(crate) fn new(upstream: Upstream, timeout: Duration) -> Result<Self, rustls::Error> {
+        let connector = connector()?;
+        let mut pooled = Client::builder(TokioExecutor::new());
+        pooled
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(IDLE)
+            .pool_max_idle_per_host(MAX_IDLE);
+        let mut single = Client::builder(TokioExecutor::new());
+        single
+            .pool_max_idle_per_host(0)
+            .retry_canceled_requests(false);
+        Ok(Self {
+            upstream,
+            pooled: pooled.build(connector.clone()),
+            single: single.build(connector),
+            timeout,
+        })
+    }
+
+    /// A call that the policy allows outright.
+    pub(crate) async fn pass(&self, call: Call, body: OutBody) -> Result<Answer, Problem> {
+        let request = call
+            .into_request(&self.upstream, Sent::AsAllowed, body)
+            .map_err(|_| unsendable())?;
+        self.send(&self.pooled, request).await
+    }
+
+    /// A call that people approved: exactly this operation, once.
+    ///
+    /// `operation` was made again from `call` just now; the permit opens for it and for nothing else.
+    pub(crate) async fn forward(
+        &self,
+        permit: Permit,
+        operation: &Operation,
+        call: Call,
+    ) -> Result<Answer, Problem> {
+        let executing = permit
+            .open(operation)
+            .map_err(|refusal| Problem::refused(&refusal))?;
+        let body = call.body.clone().unwrap_or_default();
+        let sent = match call.into_request(
+            &self.upstream,
+            Sent::AsApproved,
+            Either::Right(Full::new(body)),
+        ) {
+            Ok(request) => self.send(&self.single, request).await,
+            Err(_) => Err(unsendable()),
+        };
+        // CRASH G1: sent, and the outcome not told. The server's history says that it was redeemed, not how it went.
+        match &sent {
+            Ok(answer) => executing.executed(Some(answer.status().as_u16())),
+            Err(problem) => executing.failed(problem.code()),
+        }
+        sent
+    }
+
+    async fn send(
+        &self,
+        client: &Client<HttpsConnector<HttpConnector>, OutBody>,
+        request: Request<OutBody>,
+    ) -> Result<Answer, Problem> {
+        let answer = match tokio::time::timeout(self.timeout, client.request(request)).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(error)) => {
+                tracing::warn!(connect = error.is_connect(), "the upstream failed: {error}");
+                return Err(Problem::upstream(if error.is_connect() {
+                    "The service behind the gate cannot be reached; the call was not made."
+                } else {
+                    "The service behind the gate broke off; whether it did what was asked is not known."
+                }));
+            }
+            Err(_) => {
+                tracing::warn!("the upstream did not answer in time");
+                return Err(Problem::upstream(
+                    "The service behind the gate did not answer in time; whether it did what was asked is not known.",
+                ));
+            }
+        };
+        let (mut parts, body) = answer.into_parts();
+        end_to_end(&mut parts.headers);
+        Ok(Response::from_parts(parts, Either::Left(body)))
+    }
+}
+
+/// Leaves only fields that concern the caller.
+fn end_to_end(headers: &mut HeaderMap) {
+    let named: Vec<HeaderName> = headers
+        .get_all(header::CONNECTION)
+        .iter()
+        .flat_map(|value| value.as_bytes().split(|b| *b == b','))
+        .filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok())
+        .collect();
+    for name in named.iter().chain(&HOP_BY_HOP) {
+        headers.remove(name);
+    }
+    headers.remove("keep-alive");
+    headers.remove("proxy-connection");
+}
+
+fn unsendable() -> Problem {
+    Problem::bad_call("unsendable", "it cannot be written as an HTTP request")
+}
+
+fn connector() -> Result<HttpsConnector<HttpConnector>, rustls::Error> {
+    let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
+    let tls = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .try_with_platform_verifier()?
+        .with_no_client_auth();
+    let mut http = HttpConnector::new();
+    http.enforce_http(false);
+    http.set_nodelay(true);
+    http.set_connect_timeout(Some(CONNECT_LIMIT));
+    Ok(hyper_rustls::HttpsConnectorBuilder::new()
+        .with_tls_config(tls)
+        .https_or_http()
+        .enable_http1()
+        .wrap_connector(http))
+}
+
+/// Writes evidence for auditors: it holds tokens, so only its owner may read it.
+pub(crate) fn write_evidence(dir: &Path, permit: &Permit) -> std::io::Result<()> {
+    use std::io::Write as _;
+    let mut open = std::fs::OpenOptions::new();
+    open.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut open, 0o600);
+    // A `Txn` holds letters, digits, `_` and `-` only: it cannot leave the folder.
+    let mut file = open.open(dir.join(format!("{}.json", permit.txn())))?;
+    file.write_all(permit.evidence())?;
+    file.sync_all()
+}

@@ -1,0 +1,313 @@
+//! The gate's own answers: RFC 9457 problems, each with a stable code and a sentence that says what to do.
+
+use bytes::Bytes;
+use countersign_model::Txn;
+use countersign_pep::{Kind, Over, Refusal, Told};
+use http::header::{self, HeaderName, HeaderValue};
+use http::{Response, StatusCode};
+use http_body_util::Full;
+use serde_json::{Map, Value, json};
+
+use crate::caller::NotLetIn;
+
+/// Where a caller reads the id to come back with.
+const APPROVAL_ID: HeaderName = HeaderName::from_static("approval-id");
+/// When a caller should come back, in seconds.
+const RETRY_AFTER_SECS: u32 = 5;
+
+/// An answer that is not the upstream's.
+#[derive(Debug, Clone)]
+pub struct Problem {
+    status: StatusCode,
+    code: String,
+    title: &'static str,
+    detail: String,
+    more: Map<String, Value>,
+    authenticate: Option<HeaderValue>,
+    approval_id: Option<Txn>,
+    retry_after: Option<u32>,
+}
+
+impl Problem {
+    fn new(status: StatusCode, code: &str, title: &'static str, detail: impl Into<String>) -> Self {
+        Self {
+            status,
+            code: code.to_owned(),
+            title,
+            detail: detail.into(),
+            more: Map::new(),
+            authenticate: None,
+            approval_id: None,
+            retry_after: None,
+        }
+    }
+
+    /// 400: a rule about how a call must be written.
+    pub fn bad_call(code: &str, sentence: &str) -> Self {
+        let detail = format!("This gate refuses the call: {sentence}.");
+        Self::new(StatusCode::BAD_REQUEST, code, "The call is refused", detail)
+    }
+
+    /// 401 or 503: the caller is not let in.
+    pub fn not_let_in(not: &NotLetIn) -> Self {
+        let title = "The caller is not signed in";
+        match not {
+            NotLetIn::NoToken => {
+                let mut problem = Self::new(
+                    StatusCode::UNAUTHORIZED,
+                    "token_missing",
+                    title,
+                    "Send an access token: `Authorization: Bearer …` (`countersign token` gets one).",
+                );
+                problem.authenticate =
+                    Some(HeaderValue::from_static("Bearer realm=\"countersign\""));
+                problem
+            }
+            NotLetIn::Invalid { code, sentence } => {
+                let mut problem = Self::new(
+                    StatusCode::UNAUTHORIZED,
+                    code,
+                    title,
+                    format!(
+                        "The access token is refused: {sentence}. Get a new one, then try again."
+                    ),
+                );
+                // RFC 6750, 3: these values hold neither quotes nor backslashes, whatever the sentence says.
+                let said: String = sentence
+                    .chars()
+                    .filter(|c| matches!(c, ' '..='~') && !matches!(c, '"' | '\\'))
+                    .take(200)
+                    .collect();
+                let value = format!(
+                    "Bearer realm=\"countersign\", error=\"invalid_token\", error_description=\"{said}\""
+                );
+                problem.authenticate = HeaderValue::from_str(&value).ok();
+                problem
+            }
+            NotLetIn::Unavailable { sentence } => {
+                let mut problem = Self::new(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "provider_unreachable",
+                    "Nobody can be let in now",
+                    sentence.clone(),
+                );
+                problem.retry_after = Some(RETRY_AFTER_SECS);
+                problem
+            }
+        }
+    }
+
+    /// 403: my own policy says no.
+    pub fn policy_denied(reason: &str) -> Self {
+        Self::new(
+            StatusCode::FORBIDDEN,
+            "policy_denied",
+            "The policy does not allow it",
+            format!("The policy does not allow this call: {reason}."),
+        )
+    }
+
+    /// 413.
+    pub fn body_too_large(limit: usize) -> Self {
+        let detail =
+            format!("The body of such a call may have {limit} bytes at most at this gate.");
+        Self::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "body_too_large",
+            "The body is too large",
+            detail,
+        )
+    }
+
+    /// 408.
+    pub fn body_too_slow() -> Self {
+        Self::new(
+            StatusCode::REQUEST_TIMEOUT,
+            "body_too_slow",
+            "The body did not come",
+            "The body came too slowly.",
+        )
+    }
+
+    /// 403: come back with this id.
+    pub fn pending(txn: &Txn, told: &Told) -> Self {
+        let mut problem = Self::new(
+            StatusCode::FORBIDDEN,
+            "approval_pending",
+            "Waiting for approval",
+            format!(
+                "This call needs an approval: {} of {} so far, by {}. Repeat the same call with `Approval-Id: {txn}`, or watch it with `countersign wait {txn}`.",
+                told.approvals, told.needed, told.who_may_vote
+            ),
+        );
+        problem.come_back(txn, told);
+        problem
+    }
+
+    /// 403: people, or time, decided against it.
+    pub fn over(over: Over, txn: &Txn, told: &Told) -> Self {
+        let reason = told
+            .reason
+            .as_deref()
+            .map(|text| format!(" The reason: {text}"))
+            .unwrap_or_default();
+        let (code, title, detail) = match over {
+            Over::Denied => {
+                let by = told.denied_by.as_deref().unwrap_or("an approver");
+                (
+                    "approval_denied",
+                    "Denied",
+                    format!("{by} denied this call.{reason}"),
+                )
+            }
+            Over::Expired => (
+                "approval_expired",
+                "The approval ran out of time",
+                format!(
+                    "{} of {} approved in time. Make the call again to ask anew.",
+                    told.approvals, told.needed
+                ),
+            ),
+            Over::Withdrawn => (
+                "approval_withdrawn",
+                "The request was withdrawn",
+                "Make the call again to ask anew.".to_owned(),
+            ),
+            Over::Failed => (
+                "approval_void",
+                "The request can no longer be approved",
+                "The server no longer stands by this request. Make the call again to ask anew."
+                    .to_owned(),
+            ),
+        };
+        let mut problem = Self::new(StatusCode::FORBIDDEN, code, title, detail);
+        problem.told(told);
+        problem.put("approval_id", txn.as_str());
+        if let Some(reason) = &told.reason {
+            problem.put("reason", reason.as_str());
+        }
+        if let Some(by) = &told.denied_by {
+            problem.put("denied_by", by.as_str());
+        }
+        problem
+    }
+
+    /// The enforcement point refused: its step, code and sentence.
+    pub fn refused(refusal: &Refusal) -> Self {
+        let (status, title) = match refusal.kind {
+            Kind::Denied => (StatusCode::FORBIDDEN, "The gate does not release this call"),
+            Kind::Unavailable => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "The gate cannot release this call now",
+            ),
+            Kind::Busy => (StatusCode::TOO_MANY_REQUESTS, "Too much at once"),
+        };
+        let mut sentence = refusal.sentence.clone();
+        if !sentence.ends_with('.') {
+            sentence.push('.');
+        }
+        let mut problem = Self::new(status, &refusal.code, title, sentence);
+        problem.put("step", refusal.step.name());
+        if refusal.kind != Kind::Denied {
+            problem.retry_after = Some(RETRY_AFTER_SECS);
+        }
+        problem
+    }
+
+    /// 502: the upstream.
+    pub fn upstream(detail: &str) -> Self {
+        Self::new(
+            StatusCode::BAD_GATEWAY,
+            "upstream",
+            "The service behind the gate does not answer",
+            detail,
+        )
+    }
+
+    /// 503: the gate ends, or has a fault.
+    pub fn unavailable(code: &str, detail: &str) -> Self {
+        let mut problem = Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            code,
+            "The gate cannot do this now",
+            detail,
+        );
+        problem.retry_after = Some(RETRY_AFTER_SECS);
+        problem
+    }
+
+    /// The same, with an id to come back with.
+    pub fn come_back_with(mut self, txn: &Txn, told: &Told) -> Self {
+        self.come_back(txn, told);
+        self
+    }
+
+    /// Its stable code.
+    pub fn code(&self) -> &str {
+        &self.code
+    }
+
+    /// The answer.
+    pub fn into_response(self) -> Response<Full<Bytes>> {
+        let Self {
+            status,
+            code,
+            title,
+            detail,
+            more,
+            authenticate,
+            approval_id,
+            retry_after,
+        } = self;
+        let mut body = json!({
+            "type": format!("https://countersign.dev/problems/{code}"),
+            "title": title,
+            "status": status.as_u16(),
+            "detail": detail,
+            "code": code,
+        });
+        if let Some(members) = body.as_object_mut() {
+            members.extend(more);
+        }
+        let mut response = Response::new(Full::new(Bytes::from(format!("{body}\n"))));
+        *response.status_mut() = status;
+        let headers = response.headers_mut();
+        headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/problem+json"),
+        );
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if let Some(value) = authenticate {
+            headers.insert(header::WWW_AUTHENTICATE, value);
+        }
+        if let Some(value) = approval_id.and_then(|txn| HeaderValue::from_str(txn.as_str()).ok()) {
+            headers.insert(APPROVAL_ID, value);
+        }
+        if let Some(secs) = retry_after {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(secs));
+        }
+        response
+    }
+
+    fn come_back(&mut self, txn: &Txn, told: &Told) {
+        self.told(told);
+        self.put("approval_id", txn.as_str());
+        self.put("expires_at", told.expires_at.0);
+        self.approval_id = Some(txn.clone());
+        self.retry_after = Some(RETRY_AFTER_SECS);
+    }
+
+    fn told(&mut self, told: &Told) {
+        if !told.words.is_empty() {
+            self.put("words", told.words.clone());
+            self.put("approvals", told.approvals);
+            self.put("needed", told.needed);
+            self.put("who_may_vote", told.who_may_vote.as_str());
+            self.put("approved_by", told.approved_by.clone());
+        }
+    }
+
+    fn put(&mut self, name: &str, value: impl Into<Value>) {
+        self.more.insert(name.to_owned(), value.into());
+    }
+}
