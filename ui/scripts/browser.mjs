@@ -12,6 +12,7 @@ export async function browser(options = {}) {
     executablePath: process.env["CHROMIUM"] ?? "/usr/bin/chromium",
     headless: true,
     args: ARGS,
+    ignoreDefaultArgs: ["--hide-scrollbars"], // the card’s scroll bar is part of what is tested
     viewport: { width: 1180, height: 760 },
     timezoneId: "UTC",
     locale: "en-GB",

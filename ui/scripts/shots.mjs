@@ -149,12 +149,15 @@ const sizes = [
   ["text-200-", { width: 590, height: 380 }, ["light"], tiny, 2],
   ["wide-", { width: 1800, height: 1000 }, ["dark"], ["inbox-sql-ready", "history-detail"], 1],
 ];
+const noted = new Set();
+const note = (text) => noted.has(text) || (noted.add(text), console.error(text));
 for (const [prefix, viewport, themes, only] of sizes) {
   for (const [name, scene, act] of shots) {
     if ((only !== null && !only.includes(name)) || !`${prefix}${name}`.includes(filter)) continue;
     for (const theme of themes) {
       const page = await context.newPage();
-      page.on("console", (message) => ["error", "warning"].includes(message.type()) && console.error(name, message.text()));
+      page.setDefaultTimeout(6000);
+      page.on("console", (message) => ["error", "warning"].includes(message.type()) && note(`${name} ${message.text()}`));
       page.on("pageerror", (error) => console.error(name, error.message));
       try {
         await page.setViewportSize(viewport);

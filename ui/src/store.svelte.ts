@@ -52,7 +52,7 @@ export class Store {
       const { state } = await ask(this.backend, { call: "state" }, "state");
       this.#take(state);
       const first = state.inbox[0];
-      if (first !== undefined && this.inboxSheet.sheet === "none") await this.open(first.txn);
+      if (first !== undefined && this.inboxSheet.sheet === "none") await this.#show(first.txn);
     } catch {
       this.lost = true;
     }
@@ -122,11 +122,14 @@ export class Store {
 
   /** Opens a request in the inbox. Only a person's act leads here, never an arrival. */
   async open(txn: string) {
+    if (await this.#show(txn)) this.opened += 1;
+  }
+
+  async #show(txn: string): Promise<boolean> {
     this.casting = { state: "idle" };
-    if (await this.#read(txn, (sheet) => (this.inboxSheet = sheet))) {
-      this.opened += 1;
-      this.#settle();
-    }
+    const shown = await this.#read(txn, (sheet) => (this.inboxSheet = sheet));
+    if (shown) this.#settle();
+    return shown;
   }
 
   /** Opens a request in the history. */

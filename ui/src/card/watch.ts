@@ -6,6 +6,8 @@ import type { Seen } from "./seen";
 
 /** Rounding of layout boxes, in pixels. */
 const SLACK_PX = 2;
+/** What is left above the place that is shown. */
+const MARGIN_PX = 8;
 
 type Band = readonly [top: number, bottom: number];
 
@@ -15,28 +17,30 @@ const bandOf = (element: Element): Band => {
   return [box.top, box.bottom];
 };
 
-/** The part of the window in which the body of the card can be seen. */
-function visibleBand(sheet: HTMLElement): Band {
+/** The part of the window in which a unit of the card can be seen: not below the vote, and within what scrolls it. */
+function visibleBand(sheet: HTMLElement, unit: HTMLElement): Band {
   let band = clip([0, window.innerHeight], bandOf(sheet));
-  const body = sheet.querySelector(".card-body");
-  if (body !== null && getComputedStyle(body).overflowY !== "visible") band = clip(band, bandOf(body));
   const vote = sheet.querySelector(".vote");
   if (vote !== null) band = clip(band, [-Infinity, vote.getBoundingClientRect().top]);
-  return band;
+  const body = unit.closest(".card-body");
+  if (body !== null && scrolls(body)) band = clip(band, bandOf(body));
+  const scroller = unit.parentElement?.closest("[data-scroller]");
+  return scroller ? clip(band, bandOf(scroller)) : band;
 }
+
+/** On a low window the whole sheet scrolls, else the body of the card. */
+const scrolls = (body: Element) => getComputedStyle(body).overflowY !== "visible";
 
 /** Looks once. Returns whether anything new was seen. */
 export function look(sheet: HTMLElement, seen: Seen): boolean {
   if (document.visibilityState !== "visible") return false;
-  const outer = visibleBand(sheet);
   const present = new Set<string>();
   let news = false;
   for (const element of sheet.querySelectorAll<HTMLElement>("[data-unit]")) {
     const unit = element.dataset["unit"] ?? "";
     present.add(unit);
     seen.expect(unit);
-    const scroller = element.parentElement?.closest("[data-scroller]");
-    const band = scroller ? clip(outer, bandOf(scroller)) : outer;
+    const band = visibleBand(sheet, element);
     const box = element.getBoundingClientRect();
     if (box.height <= 0) continue;
     const from = (Math.max(box.top, band[0]) - box.top) / box.height;
@@ -50,20 +54,15 @@ export function look(sheet: HTMLElement, seen: Seen): boolean {
 /** Scrolls to the first thing that was not seen, in reading order. */
 export function goToUnseen(sheet: HTMLElement, seen: Seen) {
   for (const element of sheet.querySelectorAll<HTMLElement>("[data-unit]")) {
-    // A long operation's box counts when its text does.
     const gap = seen.firstGap(element.dataset["unit"] ?? "");
     if (gap === null) continue;
     const scroller = element.parentElement?.closest<HTMLElement>("[data-scroller]");
-    if (scroller) {
-      scroller.scrollTop = element.offsetHeight * gap;
-      scroller.scrollIntoView({ block: "nearest" });
-    } else {
-      const band = visibleBand(sheet);
-      const box = element.getBoundingClientRect();
-      const body = sheet.querySelector<HTMLElement>(".card-body");
-      const moving = body !== null && getComputedStyle(body).overflowY !== "visible" ? body : sheet;
-      moving.scrollTop += box.top + box.height * gap - band[0];
-    }
+    if (scroller) scroller.scrollTop = element.offsetHeight * gap;
+    const body = sheet.querySelector(".card-body");
+    const moving = body !== null && scrolls(body) ? body : sheet;
+    const box = (scroller ?? element).getBoundingClientRect();
+    const frame = moving.getBoundingClientRect();
+    moving.scrollTop += box.top + (scroller ? 0 : box.height * gap) - frame.top - MARGIN_PX;
     return;
   }
 }

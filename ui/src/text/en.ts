@@ -206,8 +206,9 @@ export const en = {
   firstWordHint: "1st word",
   secondWordHint: "2nd word",
   reason: "Reason",
-  reasonOptional: slotted("Reason (optional), for {name}"),
-  reasonOptionalUnnamed: "Reason (optional)",
+  /** The name is isolated: it may run the other way. */
+  reasonOptionalFor: (p: { name: string }) => `Reason (optional), for \u2068${p.name}\u2069`,
+  reasonOptional: "Reason (optional)",
   reasonOnDeny: "Reason (required to deny)",
   reasonAlways: "Reason (required)",
   sayOffline: "You are offline: what you see may have changed. Voting comes back with the connection.",
