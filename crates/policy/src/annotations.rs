@@ -119,22 +119,39 @@ fn belongs(place: Place, name: &str) -> Result<(), String> {
         }
         Place::Permit => "`@why` belongs on a forbid: it tells the requester why".to_owned(),
         Place::VotePermit => {
-            format!("`@{name}` belongs on the permit of the operation, not on one of `Action::\"vote\"`")
+            format!(
+                "`@{name}` belongs on the permit of the operation, not on one of `Action::\"vote\"`"
+            )
         }
         Place::Forbid => {
-            format!("`@{name}` cannot stand on a forbid, which nothing lifts; only `@id` and `@why` can")
+            format!(
+                "`@{name}` cannot stand on a forbid, which nothing lifts; only `@id` and `@why` can"
+            )
         }
     })
 }
 
 /// Whether a misspelling is one letter away.
 fn near(known: &str, name: &str) -> bool {
-    let (long, short) = if known.len() >= name.len() { (known, name) } else { (name, known) };
+    let (long, short) = if known.len() >= name.len() {
+        (known, name)
+    } else {
+        (name, known)
+    };
     if !name.is_ascii() || long.len() - short.len() > 1 {
         return false;
     }
-    let same_start = long.bytes().zip(short.bytes()).take_while(|(a, b)| a == b).count();
-    let same_end = long.bytes().rev().zip(short.bytes().rev()).take_while(|(a, b)| a == b).count();
+    let same_start = long
+        .bytes()
+        .zip(short.bytes())
+        .take_while(|(a, b)| a == b)
+        .count();
+    let same_end = long
+        .bytes()
+        .rev()
+        .zip(short.bytes().rev())
+        .take_while(|(a, b)| a == b)
+        .count();
     same_start + same_end + 1 >= long.len()
 }
 
@@ -180,15 +197,18 @@ impl Asks {
             }
             "notify_buttons" => {
                 self.notify_buttons = Some(
-                    NotifyButtons::parse(value).ok_or_else(|| one_of("\"none\", \"deny\", \"both\""))?,
+                    NotifyButtons::parse(value)
+                        .ok_or_else(|| one_of("\"none\", \"deny\", \"both\""))?,
                 );
             }
             "by" => {
-                self.by = Some(By::parse(value).ok_or_else(|| one_of("\"others\", \"requester\""))?);
+                self.by =
+                    Some(By::parse(value).ok_or_else(|| one_of("\"others\", \"requester\""))?);
             }
             "step_up" => {
                 self.step_up = Some(
-                    StepUp::parse(value).ok_or_else(|| one_of("\"none\", \"oidc\", \"webauthn\""))?,
+                    StepUp::parse(value)
+                        .ok_or_else(|| one_of("\"none\", \"oidc\", \"webauthn\""))?,
                 );
             }
             "irreversible" => self.irreversible = Some(words(name, value)?),
@@ -207,16 +227,20 @@ impl Asks {
         let by = self.by.unwrap_or(By::Others);
         let step_up = self.step_up.unwrap_or(StepUp::None);
         if by == By::Requester && step_up == StepUp::None {
-            return Err("`@by(\"requester\")` needs `@step_up(\"oidc\")` or `@step_up(\"webauthn\")`: \
+            return Err(
+                "`@by(\"requester\")` needs `@step_up(\"oidc\")` or `@step_up(\"webauthn\")`: \
                         otherwise whoever stole the token confirms it too"
-                .to_owned());
+                    .to_owned(),
+            );
         }
         if by == By::Requester && self.approvals.is_some_and(|approvals| approvals != 1) {
             return Err("`@by(\"requester\")` is one vote: leave `@approvals` out".to_owned());
         }
         for (name, given) in [("scope", &self.scope), ("acr", &self.acr)] {
             if given.is_some() && step_up != StepUp::Oidc {
-                return Err(format!("`@{name}` needs `@step_up(\"oidc\")`: a fresh sign-in is what brings it"));
+                return Err(format!(
+                    "`@{name}` needs `@step_up(\"oidc\")`: a fresh sign-in is what brings it"
+                ));
             }
         }
         Ok(Some(Requirement {
@@ -241,17 +265,24 @@ impl Asks {
 fn approvals(value: &str) -> Result<u32, String> {
     plain_number(value)
         .filter(|number| (1..=MAX_APPROVALS).contains(number))
-        .ok_or_else(|| format!("`@approvals(\"{value}\")`: write a number from \"1\" to \"{MAX_APPROVALS}\""))
+        .ok_or_else(|| {
+            format!("`@approvals(\"{value}\")`: write a number from \"1\" to \"{MAX_APPROVALS}\"")
+        })
 }
 
 fn duration(name: &str, value: &str) -> Result<u32, String> {
-    let secs = [('s', 1), ('m', 60), ('h', 3600)].into_iter().find_map(|(unit, secs)| {
-        plain_number(value.strip_suffix(unit)?)?.checked_mul(secs)
-    });
+    let secs = [('s', 1), ('m', 60), ('h', 3600)]
+        .into_iter()
+        .find_map(|(unit, secs)| plain_number(value.strip_suffix(unit)?)?.checked_mul(secs));
     match secs {
         Some(secs) if (1..=MAX_SECS).contains(&secs) => Ok(secs),
-        Some(_) => Err(format!("`@{name}(\"{value}\")`: a time is from \"1s\" to \"{}h\"", MAX_SECS / 3600)),
-        None => Err(format!("`@{name}(\"{value}\")`: write a time such as \"90s\", \"15m\" or \"12h\"")),
+        Some(_) => Err(format!(
+            "`@{name}(\"{value}\")`: a time is from \"1s\" to \"{}h\"",
+            MAX_SECS / 3600
+        )),
+        None => Err(format!(
+            "`@{name}(\"{value}\")`: write a time such as \"90s\", \"15m\" or \"12h\""
+        )),
     }
 }
 
@@ -267,7 +298,9 @@ fn words(name: &str, value: &str) -> Result<String, String> {
         return Err(format!("`@{name}` holds words for people: 1 to 512 bytes"));
     }
     if value.chars().any(char::is_control) {
-        return Err(format!("`@{name}` holds a control character, such as a line break"));
+        return Err(format!(
+            "`@{name}` holds a control character, such as a line break"
+        ));
     }
     Ok(value.to_owned())
 }
@@ -278,12 +311,17 @@ fn token(name: &str, value: &str) -> Result<String, String> {
     if (1..=256).contains(&value.len()) && value.bytes().all(fits) {
         Ok(value.to_owned())
     } else {
-        Err(format!("`@{name}(\"{value}\")`: write one value, without spaces, quotes or backslashes"))
+        Err(format!(
+            "`@{name}(\"{value}\")`: write one value, without spaces, quotes or backslashes"
+        ))
     }
 }
 
 fn lift(value: &str) -> Result<Vec<String>, String> {
-    let pointers: Vec<String> = value.split(',').map(|pointer| pointer.trim().to_owned()).collect();
+    let pointers: Vec<String> = value
+        .split(',')
+        .map(|pointer| pointer.trim().to_owned())
+        .collect();
     let fits = |pointer: &String| pointer.starts_with('/') && pointer.len() <= 256;
     if pointers.len() <= MAX_LIFT && pointers.iter().all(fits) {
         Ok(pointers)

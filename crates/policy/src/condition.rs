@@ -21,7 +21,9 @@ pub(crate) enum Assume {
 /// A policy in Cedar's JSON form in which the principal has been assumed away.
 pub(crate) fn assuming(policy: &Value, assume: Assume) -> Value {
     let mut policy = policy.clone();
-    let by_scope = policy.pointer("/principal").is_some_and(scope_names_somebody);
+    let by_scope = policy
+        .pointer("/principal")
+        .is_some_and(scope_names_somebody);
     if let Some(principal) = policy.get_mut("principal") {
         *principal = json!({ "op": "All" });
     }
@@ -42,7 +44,10 @@ pub(crate) fn assuming(policy: &Value, assume: Assume) -> Value {
 /// Whether a policy can never apply once nobody fits: its condition depends on the principal, on every path.
 pub(crate) fn depends_on_principal(policy: &Value) -> bool {
     let nobody = assuming(policy, Assume::NobodyFits);
-    let conditions = nobody.get("conditions").and_then(Value::as_array).map(Vec::as_slice);
+    let conditions = nobody
+        .get("conditions")
+        .and_then(Value::as_array)
+        .map(Vec::as_slice);
     conditions.unwrap_or_default().iter().any(|condition| {
         let unless = condition.get("kind") == Some(&json!("unless"));
         condition.get("body").and_then(folded) == Some(unless)
@@ -54,7 +59,9 @@ pub(crate) fn unqualified_groups(policy: &Value) -> Vec<String> {
     let mut found = Vec::new();
     walk(policy, &mut |node| {
         for function in ["contains", "containsAny", "containsAll"] {
-            let Some(call) = node.get(function) else { continue };
+            let Some(call) = node.get(function) else {
+                continue;
+            };
             if call.pointer("/left/./attr") == Some(&json!("groups")) {
                 walk(call.get("right").unwrap_or(&Value::Null), &mut |node| {
                     if let Some(Value::String(group)) = node.get("Value") {
@@ -88,7 +95,9 @@ fn scope_names_somebody(principal: &Value) -> bool {
 
 fn speaks_of_principal(node: &Value) -> bool {
     let mut speaks = false;
-    walk(node, &mut |node| speaks |= node.get("Var") == Some(&json!("principal")));
+    walk(node, &mut |node| {
+        speaks |= node.get("Var") == Some(&json!("principal"))
+    });
     speaks
 }
 
@@ -132,5 +141,7 @@ fn folded(node: &Value) -> Option<bool> {
             _ => None,
         };
     }
-    node.get("!").and_then(|_| operand("!", "arg")).map(|value| !value)
+    node.get("!")
+        .and_then(|_| operand("!", "arg"))
+        .map(|value| !value)
 }

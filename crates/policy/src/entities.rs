@@ -6,7 +6,10 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::str::FromStr;
 
-use cedar_policy::{Context, Entities, Entity, EntityId, EntityTypeName, EntityUid, Request, RestrictedExpression, Schema};
+use cedar_policy::{
+    Context, Entities, Entity, EntityId, EntityTypeName, EntityUid, Request, RestrictedExpression,
+    Schema,
+};
 use countersign_model::{Operation, Subject, Voter};
 use serde_json::Value;
 
@@ -30,8 +33,18 @@ pub(crate) fn may_do(operation: &Operation, schema: &Schema) -> Result<Question,
     let groups = strings(operation.claims().get("groups"))
         .map(|name| format!("{}#{name}", subject.iss.as_str()))
         .collect();
-    let act = operation.act_chain().iter().map(Subject::to_string).collect();
-    let principal = user(subject, operation.subject_type(), groups, act, operation.claims())?;
+    let act = operation
+        .act_chain()
+        .iter()
+        .map(Subject::to_string)
+        .collect();
+    let principal = user(
+        subject,
+        operation.subject_type(),
+        groups,
+        act,
+        operation.claims(),
+    )?;
     let mut attributes = Attributes::from([
         text("type", operation.resource_type()),
         text("id", operation.resource_id()),
@@ -42,19 +55,54 @@ pub(crate) fn may_do(operation: &Operation, schema: &Schema) -> Result<Question,
 }
 
 /// May this person vote on it?
-pub(crate) fn may_vote(voter: &Voter, operation: &Operation, schema: &Schema) -> Result<Question, Unaskable> {
+pub(crate) fn may_vote(
+    voter: &Voter,
+    operation: &Operation,
+    schema: &Schema,
+) -> Result<Question, Unaskable> {
     // A group speaks only for the provider that signed it.
     let own = format!("{}#", voter.subject.iss.as_str());
-    let groups = voter.groups.iter().filter(|group| group.starts_with(&own)).cloned().collect();
-    let principal = user(&voter.subject, "user", groups, BTreeSet::new(), &voter.claims)?;
-    ask(principal, VOTE, operation_entity(operation)?, operation, schema)
+    let groups = voter
+        .groups
+        .iter()
+        .filter(|group| group.starts_with(&own))
+        .cloned()
+        .collect();
+    let principal = user(
+        &voter.subject,
+        "user",
+        groups,
+        BTreeSet::new(),
+        &voter.claims,
+    )?;
+    ask(
+        principal,
+        VOTE,
+        operation_entity(operation)?,
+        operation,
+        schema,
+    )
 }
 
 /// May anybody at all vote on it? For policies in which the voter has been assumed away.
-pub(crate) fn may_anybody_vote(operation: &Operation, schema: &Schema) -> Result<Question, Unaskable> {
-    let principal =
-        user(operation.subject(), "user", BTreeSet::new(), BTreeSet::new(), &Value::Null)?;
-    ask(principal, VOTE, operation_entity(operation)?, operation, schema)
+pub(crate) fn may_anybody_vote(
+    operation: &Operation,
+    schema: &Schema,
+) -> Result<Question, Unaskable> {
+    let principal = user(
+        operation.subject(),
+        "user",
+        BTreeSet::new(),
+        BTreeSet::new(),
+        &Value::Null,
+    )?;
+    ask(
+        principal,
+        VOTE,
+        operation_entity(operation)?,
+        operation,
+        schema,
+    )
 }
 
 fn ask(
@@ -67,9 +115,16 @@ fn ask(
     let odd = |error: &dyn std::fmt::Display| Unaskable(error.to_string());
     let context = Context::from_pairs(call(operation)).map_err(|error| odd(&error))?;
     let action = uid("Action", action)?;
-    let request = Request::new(principal.uid(), action, resource.uid(), context, Some(schema))
-        .map_err(|error| odd(&error))?;
-    let entities = Entities::from_entities([principal, resource], None).map_err(|error| odd(&error))?;
+    let request = Request::new(
+        principal.uid(),
+        action,
+        resource.uid(),
+        context,
+        Some(schema),
+    )
+    .map_err(|error| odd(&error))?;
+    let entities =
+        Entities::from_entities([principal, resource], None).map_err(|error| odd(&error))?;
     Ok(Question { request, entities })
 }
 
@@ -90,22 +145,42 @@ fn user(
     let mut tags = Attributes::new();
     for (name, value) in claims.as_object().into_iter().flatten() {
         match (name.as_str(), value) {
-            ("name" | "preferred_username" | "email" | "client_id" | "azp" | "acr", Value::String(value)) => {
+            (
+                "name" | "preferred_username" | "email" | "client_id" | "azp" | "acr",
+                Value::String(value),
+            ) => {
                 attributes.extend([text(name, value)]);
             }
             ("email_verified", Value::Bool(value)) => {
                 attributes.insert(name.clone(), RestrictedExpression::new_bool(*value));
             }
             ("auth_time", Value::Number(value)) => {
-                attributes.extend(value.as_i64().map(|value| (name.clone(), RestrictedExpression::new_long(value))));
+                attributes.extend(
+                    value
+                        .as_i64()
+                        .map(|value| (name.clone(), RestrictedExpression::new_long(value))),
+                );
             }
             ("amr", value @ Value::Array(_)) => {
-                attributes.insert(name.clone(), set(strings(Some(value)).map(str::to_owned).collect()));
+                attributes.insert(
+                    name.clone(),
+                    set(strings(Some(value)).map(str::to_owned).collect()),
+                );
             }
             // The schema's names are never tags: there is one place to look.
-            ("type" | "iss" | "sub" | "groups" | "act" | "email_verified" | "auth_time" | "amr", _) => {}
+            (
+                "type" | "iss" | "sub" | "groups" | "act" | "email_verified" | "auth_time" | "amr",
+                _,
+            ) => {}
             (_, Value::String(value)) => tags.extend([text(name, value)]),
-            (_, Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_)) => {}
+            (
+                _,
+                Value::Null
+                | Value::Bool(_)
+                | Value::Number(_)
+                | Value::Array(_)
+                | Value::Object(_),
+            ) => {}
         }
     }
     // `Subject` writes `<iss>|<sub>`, and an issuer holds no bar: two subjects never share an id.
@@ -121,7 +196,11 @@ fn operation_entity(operation: &Operation) -> Result<Entity, Unaskable> {
         text("requester_sub", &operation.subject().sub),
     ]);
     attributes.extend(service(operation));
-    entity(uid("Operation", "it")?, attributes, resource_tags(operation))
+    entity(
+        uid("Operation", "it")?,
+        attributes,
+        resource_tags(operation),
+    )
 }
 
 fn service(operation: &Operation) -> Option<(String, RestrictedExpression)> {
@@ -144,17 +223,32 @@ fn call(operation: &Operation) -> Attributes {
     let properties = operation.action_properties();
     let mut call = Attributes::from([text("pep", operation.pep().as_str())]);
     for name in ["kind", "method", "authority", "path", "query"] {
-        call.extend(properties.get(name).and_then(Value::as_str).map(|value| text(name, value)));
+        call.extend(
+            properties
+                .get(name)
+                .and_then(Value::as_str)
+                .map(|value| text(name, value)),
+        );
     }
     let bytes = properties.pointer("/body/size").and_then(Value::as_i64);
-    call.extend(bytes.map(|bytes| ("body_bytes".to_owned(), RestrictedExpression::new_long(bytes))));
-    call.extend(operation.justification().map(|value| text("justification", value)));
+    call.extend(bytes.map(|bytes| {
+        (
+            "body_bytes".to_owned(),
+            RestrictedExpression::new_long(bytes),
+        )
+    }));
+    call.extend(
+        operation
+            .justification()
+            .map(|value| text("justification", value)),
+    );
     call.extend(operation.ticket().map(|value| text("ticket", value)));
     call
 }
 
 fn entity(uid: EntityUid, attributes: Attributes, tags: Attributes) -> Result<Entity, Unaskable> {
-    Entity::new_with_tags(uid, attributes, HashSet::new(), tags).map_err(|error| Unaskable(error.to_string()))
+    Entity::new_with_tags(uid, attributes, HashSet::new(), tags)
+        .map_err(|error| Unaskable(error.to_string()))
 }
 
 pub(crate) fn uid(kind: &str, id: &str) -> Result<EntityUid, Unaskable> {
@@ -163,7 +257,10 @@ pub(crate) fn uid(kind: &str, id: &str) -> Result<EntityUid, Unaskable> {
 }
 
 fn text(name: &str, value: &str) -> (String, RestrictedExpression) {
-    (name.to_owned(), RestrictedExpression::new_string(value.to_owned()))
+    (
+        name.to_owned(),
+        RestrictedExpression::new_string(value.to_owned()),
+    )
 }
 
 fn set(items: BTreeSet<String>) -> RestrictedExpression {
@@ -172,5 +269,60 @@ fn set(items: BTreeSet<String>) -> RestrictedExpression {
 
 /// The strings of an array. Anything else in it is left out; anything that is no array is empty.
 fn strings(value: Option<&Value>) -> impl Iterator<Item = &str> {
-    value.and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
+    value
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::LazyLock;
+
+    use countersign_model::Issuer;
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    static POLICY: LazyLock<crate::Policy> = LazyLock::new(|| {
+        let text = r#"@id("p") permit (principal, action == Action::"a", resource);"#;
+        crate::Policy::load(text).unwrap()
+    });
+
+    proptest! {
+        // Strict validation is only worth something for entities that are as the schema says.
+        #[test]
+        fn entities_are_as_the_schema_says(
+            names in proptest::collection::vec(proptest::sample::select(&[
+                "groups", "name", "email", "email_verified", "acr", "amr", "auth_time", "client_id", "azp", "type",
+                "iss", "sub", "act", "preferred_username", "service", "region",
+            ][..]), 0..8),
+            which in proptest::collection::vec(0..7_usize, 8),
+        ) {
+            let values =
+                [json!(null), json!(true), json!(7), json!("text"), json!(["a", "b"]), json!([1, "a"]), json!({ "a": 1 })];
+            let members: serde_json::Map<String, Value> =
+                names.iter().zip(which).map(|(name, which)| ((*name).to_owned(), values[which].clone())).collect();
+            let operation = Operation::build(json!({
+                "subject": { "type": "user", "id": "https://id.example.com|mara", "properties": { "claims": members } },
+                "action": { "name": "a", "properties": members },
+                "resource": { "type": "orders.customer", "id": "42", "properties": members },
+                "context": { "pep": "gate", "nonce": "AAAAAAAAAAAAAAAAAAAAAA", "ticket": "T-1" },
+            }))
+            .unwrap();
+            let subject = Subject::new(Issuer::parse("https://id.example.com").unwrap(), "elin").unwrap();
+            let voter = Voter { subject, groups: BTreeSet::new(), claims: Value::Object(members.clone()) };
+            let schema = &POLICY.schema;
+            for question in [
+                may_do(&operation, schema),
+                may_vote(&voter, &operation, schema),
+                may_anybody_vote(&operation, schema),
+            ] {
+                let entities = question.map_err(|why| why.0).unwrap().entities;
+                prop_assert!(Entities::from_entities(entities, Some(schema)).is_ok());
+            }
+        }
+    }
 }

@@ -24,17 +24,23 @@ impl Source<'_> {
     }
 
     /// An error of the Cedar library, in its words, at its first label.
-    pub(crate) fn cedar(self, policy: Option<&str>, fallback: usize, error: &dyn miette::Diagnostic) -> LoadError {
+    pub(crate) fn cedar(
+        self,
+        policy: Option<&str>,
+        fallback: usize,
+        error: &dyn miette::Diagnostic,
+    ) -> LoadError {
         let label = error.labels().and_then(|mut labels| labels.next());
         let mut sentence = error.to_string();
-        if let Some(id) = policy {
-            sentence = sentence.replacen(&format!("for policy `{id}`, "), "", 1);
-        }
         if let Some(text) = label.as_ref().and_then(|label| label.label()) {
             sentence = format!("{sentence} ({text})");
         }
         if let Some(help) = error.help() {
             sentence = format!("{sentence}; {help}");
+        }
+        if let Some(id) = policy {
+            // It stands before the sentence already.
+            sentence = sentence.replace(&format!("for policy `{id}`, "), "");
         }
         LoadError {
             line: label.map_or(fallback, |label| self.line(label.offset())),

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use cedar_policy::{
-    ActionConstraint, Authorizer, Effect, EntityUid, Policy as CedarPolicy, PolicyId, PolicySet, ResourceConstraint,
-    Schema, SchemaFragment, ValidationMode, Validator,
+    ActionConstraint, Authorizer, Effect, EntityUid, Policy as CedarPolicy, PolicyId, PolicySet,
+    ResourceConstraint, Schema, SchemaFragment, ValidationMode, Validator,
 };
 use countersign_model::{By, Digest};
 use serde_json::{Value, json};
@@ -26,9 +26,16 @@ impl Policy {
     /// Reads, validates and takes a policy.
     pub fn load(text: &str) -> Result<Self, LoadError> {
         let source = Source(text);
-        let at = |line, sentence: String| LoadError { line, policy: None, sentence };
+        let at = |line, sentence: String| LoadError {
+            line,
+            policy: None,
+            sentence,
+        };
         if text.len() > MAX_POLICY_BYTES {
-            return Err(at(1, format!("the policy is longer than {MAX_POLICY_BYTES} bytes")));
+            return Err(at(
+                1,
+                format!("the policy is longer than {MAX_POLICY_BYTES} bytes"),
+            ));
         }
         let parsed: PolicySet = text.parse().map_err(|errors: cedar_policy::ParseErrors| {
             match errors.iter().next() {
@@ -37,16 +44,32 @@ impl Policy {
             }
         })?;
         if let Some(template) = parsed.templates().next() {
-            let line = template.as_ref().loc().map_or(1, |loc| source.line(loc.span.offset()));
-            return Err(at(line, "a template (`?principal`, `?resource`) has nobody to fill it in; write the value".to_owned()));
+            let line = template
+                .as_ref()
+                .loc()
+                .map_or(1, |loc| source.line(loc.span.offset()));
+            return Err(at(
+                line,
+                "a template (`?principal`, `?resource`) has nobody to fill it in; write the value"
+                    .to_owned(),
+            ));
         }
-        let mut drafts: Vec<Draft> = parsed.policies().map(|policy| Draft::new(policy, source)).collect();
+        let mut drafts: Vec<Draft> = parsed
+            .policies()
+            .map(|policy| Draft::new(policy, source))
+            .collect();
         drafts.sort_by_key(|draft| draft.offset);
         if drafts.is_empty() {
-            return Err(at(1, "the policy holds no permit: everything would be denied".to_owned()));
+            return Err(at(
+                1,
+                "the policy holds no permit: everything would be denied".to_owned(),
+            ));
         }
         if drafts.len() > MAX_RULES {
-            return Err(at(1, format!("the policy holds more than {MAX_RULES} permits and forbids")));
+            return Err(at(
+                1,
+                format!("the policy holds more than {MAX_RULES} permits and forbids"),
+            ));
         }
         let mut ids = BTreeSet::new();
         for draft in &drafts {
@@ -59,8 +82,10 @@ impl Policy {
                 });
             }
         }
-        let rules: Vec<(String, Rule)> =
-            drafts.iter().map(|draft| Ok((draft.id()?, draft.rule()?))).collect::<Result<_, LoadError>>()?;
+        let rules: Vec<(String, Rule)> = drafts
+            .iter()
+            .map(|draft| Ok((draft.id()?, draft.rule()?)))
+            .collect::<Result<_, LoadError>>()?;
         let actions: BTreeSet<String> = drafts
             .iter()
             .flat_map(|draft| draft.actions.iter().flatten().cloned())
@@ -79,7 +104,13 @@ impl Policy {
             schema,
             set,
             could_vote,
-            rules: rules.into_iter().map(|(id, rule)| Entry { id: PolicyId::new(id), rule }).collect(),
+            rules: rules
+                .into_iter()
+                .map(|(id, rule)| Entry {
+                    id: PolicyId::new(id),
+                    rule,
+                })
+                .collect(),
             actions,
             requester_votes,
         })
@@ -99,26 +130,44 @@ impl<'a> Draft<'a> {
     fn new(policy: &'a CedarPolicy, source: Source<'_>) -> Self {
         let offset = policy.as_ref().loc().map_or(0, |loc| loc.span.offset());
         let names = |uids: &[EntityUid]| {
-            uids.iter().filter(|uid| is_action(uid)).map(|uid| uid.id().unescaped().to_owned()).collect()
+            uids.iter()
+                .filter(|uid| is_action(uid))
+                .map(|uid| uid.id().unescaped().to_owned())
+                .collect()
         };
         let actions = match policy.action_constraint() {
             ActionConstraint::Any => None,
             ActionConstraint::Eq(action) => Some(names(&[action])),
             ActionConstraint::In(actions) => Some(names(&actions)),
         };
-        Self { policy, offset, line: source.line(offset), actions }
+        Self {
+            policy,
+            offset,
+            line: source.line(offset),
+            actions,
+        }
     }
 
     fn error(&self, sentence: impl Into<String>) -> LoadError {
-        let policy = self.policy.annotation("id").filter(|id| is_id(id)).map(str::to_owned);
-        LoadError { line: self.line, policy, sentence: sentence.into() }
+        let policy = self
+            .policy
+            .annotation("id")
+            .filter(|id| is_id(id))
+            .map(str::to_owned);
+        LoadError {
+            line: self.line,
+            policy,
+            sentence: sentence.into(),
+        }
     }
 
     fn id(&self) -> Result<String, LoadError> {
         match self.policy.annotation("id") {
             None => Err(self.error("it has no `@id(\"…\")`: denials and logs name it by that")),
             Some(id) if is_id(id) => Ok(id.to_owned()),
-            Some(id) => Err(self.error(format!("`@id(\"{id}\")`: write 1 to 64 of A-Z a-z 0-9 _ . -"))),
+            Some(id) => Err(self.error(format!(
+                "`@id(\"{id}\")`: write 1 to 64 of A-Z a-z 0-9 _ . -"
+            ))),
         }
     }
 
@@ -128,7 +177,8 @@ impl<'a> Draft<'a> {
             (Effect::Forbid, _) => Place::Forbid,
             (Effect::Permit, Some(actions)) if actions.iter().any(|action| action == VOTE) => {
                 if actions.len() > 1 {
-                    return Err(self.error("a permit of `Action::\"vote\"` names no other action beside it"));
+                    return Err(self
+                        .error("a permit of `Action::\"vote\"` names no other action beside it"));
                 }
                 Place::VotePermit
             }
@@ -164,7 +214,9 @@ impl<'a> Draft<'a> {
             }
         }
         if self.actions.as_ref().is_some_and(Vec::is_empty) {
-            return Err(self.error("its scope names no action; an action is written `Action::\"…\"`"));
+            return Err(
+                self.error("its scope names no action; an action is written `Action::\"…\"`")
+            );
         }
         match self.policy.resource_constraint() {
             ResourceConstraint::Any | ResourceConstraint::Is(_) => Ok(()),
@@ -175,7 +227,9 @@ impl<'a> Draft<'a> {
     }
 
     fn json(&self) -> Result<Value, LoadError> {
-        self.policy.to_json().map_err(|error| self.error(error.to_string()))
+        self.policy
+            .to_json()
+            .map_err(|error| self.error(error.to_string()))
     }
 }
 
@@ -190,7 +244,8 @@ fn is_id(id: &str) -> bool {
 
 /// What an operation's `action.name` can be.
 fn is_action_name(name: &str) -> bool {
-    let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b':' | b'/' | b'-');
+    let fits =
+        |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b':' | b'/' | b'-');
     (1..=128).contains(&name.len()) && name.bytes().all(fits)
 }
 
@@ -199,23 +254,37 @@ fn schema(actions: &BTreeSet<String>) -> Result<Schema, String> {
     let applies = json!({ "appliesTo": {
         "principalTypes": ["User"], "resourceTypes": ["Resource"], "context": { "type": "Call" },
     } });
-    let actions: serde_json::Map<String, Value> =
-        actions.iter().map(|action| (action.clone(), applies.clone())).collect();
+    let actions: serde_json::Map<String, Value> = actions
+        .iter()
+        .map(|action| (action.clone(), applies.clone()))
+        .collect();
     let own = json!({ "": { "entityTypes": {}, "actions": actions } });
-    let (built_in, _) = SchemaFragment::from_cedarschema_str(BUILT_IN).map_err(|error| error.to_string())?;
+    let (built_in, _) =
+        SchemaFragment::from_cedarschema_str(BUILT_IN).map_err(|error| error.to_string())?;
     let own = SchemaFragment::from_json_value(own).map_err(|error| error.to_string())?;
     Schema::from_schema_fragments([built_in, own]).map_err(|error| error.to_string())
 }
 
 /// The policies under their own ids.
 fn renamed(drafts: &[Draft<'_>]) -> Result<PolicySet, String> {
-    let ids = drafts.iter().map(|draft| draft.id().map_err(|error| error.sentence));
-    let policies = drafts.iter().zip(ids).map(|(draft, id)| Ok(draft.policy.new_id(PolicyId::new(id?))));
-    PolicySet::from_policies(policies.collect::<Result<Vec<_>, String>>()?).map_err(|error| error.to_string())
+    let ids = drafts
+        .iter()
+        .map(|draft| draft.id().map_err(|error| error.sentence));
+    let policies = drafts
+        .iter()
+        .zip(ids)
+        .map(|(draft, id)| Ok(draft.policy.new_id(PolicyId::new(id?))));
+    PolicySet::from_policies(policies.collect::<Result<Vec<_>, String>>()?)
+        .map_err(|error| error.to_string())
 }
 
 /// Strict, and without a warning: a policy that can never apply is a mistake, and so is a look-alike letter.
-fn validate(set: &PolicySet, schema: &Schema, drafts: &[Draft<'_>], source: Source<'_>) -> Result<(), LoadError> {
+fn validate(
+    set: &PolicySet,
+    schema: &Schema,
+    drafts: &[Draft<'_>],
+    source: Source<'_>,
+) -> Result<(), LoadError> {
     let result = Validator::new(schema.clone()).validate(set, ValidationMode::Strict);
     let line = |id: &PolicyId| {
         let same = |draft: &&Draft<'_>| draft.policy.annotation("id") == Some(id.as_ref());
@@ -229,7 +298,10 @@ fn validate(set: &PolicySet, schema: &Schema, drafts: &[Draft<'_>], source: Sour
         let id = warning.policy_id();
         source.cedar(Some(id.as_ref()), line(id), warning)
     });
-    match errors.min_by_key(|error| error.line).or_else(|| warnings.min_by_key(|warning| warning.line)) {
+    match errors
+        .min_by_key(|error| error.line)
+        .or_else(|| warnings.min_by_key(|warning| warning.line))
+    {
         None => Ok(()),
         Some(first) => Err(first),
     }
@@ -239,7 +311,10 @@ fn validate(set: &PolicySet, schema: &Schema, drafts: &[Draft<'_>], source: Sour
 fn could_vote(drafts: &[Draft<'_>]) -> Result<PolicySet, String> {
     let mut set = PolicySet::new();
     for draft in drafts {
-        let about_votes = draft.actions.as_ref().is_none_or(|actions| actions.iter().any(|action| action == VOTE));
+        let about_votes = draft
+            .actions
+            .as_ref()
+            .is_none_or(|actions| actions.iter().any(|action| action == VOTE));
         if !about_votes {
             continue;
         }
@@ -249,8 +324,8 @@ fn could_vote(drafts: &[Draft<'_>]) -> Result<PolicySet, String> {
         };
         let form = draft.json().map_err(|error| error.sentence)?;
         let id = PolicyId::new(draft.id().map_err(|error| error.sentence)?);
-        let policy =
-            CedarPolicy::from_json(Some(id), assuming(&form, assume)).map_err(|error| error.to_string())?;
+        let policy = CedarPolicy::from_json(Some(id), assuming(&form, assume))
+            .map_err(|error| error.to_string())?;
         set.add(policy).map_err(|error| error.to_string())?;
     }
     Ok(set)

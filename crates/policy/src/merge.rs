@@ -57,10 +57,19 @@ pub(crate) fn strictest(one: Requirement, other: &Requirement) -> Result<Require
     };
     // A security key brings neither: only a sign-in at the provider does.
     if merged.step_up == StepUp::Webauthn && (merged.scope.is_some() || merged.acr.is_some()) {
-        return Err(Conflict { about: "@step_up and @scope or @acr" });
+        return Err(Conflict {
+            about: "@step_up and @scope or @acr",
+        });
     }
-    if merged.lift.len() > 16 || merged.irreversible.as_ref().is_some_and(|words| words.len() > 512) {
-        return Err(Conflict { about: "the size of @lift or @irreversible together" });
+    if merged.lift.len() > 16
+        || merged
+            .irreversible
+            .as_ref()
+            .is_some_and(|words| words.len() > 512)
+    {
+        return Err(Conflict {
+            about: "the size of @lift or @irreversible together",
+        });
     }
     Ok(merged)
 }
@@ -74,7 +83,11 @@ fn stronger(one: StepUp, other: StepUp) -> StepUp {
 }
 
 /// No order between two that are named.
-fn same(about: &'static str, one: Option<String>, other: &Option<String>) -> Result<Option<String>, Conflict> {
+fn same(
+    about: &'static str,
+    one: Option<String>,
+    other: &Option<String>,
+) -> Result<Option<String>, Conflict> {
     match (one, other) {
         (Some(one), Some(other)) if one != *other => Err(Conflict { about }),
         (one, other) => Ok(one.or_else(|| other.clone())),

@@ -56,14 +56,20 @@ impl Policy {
     fn ask(&self, set: &PolicySet, question: Result<Question, Unaskable>) -> Found<'_> {
         let Question { request, entities } = match question {
             Ok(question) => question,
-            Err(Unaskable(why)) => return Found::Broken(format!("the operation cannot be put to the policy: {why}")),
+            Err(Unaskable(why)) => {
+                return Found::Broken(format!("the operation cannot be put to the policy: {why}"));
+            }
         };
         let response = self.authorizer.is_authorized(&request, set, &entities);
         if let Some(error) = response.diagnostics().errors().next() {
             return Found::Broken(error.to_string());
         }
         let reasons: Vec<&PolicyId> = response.diagnostics().reason().collect();
-        let entries = self.rules.iter().filter(|entry| reasons.contains(&&entry.id)).collect::<Vec<_>>();
+        let entries = self
+            .rules
+            .iter()
+            .filter(|entry| reasons.contains(&&entry.id))
+            .collect::<Vec<_>>();
         match response.decision() {
             Decision::Allow if entries.len() == reasons.len() => Found::Permits(entries),
             Decision::Deny if reasons.is_empty() => Found::Nothing,
@@ -97,7 +103,9 @@ impl Policy {
                     before.push(id.as_ref());
                 }
                 // A vote is not an operation, and a forbid is no permit.
-                Rule::Vote { .. } | Rule::Forbid { .. } => return deny(format!("the policy `{id}` is no permit of it")),
+                Rule::Vote { .. } | Rule::Forbid { .. } => {
+                    return deny(format!("the policy `{id}` is no permit of it"));
+                }
             }
         }
         merged.map_or(PolicyAnswer::Allow, PolicyAnswer::Approve)
@@ -117,15 +125,18 @@ impl PolicyCheck for Policy {
         let answer = match self.ask(&self.set, may_do(operation, &self.schema)) {
             Found::Permits(permits) => Self::merged(&permits),
             Found::Forbids(forbids) => deny(forbidden(&forbids)),
-            Found::Nothing => deny(format!("no permit of the policy lets this requester do `{action}` here")),
+            Found::Nothing => deny(format!(
+                "no permit of the policy lets this requester do `{action}` here"
+            )),
             Found::Broken(why) => deny(format!("the policy could not be evaluated: {why}")),
         };
-        match answer {
-            PolicyAnswer::Approve(_) if has_unseen_body(operation) => {
-                deny("it needs approval, and its body cannot be shown to those who would approve it".to_owned())
-            }
-            answer => answer,
+        if matches!(answer, PolicyAnswer::Approve(_)) && has_unseen_body(operation) {
+            return deny(
+                "it needs approval, and its body cannot be shown to those who would approve it"
+                    .to_owned(),
+            );
         }
+        answer
     }
 
     fn may_vote(&self, voter: &Voter, operation: &Operation) -> Result<(), String> {
@@ -148,7 +159,9 @@ impl PolicyCheck for Policy {
         match found {
             Found::Permits(_) => Ok(()),
             Found::Forbids(forbids) => Err(forbidden(&forbids)),
-            Found::Nothing => Err("no permit of the policy lets this person vote on this operation".to_owned()),
+            Found::Nothing => {
+                Err("no permit of the policy lets this person vote on this operation".to_owned())
+            }
             Found::Broken(why) => Err(format!("the policy could not be evaluated: {why}")),
         }
     }
@@ -162,8 +175,13 @@ impl PolicyCheck for Policy {
                 let mut people: Vec<String> = Vec::new();
                 for Entry { id, rule } in permits {
                     let name = match rule {
-                        Rule::Vote { people: Some(people) } => people.clone(),
-                        Rule::Vote { people: None } | Rule::Allow | Rule::Approve(_) | Rule::Forbid { .. } => {
+                        Rule::Vote {
+                            people: Some(people),
+                        } => people.clone(),
+                        Rule::Vote { people: None }
+                        | Rule::Allow
+                        | Rule::Approve(_)
+                        | Rule::Forbid { .. } => {
                             format!("those whom `{id}` names")
                         }
                     };
@@ -187,7 +205,9 @@ impl Policy {
 
 impl std::fmt::Debug for Policy {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Policy").field("digest", &self.digest).finish_non_exhaustive()
+        f.debug_struct("Policy")
+            .field("digest", &self.digest)
+            .finish_non_exhaustive()
     }
 }
 
