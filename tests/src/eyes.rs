@@ -1,1 +1,251 @@
-//! Reads what is on the screen.
+//! Reads what is on the screen: a picture of it, and the words on the picture with their places (by tesseract). What a
+//! person could not read is not there for a test either.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+
+use crate::desktop::Desktop;
+
+/// Small letters are read better when enlarged.
+const ENLARGE: u32 = 2;
+
+/// A word and where it is, in pixels of the screen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Word {
+    text: String,
+    line: (u32, u32, u32),
+    left: u32,
+    top: u32,
+    width: u32,
+    height: u32,
+}
+
+/// What was to be seen at one moment.
+#[derive(Debug, Clone)]
+pub struct Sight {
+    words: Vec<Word>,
+    /// The picture.
+    pub picture: PathBuf,
+}
+
+impl Sight {
+    /// Everything that is readable, line by line.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        let mut before = None;
+        for word in &self.words {
+            if let Some(line) = before {
+                text.push(if line == word.line { ' ' } else { '\n' });
+            }
+            before = Some(word.line);
+            text.push_str(&word.text);
+        }
+        text
+    }
+
+    /// The middle of each place where these words stand one after the other on a line, from top to bottom.
+    #[must_use]
+    pub fn all(&self, phrase: &str) -> Vec<(u32, u32)> {
+        let wanted: Vec<String> = phrase
+            .split_whitespace()
+            .map(folded)
+            .filter(|word| !word.is_empty())
+            .collect();
+        let words: Vec<(String, &Word)> = self
+            .words
+            .iter()
+            .map(|word| (folded(&word.text), word))
+            .filter(|(text, _)| !text.is_empty())
+            .collect();
+        let mut places: Vec<(u32, u32)> = words
+            .windows(wanted.len().max(1))
+            .filter(|some| {
+                let line = some[0].1.line;
+                !wanted.is_empty()
+                    && some.iter().all(|(_, word)| word.line == line)
+                    && some.iter().map(|(text, _)| text).eq(wanted.iter())
+            })
+            .map(|some| {
+                let (first, last) = (some[0].1, some[some.len() - 1].1);
+                (
+                    (first.left + last.left + last.width) / 2,
+                    first.top + first.height / 2,
+                )
+            })
+            .collect();
+        places.sort_by_key(|(x, y)| (*y, *x));
+        places
+    }
+
+    /// The first such place.
+    #[must_use]
+    pub fn find(&self, phrase: &str) -> Option<(u32, u32)> {
+        self.all(phrase).first().copied()
+    }
+
+    /// Whether these words are to be read.
+    #[must_use]
+    pub fn shows(&self, phrase: &str) -> bool {
+        self.find(phrase).is_some()
+    }
+}
+
+/// Letters that a reader confuses count as one; punctuation does not count.
+fn folded(text: &str) -> String {
+    text.chars()
+        .flat_map(char::to_lowercase)
+        .filter(|c| c.is_alphanumeric())
+        .map(|c| match c {
+            'l' | '1' | '|' => 'i',
+            '0' => 'o',
+            other => other,
+        })
+        .collect()
+}
+
+impl Desktop {
+    /// Takes a picture of the screen and reads it.
+    ///
+    /// # Errors
+    /// When the picture cannot be taken or read.
+    pub fn look(&self, picture: &Path) -> Result<Sight> {
+        let path = picture.to_str().context("the picture's path is not text")?;
+        self.quiet(&["import", "-silent", "-window", "root", path])?;
+        read(picture)
+    }
+
+    /// Looks until what is seen is as wanted. The last picture stays.
+    ///
+    /// # Errors
+    /// When it is not within `within`; the error says what is readable instead.
+    pub fn look_until(
+        &self,
+        picture: &Path,
+        what: &str,
+        within: Duration,
+        wanted: impl Fn(&Sight) -> bool,
+    ) -> Result<Sight> {
+        let deadline = Instant::now() + within;
+        loop {
+            let sight = self.look(picture)?;
+            if wanted(&sight) {
+                return Ok(sight);
+            }
+            if Instant::now() > deadline {
+                bail!(
+                    "the screen does not show {what} ({}); it shows:\n{}",
+                    picture.display(),
+                    sight.text()
+                );
+            }
+        }
+    }
+}
+
+/// Reads a picture.
+///
+/// # Errors
+/// When ImageMagick or tesseract fail.
+pub fn read(picture: &Path) -> Result<Sight> {
+    let large = picture.with_extension("large.png");
+    let percent = format!("{}%", ENLARGE * 100);
+    let scaled = Command::new("convert")
+        .arg(picture)
+        .args([
+            "-colorspace",
+            "Gray",
+            "-filter",
+            "Triangle",
+            "-resize",
+            &percent,
+        ])
+        .arg(&large)
+        .status()
+        .context("start ImageMagick")?;
+    ensure!(
+        scaled.success(),
+        "ImageMagick cannot enlarge {}",
+        picture.display()
+    );
+    let output = Command::new("tesseract")
+        .arg(&large)
+        .args(["stdout", "--psm", "11", "-l", "eng", "tsv"])
+        .output()
+        .context("start tesseract")?;
+    ensure!(
+        output.status.success(),
+        "tesseract cannot read {}: {}",
+        picture.display(),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    // Only the picture itself is of use to people.
+    fs::remove_file(&large).context("remove the enlarged picture")?;
+    Ok(Sight {
+        words: String::from_utf8_lossy(&output.stdout)
+            .lines()
+            .filter_map(word)
+            .collect(),
+        picture: picture.to_path_buf(),
+    })
+}
+
+/// A line of tesseract's table: level, page, block, paragraph, line, word, left, top, width, height, confidence, text.
+fn word(row: &str) -> Option<Word> {
+    let cells: Vec<&str> = row.split('\t').collect();
+    let number = |at: usize| cells.get(at)?.parse::<u32>().ok();
+    let text = cells.get(11)?.trim();
+    if number(0)? != 5 || text.is_empty() {
+        return None;
+    }
+    Some(Word {
+        text: text.to_owned(),
+        line: (number(2)?, number(3)?, number(4)?),
+        left: number(6)? / ENLARGE,
+        top: number(7)? / ENLARGE,
+        width: number(8)? / ENLARGE,
+        height: number(9)? / ENLARGE,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sight(rows: &[(&str, u32)]) -> Sight {
+        let words = rows
+            .iter()
+            .enumerate()
+            .map(|(at, (text, line))| Word {
+                text: (*text).to_owned(),
+                line: (1, 1, *line),
+                left: 100 * at as u32,
+                top: 20 * line,
+                width: 80,
+                height: 10,
+            })
+            .collect();
+        Sight {
+            words,
+            picture: PathBuf::new(),
+        }
+    }
+
+    #[test]
+    fn a_phrase_is_found_within_one_line_only() {
+        let seen = sight(&[("Delete", 1), ("customer", 1), ("42", 1), ("Approve", 2)]);
+        assert!(seen.shows("customer 42"));
+        assert!(!seen.shows("42 Approve"));
+        assert_eq!(seen.find("Approve"), Some((340, 45)));
+    }
+
+    #[test]
+    fn letters_that_look_alike_are_the_same_to_the_eye() {
+        let seen = sight(&[("Al1ow,", 1)]);
+        assert!(seen.shows("allow"));
+    }
+}
