@@ -1,0 +1,476 @@
+//! A whole approval with fixed keys and times, made honestly, with a place to interfere before each signature.
+//!
+//! Whatever is edited early is carried on: an edited ask has its digest in the request, and so forth. So each
+//! case breaks one thing, and nothing else is wrong.
+
+#![allow(dead_code, clippy::unwrap_used, missing_docs, unreachable_pub)]
+
+use countersign_evidence::documents::DisplayDigest;
+use countersign_evidence::jose;
+use countersign_evidence::op_token::{OpConfig, OpKeys};
+use countersign_evidence::verify::{self, Refusal, Release, Trust, TrustedOp, Verified};
+use countersign_evidence::{
+    Ask, Choice, Evidence, EvidenceVote, Grant, GrantVote, PublicKey, Request, SecretKey,
+    Statement, Vote, jws_digest,
+};
+use countersign_model::{
+    By, Digest, Issuer, MatchWords, NotifyButtons, Operation, PepId, PolicyAnswer, PolicyCheck,
+    ReasonRule, Requirement, ServerId, StepUp, Subject, Txn, UnixSecs, Voter, b64u, json as strict,
+    matching_words,
+};
+use p256::ecdsa::signature::Signer as _;
+use serde_json::{Value, json};
+
+pub const NOW: UnixSecs = UnixSecs(1_795_331_700);
+pub const ASKED_AT: UnixSecs = UnixSecs(NOW.0 - 100);
+pub const SESSION_SECS: u32 = 43_200;
+pub const OP: &str = "https://op.example";
+pub const SERVER: &str = "https://countersign.example";
+pub const CLIENT: &str = "countersign-approver";
+
+/// A key from one byte, the same in each run.
+pub fn key(seed: u8) -> SecretKey {
+    SecretKey::generate([seed; 32])
+}
+
+pub fn server_key() -> SecretKey {
+    key(1)
+}
+
+pub fn pep_key() -> SecretKey {
+    key(2)
+}
+
+pub fn subject(sub: &str) -> Subject {
+    Subject::new(Issuer::parse(OP).unwrap(), sub).unwrap()
+}
+
+/// An OpenID provider's ES256 key.
+pub fn op_key(seed: u8) -> p256::ecdsa::SigningKey {
+    p256::ecdsa::SigningKey::from_slice(&[seed; 32]).unwrap()
+}
+
+pub fn op_jwks(seed: u8) -> Value {
+    let mut jwk = SecretKey::generate_es256([seed; 32]).public().to_jwk();
+    jwk["kid"] = json!("op-1");
+    jwk["alg"] = json!("ES256");
+    jwk["use"] = json!("sig");
+    json!({"keys": [jwk]})
+}
+
+/// What a provider signs. `signer` is its key's seed.
+#[derive(Clone)]
+pub struct Token {
+    pub header: Value,
+    pub claims: Value,
+    pub signer: u8,
+}
+
+impl Token {
+    pub fn sign(&self) -> String {
+        let part = |value: &Value| b64u(&serde_json::to_vec(value).unwrap());
+        let message = format!("{}.{}", part(&self.header), part(&self.claims));
+        let signature: p256::ecdsa::Signature = op_key(self.signer).sign(message.as_bytes());
+        format!("{message}.{}", b64u(&signature.to_bytes()))
+    }
+}
+
+pub fn requirement() -> Requirement {
+    Requirement {
+        by: By::Others,
+        approvals: 2,
+        step_up: StepUp::None,
+        acr: None,
+        scope: None,
+        match_words: MatchWords::None,
+        fresh_claims_secs: 300,
+        release_claims_secs: None,
+        reason: ReasonRule::OnDeny,
+        notify_buttons: NotifyButtons::None,
+        ttl_secs: 900,
+        grant_secs: 120,
+        irreversible: Some("Deleted customers cannot be restored.".into()),
+        lift: vec!["/resource/id".into()],
+    }
+}
+
+/// A policy as a gate's own configuration holds it.
+pub struct TestPolicy {
+    pub answer: PolicyAnswer,
+    pub voters: &'static str,
+}
+
+impl PolicyCheck for TestPolicy {
+    fn digest(&self) -> Digest {
+        Digest::of(b"policy")
+    }
+
+    fn answer(&self, _: &Operation) -> PolicyAnswer {
+        self.answer.clone()
+    }
+
+    fn may_vote(&self, voter: &Voter, _: &Operation) -> Result<(), String> {
+        if voter.groups.contains(self.voters) {
+            Ok(())
+        } else {
+            Err(format!("only {} may", self.voters))
+        }
+    }
+
+    fn who_may_vote(&self, _: &Operation) -> String {
+        self.voters.to_owned()
+    }
+}
+
+/// One voter: device key, sign-in, and what comes of them.
+pub struct Person {
+    pub sub: &'static str,
+    pub device: SecretKey,
+    pub session: SecretKey,
+    pub voted_at: UnixSecs,
+    pub groups: Value,
+    pub claims_token: Option<Token>,
+}
+
+/// Where a test interferes.
+pub enum Edit {
+    Nothing,
+    Operation(fn(&mut Value)),
+    Ask(fn(&mut Ask)),
+    Request(fn(&mut Request)),
+    Statement(fn(&mut Statement)),
+    IdToken(fn(&mut Token)),
+    Vote(fn(&mut Vote)),
+    Grant(fn(&mut Grant)),
+    Evidence(fn(&mut Evidence)),
+    Scene(fn(&mut Scene)),
+}
+
+/// The whole approval before it is signed. Edits of statement, ID token and vote apply to the first voter.
+pub struct Scene {
+    pub operation: Value,
+    pub rebuilt: Option<Value>,
+    pub requirement: Requirement,
+    pub people: Vec<Person>,
+    pub policy: Option<TestPolicy>,
+    pub server: ServerId,
+    pub server_keys: Vec<PublicKey>,
+    pub pep: (PepId, PublicKey),
+    pub me: PepId,
+    pub op: OpConfig,
+    pub more_ops: Vec<TrustedOp>,
+    pub op_keys: Option<OpKeys>,
+    pub ask_signer: SecretKey,
+    pub request_signer: SecretKey,
+    pub grant_signer: SecretKey,
+    pub vote_signer: Option<SecretKey>,
+    pub match_words: Option<&'static str>,
+    pub asked_at: UnixSecs,
+    pub now: UnixSecs,
+    pub edit: Edit,
+}
+
+pub fn operation() -> Value {
+    json!({
+        "subject": {"type": "user", "id": format!("{OP}|mara"), "properties": {
+            "claims": {"name": "Mara Lindqvist", "email": "mara@orders.example", "groups": ["orders-dev"],
+                       "auth_time": NOW.0 - 3_000}}},
+        "action": {"name": "orders.customers.delete", "properties": {
+            "kind": "http", "title": {"verb": "Delete", "thing": "customer 42"}, "method": "DELETE",
+            "scheme": "http", "authority": "127.0.0.1:8080", "path": "/customers/42",
+            "headers": [["accept", "*/*"]], "body": {"size": 0, "sha256": Digest::of(b"").to_string()}}},
+        "resource": {"type": "orders.customer", "id": "42", "properties": {"service": "orders-api"}},
+        "context": {"pep": "orders-gate", "nonce": "AAECAwQFBgcICQoLDA0ODw", "justification": "GDPR request 7"},
+    })
+}
+
+impl Scene {
+    pub fn new() -> Self {
+        let person = |sub, seed, voted_at| Person {
+            sub,
+            device: key(seed),
+            session: key(seed + 100),
+            voted_at,
+            groups: json!(["dba"]),
+            claims_token: None,
+        };
+        let policy = TestPolicy {
+            answer: PolicyAnswer::Approve(requirement()),
+            voters: "https://op.example#dba",
+        };
+        Self {
+            operation: operation(),
+            rebuilt: None,
+            requirement: requirement(),
+            people: vec![person("elin", 11, NOW - 30), person("jonas", 12, NOW - 20)],
+            policy: Some(policy),
+            server: ServerId::parse(SERVER).unwrap(),
+            server_keys: vec![server_key().public()],
+            pep: (PepId::parse("orders-gate").unwrap(), pep_key().public()),
+            me: PepId::parse("orders-gate").unwrap(),
+            op: OpConfig::new(Issuer::parse(OP).unwrap(), CLIENT),
+            more_ops: Vec::new(),
+            op_keys: Some(OpKeys::from_jwks(&op_jwks(50)).unwrap()),
+            ask_signer: pep_key(),
+            request_signer: server_key(),
+            grant_signer: server_key(),
+            vote_signer: None,
+            match_words: None,
+            asked_at: ASKED_AT,
+            now: NOW,
+            edit: Edit::Nothing,
+        }
+    }
+
+    pub fn with(edit: Edit) -> Self {
+        let mut scene = Self::new();
+        match edit {
+            Edit::Scene(change) => change(&mut scene),
+            other => scene.edit = other,
+        }
+        scene
+    }
+
+    /// A second voter with an account at another, trusted provider.
+    pub fn other_op(&self) -> TrustedOp {
+        let config = OpConfig::new(Issuer::parse("https://other.example").unwrap(), CLIENT);
+        TrustedOp {
+            config,
+            keys: Some(OpKeys::from_jwks(&op_jwks(50)).unwrap()),
+        }
+    }
+
+    fn statement(&self, person: &Person, first: bool) -> Statement {
+        let mut statement = Statement {
+            aud: self.server.clone(),
+            authenticators: Vec::new(),
+            key: person.device.public(),
+            rz: b64u(Digest::of(person.sub.as_bytes()).as_bytes()),
+            session_jkt: Digest::parse(&person.session.public().thumbprint()).unwrap(),
+        };
+        if let (Edit::Statement(change), true) = (&self.edit, first) {
+            change(&mut statement);
+        }
+        statement
+    }
+
+    pub fn id_token(&self, person: &Person, nonce: &str, iat: UnixSecs) -> Token {
+        Token {
+            header: json!({"alg": "ES256", "kid": "op-1", "typ": "JWT"}),
+            claims: json!({
+                "iss": OP, "sub": person.sub, "aud": CLIENT, "nonce": nonce, "iat": iat.0, "exp": iat.0 + 3_600,
+                "auth_time": NOW.0 - 200, "groups": person.groups, "name": person.sub,
+                "email": format!("{}@orders.example", person.sub), "person": format!("p-{}", person.sub),
+            }),
+            signer: 50,
+        }
+    }
+
+    /// Signs everything.
+    pub fn evidence(&self) -> Evidence {
+        let mut operation = self.operation.clone();
+        if let Edit::Operation(change) = self.edit {
+            change(&mut operation);
+        }
+        let operation_bytes = strict::canonical(&operation);
+        let operation_digest = Digest::of(&operation_bytes);
+        let requester = operation["subject"]["id"]
+            .as_str()
+            .and_then(|id| Subject::parse(id).ok());
+
+        let mut ask = Ask {
+            iss: PepId::parse("orders-gate").unwrap(),
+            aud: self.server.clone(),
+            operation_digest,
+            requirement: self.requirement.clone(),
+            iat: ASKED_AT,
+            exp: ASKED_AT + 60,
+        };
+        if let Edit::Ask(change) = self.edit {
+            change(&mut ask);
+        }
+        let ask_jws = ask.sign(&self.ask_signer);
+
+        let mut request = Request {
+            iss: self.server.clone(),
+            jti: "jti-request".into(),
+            iat: ASKED_AT + 1,
+            exp: ASKED_AT + 1 + i64::from(self.requirement.ttl_secs),
+            txn: Txn::parse("txn-1").unwrap(),
+            operation_digest,
+            ask_digest: jws_digest(&ask_jws),
+            pep: PepId::parse("orders-gate").unwrap(),
+            sub_id: requester.unwrap_or_else(|| subject("mara")),
+            requirement: self.requirement.clone(),
+            policy_digest: Digest::of(b"policy"),
+        };
+        if let Edit::Request(change) = self.edit {
+            change(&mut request);
+        }
+        let request_jws = request.sign(&self.request_signer);
+
+        let votes: Vec<EvidenceVote> = self
+            .people
+            .iter()
+            .enumerate()
+            .map(|(index, person)| self.vote(person, index == 0, &request, &request_jws))
+            .collect();
+        let granted = |vote: &EvidenceVote| {
+            let (_, read) = Vote::unverified(&vote.jws).unwrap();
+            GrantVote {
+                digest: jws_digest(&vote.jws),
+                subject: read.sub_id,
+                binding_id: read.binding_id,
+            }
+        };
+        let mut grant = Grant {
+            iss: self.server.clone(),
+            aud: request.pep.clone(),
+            jti: "jti-grant".into(),
+            iat: NOW - 19,
+            nbf: NOW - 19,
+            exp: NOW + 100,
+            txn: request.txn.clone(),
+            operation_digest: request.operation_digest,
+            request_jws_digest: jws_digest(&request_jws),
+            votes: votes.iter().map(granted).collect(),
+            policy_digest: request.policy_digest,
+        };
+        if let Edit::Grant(change) = self.edit {
+            change(&mut grant);
+        }
+        let mut evidence = Evidence {
+            operation_b64: b64u(&operation_bytes),
+            ask_jws,
+            request_jws,
+            grant: grant.sign(&self.grant_signer),
+            votes,
+        };
+        if let Edit::Evidence(change) = self.edit {
+            change(&mut evidence);
+        }
+        evidence
+    }
+
+    fn vote(
+        &self,
+        person: &Person,
+        first: bool,
+        request: &Request,
+        request_jws: &str,
+    ) -> EvidenceVote {
+        let statement = self.statement(person, first);
+        let mut id_token = self.id_token(person, &statement.nonce(), NOW - 190);
+        if let (Edit::IdToken(change), true) = (&self.edit, first) {
+            change(&mut id_token);
+        }
+        let words = matching_words(jws_digest(request_jws)).join(" ");
+        let mut vote = Vote {
+            key_thumbprint: Digest::parse(&statement.key.thumbprint()).unwrap(),
+            sub_id: Subject::new(
+                Issuer::parse(id_token.claims["iss"].as_str().unwrap()).unwrap(),
+                person.sub,
+            )
+            .unwrap(),
+            server: self.server.clone(),
+            pep: request.pep.clone(),
+            jti: format!("jti-vote-{}", person.sub),
+            iat: person.voted_at,
+            exp: person.voted_at + 60,
+            txn: request.txn.clone(),
+            vote: Choice::Approve,
+            operation_digest: request.operation_digest,
+            request_jws_digest: jws_digest(request_jws),
+            nonce: format!("challenge-{}", person.sub),
+            binding_id: statement.id(),
+            policy_digest: request.policy_digest,
+            display: DisplayDigest {
+                renderer: "countersign-display/0.1.0".into(),
+                sha256: Digest::of(b"card"),
+            },
+            reason: None,
+            match_words: self.match_words.map(|text| {
+                if text == "right" {
+                    words
+                } else {
+                    text.to_owned()
+                }
+            }),
+            supersedes: None,
+        };
+        if let (Edit::Vote(change), true) = (&self.edit, first) {
+            change(&mut vote);
+        }
+        let signer = self
+            .vote_signer
+            .as_ref()
+            .filter(|_| first)
+            .unwrap_or(&person.device);
+        let claims_token = person.claims_token.as_ref().map(|token| {
+            let mut token = token.clone();
+            if token.claims["nonce"] == "same" {
+                token.claims["nonce"] = json!(statement.nonce());
+            }
+            token.sign()
+        });
+        EvidenceVote {
+            jws: vote.sign(signer),
+            cic: b64u(&statement.to_bytes()),
+            id_token: Some(id_token.sign()),
+            claims_token,
+        }
+    }
+
+    pub fn trust(&self) -> Trust<'_> {
+        let mut ops = vec![TrustedOp {
+            config: self.op.clone(),
+            keys: self.op_keys.clone(),
+        }];
+        ops.extend(self.more_ops.iter().cloned());
+        Trust {
+            server: &self.server,
+            server_keys: self.server_keys.clone(),
+            pep: self.pep.clone(),
+            ops,
+            session_secs: SESSION_SECS,
+            policy: self
+                .policy
+                .as_ref()
+                .map(|policy| policy as &dyn PolicyCheck),
+        }
+    }
+
+    /// As the gate judges it, about to execute.
+    pub fn release(&self, evidence: &Evidence) -> Result<Verified, Refusal> {
+        let rebuilt = Operation::build(self.rebuilt.clone().unwrap_or_else(operation)).unwrap();
+        let release = Release {
+            me: &self.me,
+            rebuilt: &rebuilt,
+            asked_at: self.asked_at,
+        };
+        verify::verify(evidence, &self.trust(), Some(&release), self.now)
+    }
+
+    /// As an auditor judges it, later.
+    pub fn audit(&self, evidence: &Evidence) -> Result<Verified, Refusal> {
+        verify::verify(evidence, &self.trust(), None, self.now)
+    }
+
+    /// The request as an agent gets it.
+    pub fn open(&self, evidence: &Evidence) -> Result<verify::OpenRequest, Refusal> {
+        verify::verify_request_bundle(
+            &evidence.request_jws,
+            &evidence.ask_jws,
+            &countersign_model::b64u_decode(&evidence.operation_b64).unwrap(),
+            &self.server,
+            &self.server_keys,
+            std::slice::from_ref(&self.pep),
+            self.now,
+        )
+    }
+}
+
+/// Signs a payload as a document of a type, whatever it says.
+pub fn raw(key: &SecretKey, typ: &str, payload: &Value) -> String {
+    jose::sign(key, typ, payload)
+}

@@ -1,0 +1,277 @@
+//! The evidence as a file: every part is needed, no byte may change; and what history, auditors and those
+//! without any trust see in it.
+
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod common;
+
+use common::{Edit, NOW, Scene};
+use countersign_evidence::verify::{Outcome, StepId, check_consistency};
+use countersign_evidence::{Evidence, EvidenceVote};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+#[test]
+fn file_comes_back_and_holds_exactly_its_members() {
+    let evidence = Scene::new().evidence();
+    assert_eq!(Evidence::from_json(&evidence.to_json()).unwrap(), evidence);
+    let mut wire = evidence.to_value();
+    wire["keys"] = json!([]);
+    assert!(Evidence::from_value(&wire).is_err());
+    let mut wire = evidence.to_value();
+    wire["votes"][0]["step_up"] = json!({});
+    assert!(Evidence::from_value(&wire).is_err());
+    let mut wire = evidence.to_value();
+    wire["votes"] = json!([]);
+    assert!(Evidence::from_value(&wire).is_err());
+    let text = String::from_utf8(evidence.to_json()).unwrap();
+    let twice = text.replacen("{\"ask_jws\"", "{\"ask_jws\":\"x\",\"ask_jws\"", 1);
+    assert!(
+        Evidence::from_json(twice.as_bytes()).is_err(),
+        "a duplicate"
+    );
+}
+
+#[test]
+fn every_part_is_needed() {
+    let scene = Scene::new();
+    let whole = scene.evidence().to_value();
+    let mut pointers: Vec<String> = whole
+        .as_object()
+        .unwrap()
+        .keys()
+        .map(|name| format!("/{name}"))
+        .collect();
+    for vote in 0..2 {
+        for member in whole["votes"][vote].as_object().unwrap().keys() {
+            pointers.push(format!("/votes/{vote}/{member}"));
+        }
+    }
+    for pointer in pointers {
+        let mut wire = whole.clone();
+        let (parent, name) = pointer.rsplit_once('/').unwrap();
+        wire.pointer_mut(parent)
+            .unwrap()
+            .as_object_mut()
+            .unwrap()
+            .remove(name);
+        let released =
+            Evidence::from_value(&wire).is_ok_and(|evidence| scene.release(&evidence).is_ok());
+        assert!(!released, "released without {pointer}");
+    }
+    for vote in 0..2 {
+        let mut evidence = scene.evidence();
+        evidence.votes.remove(vote);
+        assert!(
+            scene.release(&evidence).is_err(),
+            "released without vote {vote}"
+        );
+    }
+}
+
+/// All texts of an evidence.
+fn texts(evidence: &mut Evidence) -> Vec<&mut String> {
+    let Evidence {
+        operation_b64,
+        ask_jws,
+        request_jws,
+        grant,
+        votes,
+    } = evidence;
+    let mut texts = vec![operation_b64, ask_jws, request_jws, grant];
+    for EvidenceVote {
+        jws,
+        cic,
+        id_token,
+        claims_token,
+    } in votes
+    {
+        texts.extend([jws, cic]);
+        texts.extend(id_token.as_mut());
+        texts.extend(claims_token.as_mut());
+    }
+    texts
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    #[test]
+    fn no_byte_may_change(which: prop::sample::Index, at: prop::sample::Index, to in "[A-Za-z0-9_.=-]") {
+        let scene = Scene::new();
+        let mut evidence = scene.evidence();
+        let mut texts = texts(&mut evidence);
+        let count = texts.len();
+        let text = &mut texts[which.index(count)];
+        let at = at.index(text.len());
+        prop_assume!(text[at..=at] != to);
+        text.replace_range(at..=at, &to);
+        prop_assert!(scene.release(&evidence).is_err());
+        prop_assert!(scene.audit(&evidence).is_err());
+    }
+
+    #[test]
+    fn a_changed_file_is_refused_or_the_same_evidence(at: prop::sample::Index, to: u8) {
+        let scene = Scene::new();
+        let evidence = scene.evidence();
+        let mut bytes = evidence.to_json();
+        let at = at.index(bytes.len());
+        bytes[at] = to;
+        if let Ok(read) = Evidence::from_json(&bytes) {
+            prop_assert!(read == evidence || scene.release(&read).is_err());
+        }
+    }
+}
+
+#[test]
+fn parts_of_two_honest_approvals_do_not_mix() {
+    let scene = Scene::new();
+    let one = scene.evidence();
+    // The same operation asked again: only the server's request differs.
+    let two = Scene::with(Edit::Request(|r| r.jti = "jti-other".into())).evidence();
+    assert!(scene.release(&one).is_ok() && scene.release(&two).is_ok());
+    let (from, mut names) = (two.to_value(), Vec::new());
+    for name in ["request_jws", "grant", "votes"] {
+        let mut wire = one.to_value();
+        wire[name] = from[name].clone();
+        let mixed = Evidence::from_value(&wire).unwrap();
+        names.push(scene.release(&mixed).unwrap_err().code);
+    }
+    assert_eq!(
+        names,
+        [
+            "request_digest_differs",
+            "request_digest_differs",
+            "request_digest_differs"
+        ]
+    );
+    let mut mixed = one;
+    mixed.votes[1] = two.votes[1].clone();
+    assert_eq!(
+        scene.release(&mixed).unwrap_err().code,
+        "request_digest_differs"
+    );
+}
+
+fn not_proven(verified: &countersign_evidence::Verified) -> Vec<StepId> {
+    let steps = verified.steps().iter();
+    steps
+        .filter(|step| matches!(step.outcome, Outcome::NotProven(_)))
+        .map(|step| step.id)
+        .collect()
+}
+
+#[test]
+fn history_is_judged_as_of_the_grant() {
+    let mut scene = Scene::new();
+    let evidence = scene.evidence();
+    scene.now = NOW + 400 * 86_400;
+    assert_eq!(scene.release(&evidence).unwrap_err().code, "grant_expired");
+    let verified = scene.audit(&evidence).unwrap();
+    assert!(verified.complete() && !verified.for_release());
+}
+
+#[test]
+fn what_history_was_not_given_is_not_proven() {
+    let mut scene = Scene::new();
+    let evidence = scene.evidence();
+    // Others' tokens are not this device's to have.
+    let verified = scene.audit(&evidence.without_tokens()).unwrap();
+    assert_eq!(not_proven(&verified), [StepId::Bindings, StepId::People]);
+    assert!(!verified.complete());
+    assert_eq!(
+        scene.release(&evidence.without_tokens()).unwrap_err().code,
+        "id_token_missing"
+    );
+    // Without a policy, and without the provider's keys.
+    scene.policy = None;
+    assert_eq!(
+        not_proven(&scene.audit(&evidence).unwrap()),
+        [StepId::Requirement, StepId::People]
+    );
+    scene.op_keys = None;
+    let verified = scene.audit(&evidence).unwrap();
+    assert_eq!(
+        not_proven(&verified),
+        [StepId::Requirement, StepId::Bindings, StepId::People]
+    );
+}
+
+#[test]
+fn history_finds_a_contradiction_all_the_same() {
+    let cases: [(fn(&mut Scene), &str); 4] = [
+        (|s| s.people[1].sub = "elin", "person_votes_twice"),
+        (|s| s.people[0].sub = "mara", "requester_votes"),
+        (|s| drop(s.people.pop()), "quorum_missing"),
+        (|s| s.requirement.approvals = 3, "quorum_missing"),
+    ];
+    for (change, code) in cases {
+        let mut scene = Scene::new();
+        scene.policy = None;
+        change(&mut scene);
+        assert_eq!(
+            scene
+                .audit(&scene.evidence().without_tokens())
+                .unwrap_err()
+                .code,
+            code
+        );
+    }
+}
+
+#[test]
+fn without_trust_nothing_is_proven_but_contradictions_show() {
+    let evidence = Scene::new().evidence();
+    let verified = check_consistency(&evidence, NOW).unwrap();
+    assert_eq!(
+        not_proven(&verified),
+        [
+            StepId::Sameness,
+            StepId::Requirement,
+            StepId::Bindings,
+            StepId::People
+        ]
+    );
+    // Another key signed it all: that alone cannot be seen without trust.
+    let forged = Scene::with(Edit::Scene(|s| s.request_signer = common::key(99)));
+    assert!(check_consistency(&forged.evidence(), NOW).is_ok());
+    let cases: [(Edit, &str); 4] = [
+        (
+            Edit::IdToken(|t| t.claims["nonce"] = json!("x")),
+            "binding_nonce",
+        ),
+        (Edit::Grant(|g| g.votes.reverse()), "grant_votes_differ"),
+        (
+            Edit::Request(|r| r.requirement.approvals = 1),
+            "requirement_lowered",
+        ),
+        (
+            Edit::Scene(|s| s.vote_signer = Some(common::key(98))),
+            "vote_key_differs",
+        ),
+    ];
+    for (edit, code) in cases {
+        assert_eq!(
+            check_consistency(&Scene::with(edit).evidence(), NOW)
+                .unwrap_err()
+                .code,
+            code
+        );
+    }
+}
+
+#[test]
+fn nothing_that_is_not_an_object_of_texts_is_evidence() {
+    for value in [
+        json!(null),
+        json!([]),
+        json!({"votes": [null]}),
+        json!({"votes": [{"jws": 1, "cic": ""}]}),
+    ] {
+        assert!(Evidence::from_value(&value).is_err());
+    }
+    let garbage: Value = json!({"operation_b64": "", "ask_jws": "", "request_jws": "", "grant": "",
+        "votes": [{"jws": "", "cic": ""}]});
+    let evidence = Evidence::from_value(&garbage).unwrap();
+    assert!(Scene::new().audit(&evidence).is_err() && check_consistency(&evidence, NOW).is_err());
+}
