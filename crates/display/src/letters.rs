@@ -48,13 +48,11 @@ pub(crate) fn lookalikes(text: &str) -> Vec<bool> {
 
 /// `Cyrillic ` for its letters, nothing where the script says nothing: then the code point has to.
 pub(crate) fn script_name(c: char) -> Option<&'static str> {
-    match c {
-        '\u{FF01}'..='\u{FF5E}' => Some("Fullwidth"),
-        _ => match c.script() {
-            Script::Latin | Script::Common | Script::Inherited | Script::Unknown => None,
-            other => Some(other.full_name()),
-        },
+    if matches!(c, '\u{FF01}'..='\u{FF5E}') {
+        return Some("Fullwidth");
     }
+    let says_something = c.script() != Script::Latin && is_of_one_script(c.script());
+    says_something.then(|| c.script().full_name())
 }
 
 /// Whether a character is written from right to left.
@@ -65,6 +63,11 @@ pub(crate) fn is_right_to_left(c: char) -> bool {
 
 fn in_word(c: char) -> bool {
     c.is_alphanumeric() || is_combining_mark(c)
+}
+
+/// Not one that many scripts share, and not unassigned.
+fn is_of_one_script(script: Script) -> bool {
+    !matches!(script, Script::Common | Script::Inherited | Script::Unknown)
 }
 
 fn is_cjk(script: Script) -> bool {
@@ -103,39 +106,32 @@ fn judge_word(word: &[char], at: usize, marked: &mut [bool], whole_words: &mut W
     let has_ascii = letters().any(|c| c.is_ascii_alphanumeric());
     let home = home_script(word);
     for (offset, c) in word.iter().copied().enumerate() {
-        marked[at + offset] = !c.is_ascii()
-            && !is_combining_mark(c)
-            && match c.script() {
-                Script::Latin | Script::Common | Script::Inherited => {
-                    !c.identifier_allowed() && ascii_twin(c).is_some()
-                }
-                script if is_cjk(script) => has_ascii && ascii_twin(c).is_some(),
-                _ if c.is_numeric() && has_ascii => true,
-                _ if has_latin => true,
-                script => home.is_some_and(|home| home != script),
-            };
+        if c.is_ascii() || is_combining_mark(c) {
+            continue;
+        }
+        let script = c.script();
+        marked[at + offset] = if script == Script::Latin || !is_of_one_script(script) {
+            !c.identifier_allowed() && ascii_twin(c).is_some()
+        } else if is_cjk(script) {
+            has_ascii && ascii_twin(c).is_some()
+        } else {
+            has_latin || (c.is_numeric() && has_ascii) || home.is_some_and(|home| home != script)
+        };
     }
     whole_words.note(word, at);
 }
 
 /// In a word that mixes scripts, the one that most letters have.
 fn home_script(word: &[char]) -> Option<Script> {
-    let mut set = AugmentedScriptSet::default();
-    let mut counts: BTreeMap<&'static str, (usize, Script)> = BTreeMap::new();
-    for c in word.iter().copied() {
-        set.intersect_with(AugmentedScriptSet::for_char(c));
-        if !matches!(
-            c.script(),
-            Script::Common | Script::Inherited | Script::Unknown
-        ) {
-            let count = counts
-                .entry(c.script().full_name())
-                .or_insert((0, c.script()));
-            count.0 += 1;
-        }
-    }
+    let set = AugmentedScriptSet::for_str(&word.iter().collect::<String>());
     if !set.is_empty() {
         return None;
+    }
+    let mut counts: BTreeMap<&'static str, (usize, Script)> = BTreeMap::new();
+    for script in word.iter().map(UnicodeScript::script) {
+        if is_of_one_script(script) {
+            counts.entry(script.full_name()).or_insert((0, script)).0 += 1;
+        }
     }
     counts
         .values()
@@ -160,12 +156,8 @@ impl WholeWords {
         let Some(script) = letters().next().map(|c| c.script()) else {
             return;
         };
-        let other = matches!(
-            script,
-            Script::Latin | Script::Common | Script::Inherited | Script::Unknown
-        );
-        if other || is_cjk(script) || letters().any(|c| c.script() != script || is_right_to_left(c))
-        {
+        let foreign = script != Script::Latin && is_of_one_script(script) && !is_cjk(script);
+        if !foreign || letters().any(|c| c.script() != script || is_right_to_left(c)) {
             return;
         }
         if letters().all(|c| ascii_twin(c).is_some()) {
@@ -217,6 +209,7 @@ mod tests {
             ("\u{FF41}dmin", "\u{FF41}"),
             ("\u{1D41A}dmin", "\u{1D41A}"),
             ("\u{0261}roup", "\u{0261}"),
+            ("Мοсква", "\u{3bf}"),
         ] {
             assert_eq!(marked(text), expected, "{text}");
         }
