@@ -30,16 +30,34 @@ impl Agent {
         let (read, write) = stream.into_split();
         let open = Open::default();
         tauri::async_runtime::spawn(listen(read, open.clone(), app));
-        Ok(Self { out: tokio::sync::Mutex::new(write), open, next_id: AtomicU64::new(1) })
+        Ok(Self {
+            out: tokio::sync::Mutex::new(write),
+            open,
+            next_id: AtomicU64::new(1),
+        })
     }
 
     /// Asks, and waits for what comes of it. Trouble is an answer too: a refusal.
     pub(crate) async fn ask(&self, call: Call) -> Answer {
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
         let (tell, told) = oneshot::channel();
-        self.open.lock().unwrap_or_else(PoisonError::into_inner).insert(id, tell);
-        if self.send(&Question { v: ipc::VERSION, id, call }).await.is_err() {
-            self.open.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
+        self.open
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(id, tell);
+        if self
+            .send(&Question {
+                v: ipc::VERSION,
+                id,
+                call,
+            })
+            .await
+            .is_err()
+        {
+            self.open
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .remove(&id);
         }
         told.await.unwrap_or_else(|_| gone())
     }
@@ -53,8 +71,15 @@ impl Agent {
 
 /// What a question gets that the agent did not live to answer.
 fn gone() -> Answer {
-    let sentence = "Countersign stopped before it answered. Open it again and look whether your vote counts.".to_owned();
-    Answer::Refused { problem: Problem { code: ProblemCode::Other, sentence } }
+    let sentence =
+        "Countersign stopped before it answered. Open it again and look whether your vote counts."
+            .to_owned();
+    Answer::Refused {
+        problem: Problem {
+            code: ProblemCode::Other,
+            sentence,
+        },
+    }
 }
 
 /// Reads frames until the agent is gone, or says something that is not of this vocabulary.
@@ -71,7 +96,10 @@ async fn listen(read: OwnedReadHalf, open: Open, app: AppHandle) {
         }
         match serde_json::from_slice(&line) {
             Ok(Frame::Answer { id, answer }) => {
-                let waiting = open.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
+                let waiting = open
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .remove(&id);
                 if let Some(tell) = waiting {
                     // The page may have stopped waiting; then nobody is left to tell.
                     let _ = tell.send(answer);
@@ -79,7 +107,9 @@ async fn listen(read: OwnedReadHalf, open: Open, app: AppHandle) {
             }
             Ok(Frame::Event { event }) => frame::on_event(&app, event),
             Err(error) => {
-                eprintln!("countersign-window: The agent sent a frame that this version does not know: {error}");
+                eprintln!(
+                    "countersign-window: The agent sent a frame that this version does not know: {error}"
+                );
                 break;
             }
         }

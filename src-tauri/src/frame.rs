@@ -6,7 +6,10 @@ use std::time::Duration;
 
 use countersign_api::ipc::{Call, Event};
 use tauri::webview::{NewWindowResponse, PageLoadEvent};
-use tauri::{AppHandle, Emitter as _, Manager as _, WebviewUrl, WebviewWindow, WebviewWindowBuilder, Window, WindowEvent};
+use tauri::{
+    AppHandle, Emitter as _, Manager as _, WebviewUrl, WebviewWindow, WebviewWindowBuilder, Window,
+    WindowEvent,
+};
 
 use crate::agent::Agent;
 use crate::start::{self, Exit};
@@ -16,12 +19,14 @@ const LABEL: &str = "main";
 const CHANNEL: &str = "agent-event";
 /// How long a hidden window stays, so that opening it again takes no time.
 const LINGER: Duration = Duration::from_secs(60);
+/// A page that has loaded and says nothing for so long is shown as it is.
+const DRAWING_PATIENCE: Duration = Duration::from_secs(3);
 
 /// What stands between the agent's wish and the page.
 #[derive(Default)]
 struct Stage {
-    /// The page has loaded and can be shown: before that the window would be blank.
-    loaded: bool,
+    /// The page has drawn its first state: before that the window would be blank.
+    drawn: bool,
     /// The agent wants it on screen, perhaps with the desktop's proof that a person asked.
     wanted: Option<Option<String>>,
     /// Until the page asks for the first time, the newest [`Event::Open`] is kept for it.
@@ -50,8 +55,11 @@ pub(crate) fn create(app: &AppHandle) -> tauri::Result<()> {
         .on_new_window(|_, _| NewWindowResponse::Deny)
         .on_page_load(|window, load| {
             if load.event() == PageLoadEvent::Finished {
-                lock(window.state::<Shared>().inner()).loaded = true;
-                present_if_due(window.app_handle());
+                let app = window.app_handle().clone();
+                tauri::async_runtime::spawn(async move {
+                    tokio::time::sleep(DRAWING_PATIENCE).await;
+                    page_drew(&app);
+                });
             }
         })
         .build()?;
@@ -64,7 +72,9 @@ fn end_with_web_process(window: &WebviewWindow) -> tauri::Result<()> {
     window.with_webview(|webview| {
         use webkit2gtk::WebViewExt as _;
         webview.inner().connect_web_process_terminated(|_, reason| {
-            eprintln!("countersign-window: The web process ended ({reason:?}), and so does the window.");
+            eprintln!(
+                "countersign-window: The web process ended ({reason:?}), and so does the window."
+            );
             Exit::Broken.now();
         });
     })?;
@@ -74,8 +84,14 @@ fn end_with_web_process(window: &WebviewWindow) -> tauri::Result<()> {
 /// Something that the agent says by itself.
 pub(crate) fn on_event(app: &AppHandle, event: Event) {
     match event {
-        Event::Open { txn, activation_token } => {
-            let event = Event::Open { txn, activation_token: None };
+        Event::Open {
+            txn,
+            activation_token,
+        } => {
+            let event = Event::Open {
+                txn,
+                activation_token: None,
+            };
             let listening = {
                 let mut stage = lock(app.state::<Shared>().inner());
                 stage.wanted = Some(activation_token);
@@ -106,11 +122,19 @@ pub(crate) fn page_listens(app: &AppHandle) {
     }
 }
 
+/// The page has something to show. It says so by telling its state for the first time.
+pub(crate) fn page_drew(app: &AppHandle) {
+    lock(app.state::<Shared>().inner()).drawn = true;
+    present_if_due(app);
+}
+
 /// The agent is gone without a goodbye: say so, in a place that does not depend on the page.
 pub(crate) fn on_agent_gone(app: &AppHandle) {
     let handle = app.clone();
     let told = app.run_on_main_thread(move || {
-        let shown = handle.get_webview_window(LABEL).is_some_and(|w| w.is_visible().unwrap_or(false));
+        let shown = handle
+            .get_webview_window(LABEL)
+            .is_some_and(|w| w.is_visible().unwrap_or(false));
         if !shown {
             Exit::NoAgent.now();
         }
@@ -126,7 +150,9 @@ pub(crate) fn on_agent_gone(app: &AppHandle) {
 
 /// Closing hides. A minute later, unless it was opened again, the window ends and gives its memory back.
 pub(crate) fn on_window_event(window: &Window, event: &WindowEvent) {
-    let WindowEvent::CloseRequested { api, .. } = event else { return };
+    let WindowEvent::CloseRequested { api, .. } = event else {
+        return;
+    };
     api.prevent_close();
     let app = window.app_handle().clone();
     if let Err(error) = window.hide() {
@@ -136,7 +162,12 @@ pub(crate) fn on_window_event(window: &Window, event: &WindowEvent) {
     let turn = app.state::<Shared>().turn.fetch_add(1, Ordering::SeqCst) + 1;
     tauri::async_runtime::spawn(async move {
         if let Some(agent) = app.try_state::<Agent>() {
-            agent.ask(Call::WindowState { visible: false, showing: None }).await;
+            agent
+                .ask(Call::WindowState {
+                    visible: false,
+                    showing: None,
+                })
+                .await;
         }
         tokio::time::sleep(LINGER).await;
         if app.state::<Shared>().turn.load(Ordering::SeqCst) == turn {
@@ -145,11 +176,11 @@ pub(crate) fn on_window_event(window: &Window, event: &WindowEvent) {
     });
 }
 
-/// Brings the window forward once it is both wanted and loaded.
+/// Brings the window forward once it is wanted and has something to show.
 fn present_if_due(app: &AppHandle) {
     let token = {
         let mut stage = lock(app.state::<Shared>().inner());
-        if !stage.loaded {
+        if !stage.drawn {
             return;
         }
         match stage.wanted.take() {
@@ -173,7 +204,10 @@ fn present(window: &WebviewWindow, token: Option<&str>) {
         use gtk::prelude::GtkWindowExt as _;
         toplevel.set_startup_id(token);
     }
-    let done = window.show().and_then(|()| window.unminimize()).and_then(|()| window.set_focus());
+    let done = window
+        .show()
+        .and_then(|()| window.unminimize())
+        .and_then(|()| window.set_focus());
     if let Err(error) = done {
         eprintln!("countersign-window: The window does not come forward: {error}");
     }

@@ -12,8 +12,15 @@ use tauri::Manager as _;
 
 /// The page's one command: a question for the agent, and what came of it.
 #[tauri::command]
-async fn call(app: tauri::AppHandle, agent: tauri::State<'_, agent::Agent>, call: Call) -> Result<Answer, ()> {
+async fn call(
+    app: tauri::AppHandle,
+    agent: tauri::State<'_, agent::Agent>,
+    call: Call,
+) -> Result<Answer, ()> {
     frame::page_listens(&app);
+    if matches!(call, Call::WindowState { .. }) {
+        frame::page_drew(&app);
+    }
     Ok(agent.ask(call).await)
 }
 

@@ -35,9 +35,15 @@ pub(crate) fn refuse_automation() {
     if cfg!(feature = "automation") {
         return;
     }
-    for name in ["TAURI_WEBVIEW_AUTOMATION", "WEBKIT_INSPECTOR_SERVER", "WEBKIT_INSPECTOR_HTTP_SERVER"] {
+    for name in [
+        "TAURI_WEBVIEW_AUTOMATION",
+        "WEBKIT_INSPECTOR_SERVER",
+        "WEBKIT_INSPECTOR_HTTP_SERVER",
+    ] {
         if std::env::var_os(name).is_some() {
-            eprintln!("countersign-window: {name} is set, which would let other programs press Approve. Unset it.");
+            eprintln!(
+                "countersign-window: {name} is set, which would let other programs press Approve. Unset it."
+            );
             Exit::Automation.now();
         }
     }
@@ -59,7 +65,9 @@ pub(crate) fn socket_path() -> PathBuf {
     match std::env::var_os("COUNTERSIGN_SOCKET") {
         Some(path) => PathBuf::from(path),
         None => {
-            eprintln!("countersign-window: The agent starts the window. Run `countersign-agent open`.");
+            eprintln!(
+                "countersign-window: The agent starts the window. Run `countersign-agent open`."
+            );
             Exit::NoAgent.now();
         }
     }

@@ -6,10 +6,16 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+pub mod browser;
 pub mod bus;
 pub mod frames;
 pub mod instance;
 pub mod intent;
+pub mod keyring;
 pub mod notify;
 pub mod open_socket;
+pub mod prefs;
 pub mod text;
+pub mod tray;
+pub mod window;
+pub mod window_socket;
