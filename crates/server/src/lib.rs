@@ -1,1 +1,240 @@
-//! The approval server.
+//! The approval server: policy decision point (AuthZEN) and access request service (ARAP).
+//!
+//! It stores, routes, counts and grants. **It is not trusted for authenticity**: gates and apps check every
+//! signature and the policy themselves. Specification: `docs/spec/`.
+//!
+//! - `app/`: a file per use case
+//! - `http/`: routes and extractors; `stream/`: the approver's WebSocket
+//! - `jobs`: what the clock alone brings about
+//!
+//! Time comes from a [`Clock`] only, so that tests move it. Nothing here judges a token or a signature by
+//! itself: that is `countersign-evidence`.
+
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+mod app;
+mod config;
+mod feed;
+mod http;
+mod jobs;
+mod refused;
+mod replay;
+mod secrets;
+mod stream;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use countersign_evidence::op_token::AccessRules;
+use countersign_model::{Clock, PolicyCheck};
+use countersign_oidc::{Provider, ResourceServer};
+use countersign_policy::Policy;
+use countersign_store::{SqliteOptions, SqliteStore, Store};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::app::{App, TrustedProvider};
+use crate::feed::Feed;
+use crate::jobs::Jobs;
+
+pub use config::{
+    ConfigError, DEFAULT_SESSION_SECS, MAX_SESSION_SECS, PepConfig, ProviderConfig, ServerConfig,
+};
+
+/// Answers that may be held at the same time.
+const MAX_WAITING: usize = 15_000;
+/// How long a stop waits for what is under way.
+const STOP_LIMIT: Duration = Duration::from_secs(5);
+
+/// The approval server.
+#[derive(Debug)]
+pub struct Server;
+
+/// A server that runs. Dropping it stops it without waiting.
+pub struct Running {
+    addr: SocketAddr,
+    app: Arc<App>,
+    jobs: Arc<Jobs>,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+}
+
+impl std::fmt::Debug for Running {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Running")
+            .field("addr", &self.addr)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Server {
+    /// Starts on this listener, which is bound already. Runs until [`Running::shutdown`].
+    ///
+    /// # Errors
+    /// The state folder, the policy or a provider's address is not usable; the chain says which and why.
+    pub async fn start(
+        config: ServerConfig,
+        clock: Arc<dyn Clock>,
+        listener: TcpListener,
+    ) -> anyhow::Result<Running> {
+        // The first caller in the process wins; a second installation is the same provider.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let addr = listener
+            .local_addr()
+            .context("read the listener's address")?;
+        let policy = load_policy(&config)?;
+        let store =
+            SqliteStore::open(&config.state_dir, &store_options()).context("open the store")?;
+        let secrets =
+            secrets::Secrets::open(&config.state_dir).context("open the server's keys")?;
+        let providers = providers(&config, &clock)?;
+        let requesters = requesters(&config, &providers);
+        let (_, newest) = store.event_range().await.context("read the store")?;
+        let app = Arc::new(App {
+            config,
+            clock,
+            store: Arc::new(store),
+            policy,
+            secrets,
+            providers,
+            requesters,
+            replay: replay::Replay::default(),
+            feed: Feed::new(newest),
+            sockets: stream::Sockets::default(),
+            deadlines: app::expire::Deadlines::default(),
+            waiting: tokio::sync::Semaphore::new(MAX_WAITING),
+        });
+        let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
+        let jobs = Arc::new(Jobs::new());
+        tasks.spawn(Arc::clone(&jobs).run(Arc::clone(&app), stop.clone()));
+        tasks.spawn(feed(Arc::clone(&app), stop.clone()));
+        let router = http::router(Arc::clone(&app));
+        tasks.spawn(http::serve::serve(
+            listener,
+            router,
+            tasks.clone(),
+            stop.clone(),
+        ));
+        tracing::info!(%addr, server = %app.config.public_url, "the approval server listens");
+        Ok(Running {
+            addr,
+            app,
+            jobs,
+            stop,
+            tasks,
+        })
+    }
+
+    /// Reads all that `start` would, without listening or writing: for `--check`.
+    ///
+    /// # Errors
+    /// As [`Server::start`].
+    pub fn check(config: &ServerConfig) -> anyhow::Result<()> {
+        load_policy(config).map(drop)
+    }
+}
+
+impl Running {
+    /// Where it listens.
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// Does at once what the clock says is due: for tests, which move their clock.
+    pub async fn tick(&self) {
+        // A refusal was logged where it arose.
+        let _ = self.jobs.tick(&self.app).await;
+        self.app.sockets.tick();
+    }
+
+    /// Stops: no new calls, streams are told, what is under way finishes within a few seconds.
+    pub async fn shutdown(self) {
+        self.app.sockets.stop();
+        self.stop.cancel();
+        self.tasks.close();
+        if tokio::time::timeout(STOP_LIMIT, self.tasks.wait())
+            .await
+            .is_err()
+        {
+            tracing::warn!("some calls were still under way");
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.app.sockets.stop();
+        self.stop.cancel();
+    }
+}
+
+async fn feed(app: Arc<App>, stop: CancellationToken) {
+    tokio::select! {
+        () = stop.cancelled() => {}
+        () = app.feed.run(&*app.store) => {}
+    }
+}
+
+fn load_policy(config: &ServerConfig) -> anyhow::Result<Arc<dyn PolicyCheck>> {
+    let path = &config.policy;
+    let text = std::fs::read_to_string(path)
+        .with_context(|| format!("read the policy `{}`", path.display()))?;
+    let policy =
+        Policy::load(&text).with_context(|| format!("load the policy `{}`", path.display()))?;
+    Ok(Arc::new(policy))
+}
+
+fn providers(
+    config: &ServerConfig,
+    clock: &Arc<dyn Clock>,
+) -> anyhow::Result<Vec<TrustedProvider>> {
+    let mut found = Vec::new();
+    for it in &config.providers {
+        let provider = Provider::new(it.op.issuer.clone(), Arc::clone(clock))
+            .with_context(|| format!("prepare the provider `{}`", it.op.issuer))?
+            .keep_keys_for(i64::from(config.session_secs));
+        found.push(TrustedProvider {
+            config: it.clone(),
+            provider: Arc::new(provider),
+        });
+    }
+    Ok(found)
+}
+
+/// Requesters' own tokens. A token of any approver client is a credential nowhere.
+fn requesters(config: &ServerConfig, providers: &[TrustedProvider]) -> ResourceServer {
+    let approver_client_ids: Vec<String> = config
+        .providers
+        .iter()
+        .map(|it| it.op.client_id.clone())
+        .collect();
+    let rules = providers.iter().map(|it| {
+        let audience = it
+            .config
+            .audience
+            .clone()
+            .unwrap_or_else(|| config.public_url.to_string());
+        let rules = AccessRules {
+            issuer: it.config.op.issuer.clone(),
+            audience,
+            algorithms: it.config.op.algorithms.clone(),
+            approver_client_ids: approver_client_ids.clone(),
+        };
+        (Arc::clone(&it.provider), rules)
+    });
+    ResourceServer::new(rules.collect())
+}
+
+/// Tests of crashes end a debug build at a numbered write point.
+fn store_options() -> SqliteOptions {
+    let kill_at = std::env::var("COUNTERSIGN_KILL_AT_WRITE")
+        .ok()
+        .filter(|_| cfg!(debug_assertions));
+    SqliteOptions {
+        kill_at: kill_at.and_then(|text| text.parse().ok()),
+        ..SqliteOptions::default()
+    }
+}

@@ -65,7 +65,10 @@ pub(crate) fn state_from_text(kind: &str, text: &str) -> Option<State> {
             redemption_id: value.get("redemption_id")?.as_str()?.to_owned(),
             outcome: match value.get("outcome")? {
                 Value::Null => None,
-                _ => Some(digest(&value, "outcome")?),
+                Value::String(text) => Some(Digest::parse(text).ok()?),
+                Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
+                    return None;
+                }
             },
         }),
         Kind::Denied => State::Denied(Denied {

@@ -1,0 +1,138 @@
+//! A person's devices, and revoking one: its votes that are not yet redeemed are void (protocol, section 8).
+
+use countersign_api::http::{BindingList, BindingView};
+use countersign_api::stream::ServerBody;
+use countersign_lifecycle::{Input, step};
+use countersign_model::Digest;
+use countersign_store::{Conflict, Tx, Write};
+use serde_json::json;
+
+use super::App;
+use super::about::Loaded;
+use super::change::{With, entry_of, publish, write_step};
+use super::token::Approver;
+use crate::refused::{Kind, Refused};
+
+/// Requests whose votes are voided in one go.
+const BATCH: usize = 100;
+
+impl App {
+    /// The live ones.
+    pub(crate) async fn bindings(&self, approver: &Approver) -> Result<BindingList, Refused> {
+        let rows = self
+            .store
+            .bindings_of(&approver.binding.person, self.now())
+            .await?;
+        let bindings = rows
+            .into_iter()
+            .map(|row| BindingView {
+                binding_id: row.id.to_string(),
+                device_name: row.device_name,
+                bound_at: row.bound_at.0,
+                session_ends_at: row.session_ends_at.0,
+            })
+            .collect();
+        Ok(BindingList { bindings })
+    }
+
+    /// Revokes one of their own. Once it is revoked, again is the same answer.
+    pub(crate) async fn revoke(&self, approver: &Approver, id: Digest) -> Result<(), Refused> {
+        let now = self.now();
+        let person = &approver.binding.person;
+        let Some(row) = self
+            .store
+            .binding(id)
+            .await?
+            .filter(|row| row.person == *person)
+        else {
+            return Err(Refused::new(
+                Kind::NotFound,
+                "not_found",
+                "You have no such device.",
+            ));
+        };
+        if row.revoked_at.is_none() {
+            let mut tx = Tx::new();
+            tx.push(Write::RevokeBinding { id, at: now });
+            if id != approver.binding.id {
+                // Another device was lost: a sign-in that is under way on it must not count any more.
+                tx.push(Write::RevokePerson {
+                    person: person.clone(),
+                    at: now,
+                });
+            }
+            tx.push(entry_of(
+                now,
+                None,
+                "binding-revoked",
+                &json!({ "binding": id.to_string() }),
+            ));
+            let revoked = ServerBody::BindingRevoked {
+                binding_id: id.to_string(),
+            };
+            tx.push(publish(now, None, Some(person), &revoked));
+            match self.commit(tx).await? {
+                Ok(()) | Err(Conflict::Revoked) => {}
+                Err(_) => return Err(App::contended()),
+            }
+        }
+        self.sockets.revoked(id);
+        // CRASH: between the revocation and this, the job finds what is left; meanwhile nothing of it redeems.
+        self.void_revoked().await
+    }
+
+    /// Ends every live vote that stands on a revoked binding.
+    pub(crate) async fn void_revoked(&self) -> Result<(), Refused> {
+        loop {
+            let found = self.store.with_revoked_votes(BATCH).await?;
+            for row in &found {
+                self.void_in(Loaded::of(row.clone())?).await?;
+            }
+            if found.len() < BATCH {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn void_in(&self, loaded: Loaded) -> Result<(), Refused> {
+        let now = self.now();
+        for vote in loaded.row.state.votes() {
+            let revoked = self
+                .store
+                .binding(vote.binding)
+                .await?
+                .is_none_or(|binding| binding.revoked_at.is_some());
+            if !revoked {
+                continue;
+            }
+            let input = Input::VoidVote {
+                binding: vote.binding,
+            };
+            let next = step(&loaded.terms, loaded.row.state.clone(), input, now)?;
+            let mut tx = Tx::new();
+            write_step(&mut tx, &loaded, &next, With::default(), now);
+            // A conflict is somebody else's step; who still stands on a revoked binding is found again.
+            let _ = self.commit(tx).await?;
+            return Ok(());
+        }
+        // Its vote was superseded by a deny, or belongs to no count: only the mark is left to clear.
+        let counted: Vec<Digest> = loaded
+            .row
+            .state
+            .votes()
+            .iter()
+            .map(|vote| vote.digest)
+            .collect();
+        let mut tx = Tx::new();
+        for vote in loaded
+            .row
+            .votes
+            .iter()
+            .filter(|vote| !counted.contains(&vote.digest))
+        {
+            tx.push(Write::EndVote(vote.digest));
+        }
+        let _ = self.commit(tx).await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,116 @@
+//! What the server does, a file per use case. No HTTP here, save that refusals know their kind.
+
+pub(crate) mod about;
+pub(crate) mod bindings;
+pub(crate) mod change;
+pub(crate) mod evaluate;
+pub(crate) mod evidence;
+pub(crate) mod expire;
+pub(crate) mod history;
+pub(crate) mod list;
+pub(crate) mod outcome;
+pub(crate) mod redeem;
+pub(crate) mod renew;
+pub(crate) mod sign_in;
+pub(crate) mod submit;
+pub(crate) mod task;
+pub(crate) mod token;
+pub(crate) mod vote;
+pub(crate) mod withdraw;
+
+use std::sync::Arc;
+
+use countersign_evidence::PublicKey;
+use countersign_model::{Clock, PepId, PolicyCheck, Subject, UnixSecs};
+use countersign_oidc::{Provider, ResourceServer};
+use countersign_store::{Commit, Conflict, Store, Tx};
+
+use crate::config::{PepConfig, ProviderConfig, ServerConfig};
+use crate::feed::Feed;
+use crate::refused::Refused;
+use crate::replay::Replay;
+use crate::secrets::Secrets;
+use crate::stream::Sockets;
+
+/// How often a use case reads and judges again when somebody else was faster.
+pub(crate) const MAX_TRIES: usize = 64;
+
+/// Everything that the use cases share.
+pub(crate) struct App {
+    pub(crate) config: ServerConfig,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) policy: Arc<dyn PolicyCheck>,
+    pub(crate) secrets: Secrets,
+    pub(crate) providers: Vec<TrustedProvider>,
+    pub(crate) requesters: ResourceServer,
+    pub(crate) replay: Replay,
+    pub(crate) feed: Feed,
+    pub(crate) sockets: Sockets,
+    pub(crate) deadlines: expire::Deadlines,
+    pub(crate) waiting: tokio::sync::Semaphore,
+}
+
+/// A provider with its keys.
+pub(crate) struct TrustedProvider {
+    pub(crate) config: ProviderConfig,
+    pub(crate) provider: Arc<Provider>,
+}
+
+/// Who calls the requesters' and gates' side.
+#[derive(Debug, Clone)]
+pub(crate) enum Caller {
+    /// A registered enforcement point.
+    Pep(PepId),
+    /// A person or workload with their own provider's token.
+    Requester(Subject),
+}
+
+impl App {
+    pub(crate) fn now(&self) -> UnixSecs {
+        self.clock.now()
+    }
+
+    /// An absolute URL of this server.
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.config.public_url)
+    }
+
+    pub(crate) fn provider_of(&self, issuer: &str) -> Option<&TrustedProvider> {
+        self.providers
+            .iter()
+            .find(|it| it.config.op.issuer.as_str() == issuer)
+    }
+
+    pub(crate) fn pep(&self, id: &PepId) -> Result<&PepConfig, Refused> {
+        self.config
+            .pep(id)
+            .ok_or_else(|| Refused::forbidden("pep_unknown", "This gate is not registered here."))
+    }
+
+    pub(crate) fn pep_keys(&self) -> Vec<(PepId, PublicKey)> {
+        self.config
+            .peps
+            .iter()
+            .map(|pep| (pep.id.clone(), pep.key.clone()))
+            .collect()
+    }
+
+    /// Commits, and wakes who waits for its events.
+    pub(crate) async fn commit(&self, tx: Tx) -> Result<Result<(), Conflict>, Refused> {
+        match self.store.commit(tx).await? {
+            Commit::Committed { last_event } => {
+                if last_event.is_some() {
+                    self.feed.kick();
+                }
+                Ok(Ok(()))
+            }
+            Commit::Conflict(conflict) => Ok(Err(conflict)),
+        }
+    }
+
+    /// After [`MAX_TRIES`] somebody else was always faster.
+    pub(crate) fn contended() -> Refused {
+        Refused::too_many("Too many changes of this request at once; try again.", 1)
+    }
+}

@@ -1,0 +1,108 @@
+//! A new access token for a binding that lives. It never lengthens the session.
+
+use countersign_api::http::{TokenAnswer, TokenRequest};
+use countersign_evidence::documents::Statement;
+use countersign_evidence::op_token::{AsOf, IdToken};
+use countersign_evidence::verify::{verify_binding, verify_claims_token};
+use countersign_model::{Digest, UnixSecs};
+use countersign_store::{BindingRow, Conflict, Tx, Write};
+
+use super::App;
+use super::about::claims_of;
+use super::sign_in::{grant_refused, nonce_used, spend};
+use crate::refused::Refused;
+
+impl App {
+    /// Renews, by a new proof of the device key. A refreshed ID token updates the claims.
+    pub(crate) async fn renew(
+        &self,
+        request: &TokenRequest,
+        jkt: Digest,
+    ) -> Result<TokenAnswer, Refused> {
+        let now = self.now();
+        let id = request
+            .binding_id
+            .as_deref()
+            .and_then(|id| Digest::parse(id).ok());
+        let id = id
+            .ok_or_else(|| grant_refused("invalid_request", "`binding_id` is missing or wrong."))?;
+        let gone = || {
+            grant_refused(
+                "binding_revoked",
+                "This device is not signed in here: sign in again.",
+            )
+        };
+        let binding = self.store.binding(id).await?.ok_or_else(gone)?;
+        if binding.session_jkt != jkt.to_string() {
+            return Err(grant_refused(
+                "invalid_grant",
+                "The DPoP proof is by another session key.",
+            ));
+        }
+        if binding.revoked_at.is_some() {
+            return Err(gone());
+        }
+        if !binding.is_live(now) {
+            return Err(grant_refused(
+                "use_fresh_sign_in",
+                "The session is over: sign in again.",
+            ));
+        }
+        let statement = Statement::from_bytes(&binding.cic)
+            .map_err(|error| Refused::broken("a stored binding cannot be read", &error))?;
+        let nonce = self.possession(&request.proof, &statement, now)?;
+
+        let mut tx = Tx::new();
+        tx.push(spend(nonce));
+        tx.push(Write::ExpectUnrevoked(id));
+        if let Some(token) = &request.subject_token {
+            let newer = self.claims_token(token, &binding, now).await?;
+            if newer_than_known(&newer, &binding) {
+                tx.push(Write::RefreshBinding {
+                    id,
+                    claims_token: token.clone(),
+                });
+            }
+        }
+        match self.commit(tx).await? {
+            Ok(()) => Ok(self.access(&binding, now)),
+            Err(Conflict::Revoked) => Err(gone()),
+            Err(_) => Err(nonce_used()),
+        }
+    }
+
+    /// A refreshed ID token of the same person: evidence of current claims only.
+    pub(crate) async fn claims_token(
+        &self,
+        token: &str,
+        known: &BindingRow,
+        now: UnixSecs,
+    ) -> Result<IdToken, Refused> {
+        let provider = self.provider_by_token(token)?;
+        let config = &provider.config.op;
+        let seen = self.keys_for(provider, &known.id_token).await?;
+        let keys = self.keys_for(provider, token).await?;
+        let refused = |sentence: String| grant_refused("claims_token_refused", sentence);
+        let (server, as_of) = (&self.config.public_url, AsOf::Issue { now });
+        let binding = verify_binding(
+            &known.cic,
+            &known.id_token,
+            server,
+            config,
+            &seen.seen,
+            as_of,
+        )
+        .map_err(|refusal| refused(refusal.sentence))?;
+        verify_claims_token(token, &binding, config, &keys.current, now)
+            .map_err(|refusal| refused(refusal.sentence))
+    }
+}
+
+/// Claims never go back: an older token of the same person does not replace a newer one.
+fn newer_than_known(newer: &IdToken, binding: &BindingRow) -> bool {
+    let known = binding.claims_token.as_ref().unwrap_or(&binding.id_token);
+    let known = claims_of(known)
+        .and_then(|claims| claims.get("iat")?.as_i64())
+        .unwrap_or(0);
+    newer.iat.0 > known
+}

@@ -1,0 +1,331 @@
+//! Opening a request (ARAP), with the gate's signed ask.
+
+use countersign_api::http::Task;
+use countersign_api::stream::ServerBody;
+use countersign_evidence::documents::{Ask, Request, jws_digest};
+use countersign_model::{
+    Digest, Operation, PepId, PolicyAnswer, Requirement, Txn, UnixSecs, matching_words,
+};
+use countersign_store::{Conflict, NewRequest, OpenLimits, SpentKind, Tx, Words, Write};
+use serde_json::json;
+
+use super::App;
+use super::change::{entry_of, publish};
+use super::evaluate::{Tuple, unsupported};
+use super::task::ForPep;
+use crate::refused::Refused;
+
+/// Open requests of one PEP.
+const MAX_OPEN_PER_PEP: u32 = 10_000;
+/// Open requests of one requester.
+const MAX_OPEN_PER_REQUESTER: u32 = 50;
+/// After a refusal for too many.
+const RETRY_SECS: u32 = 10;
+/// The longest life of an ask, in seconds.
+const MAX_ASK_SECS: i64 = 600;
+/// Clocks may differ by this much, in seconds.
+const SKEW_SECS: i64 = 60;
+/// How long an idempotency key stands for its request, in seconds.
+const REMEMBER_SECS: i64 = 24 * 3600;
+/// The longest text that a request is found by, in bytes.
+const MAX_SEARCH_BYTES: usize = 16 * 1024;
+
+/// A submission, read.
+pub(crate) struct Submission {
+    pub(crate) tuple: Tuple,
+    pub(crate) evaluation_id: Option<String>,
+    pub(crate) ask_jws: String,
+    pub(crate) idempotency_key: String,
+    /// SHA-256 of the body.
+    pub(crate) body: Digest,
+    /// The PEP token's `jti` and the end of its life.
+    pub(crate) token: (String, UnixSecs),
+}
+
+impl App {
+    /// Opens a request, or answers with the one that this key opened before.
+    pub(crate) async fn submit(
+        &self,
+        pep: &PepId,
+        submission: Submission,
+    ) -> Result<Task, Refused> {
+        let now = self.now();
+        let operation = submission.tuple.operation()?;
+        if let Some(known) = self
+            .store
+            .remembered(pep, &submission.idempotency_key)
+            .await?
+        {
+            return self
+                .known(pep, known.txn, known.body == submission.body)
+                .await;
+        }
+        let requirement = self.admit(pep, &operation, &submission, now)?;
+        for _ in 0..super::MAX_TRIES {
+            let (new, request) = self.draw(pep, &operation, &submission.ask_jws, &requirement, now);
+            let (txn, vote_until) = (new.txn.clone(), new.vote_until);
+            let mut tx = Tx::new();
+            tx.push(Write::Spend {
+                kind: SpentKind::PepToken,
+                value: format!("{pep} {}", submission.token.0),
+                until: submission.token.1,
+            });
+            tx.push(Write::Remember {
+                pep: pep.clone(),
+                key: submission.idempotency_key.clone(),
+                body: submission.body,
+                txn: txn.clone(),
+                until: now + REMEMBER_SECS,
+            });
+            // One operation, with its nonce, is asked for once: two grants for one nonce would be one too many.
+            tx.push(Write::Spend {
+                kind: SpentKind::Ask,
+                value: format!("{pep} {}", operation.digest()),
+                until: vote_until + i64::from(requirement.grant_secs) + REMEMBER_SECS,
+            });
+            tx.push(Write::OpenRequest(Box::new(new)));
+            let detail = json!({
+                "operation": operation.digest().to_string(),
+                "request": request.to_string(),
+                "pep": pep.as_str(),
+            });
+            tx.push(entry_of(now, Some(&txn), "request", &detail));
+            let created = ServerBody::RequestCreated {
+                txn: txn.to_string(),
+            };
+            tx.push(publish(now, Some(&txn), None, &created));
+            match self.commit(tx).await? {
+                Ok(()) => {
+                    self.deadlines.add(vote_until);
+                    let loaded = self.load(&txn, now).await?;
+                    return Ok(self.task(&loaded, ForPep::Yes));
+                }
+                // The words are another open request's: draw again.
+                Err(Conflict::Words) => {}
+                Err(Conflict::Remembered) => {
+                    let known = self
+                        .store
+                        .remembered(pep, &submission.idempotency_key)
+                        .await?;
+                    let known = known.ok_or_else(App::contended)?;
+                    return self
+                        .known(pep, known.txn, known.body == submission.body)
+                        .await;
+                }
+                Err(conflict) => return Err(refusal(conflict)),
+            }
+        }
+        Err(App::contended())
+    }
+
+    async fn known(&self, pep: &PepId, txn: Txn, same_body: bool) -> Result<Task, Refused> {
+        if !same_body {
+            return Err(Refused::conflict(
+                "idempotency_conflict",
+                "This Idempotency-Key came with another body before; use a new key for a new request.",
+            ));
+        }
+        let loaded = self.load(&txn, self.now()).await?;
+        if loaded.row.pep != *pep {
+            return Err(Refused::not_found());
+        }
+        Ok(self.task(&loaded, ForPep::Yes))
+    }
+
+    /// Whether this may be asked at all, and what is demanded then.
+    fn admit(
+        &self,
+        pep: &PepId,
+        operation: &Operation,
+        submission: &Submission,
+        now: UnixSecs,
+    ) -> Result<Requirement, Refused> {
+        let config = self.pep(pep)?;
+        if operation.pep() != pep {
+            return Err(Refused::forbidden(
+                "other_pep",
+                "The operation names another gate.",
+            ));
+        }
+        if !config.may_ask(operation.action(), operation.resource_type()) {
+            return Err(Refused::forbidden(
+                "pep_not_allowed",
+                "This gate is not registered for this action on this type of resource.",
+            ));
+        }
+        if let Some(id) = &submission.evaluation_id {
+            let until = self
+                .secrets
+                .evaluation_until(id, submission.tuple.asked(pep));
+            if until.is_none_or(|until| now > until) {
+                return Err(Refused::malformed(
+                    "denial_unknown",
+                    "The denial that this answers is not one of this server's, or too old: evaluate again.",
+                ));
+            }
+        }
+        let ask = Ask::verify(&submission.ask_jws, &config.key).map_err(|error| {
+            Refused::forbidden("ask_unverified", format!("The ask is refused: {error}."))
+        })?;
+        self.check_ask(&ask, pep, operation, now)?;
+        let mine = match self.policy.answer(operation) {
+            PolicyAnswer::Allow => {
+                return Err(Refused::forbidden(
+                    "policy_mismatch",
+                    "The gate's policy asks for approval and the server's allows: bring both to the same text.",
+                ));
+            }
+            PolicyAnswer::Deny { reason } => {
+                return Err(Refused::forbidden("policy_denied", reason));
+            }
+            PolicyAnswer::Approve(requirement) => requirement,
+        };
+        if let Some(what) = unsupported(&mine) {
+            return Err(Refused::forbidden(
+                "not_supported",
+                format!("The policy asks for {what}, which this version cannot do."),
+            ));
+        }
+        ask.requirement.covers(&mine).map_err(|laxer| {
+            let detail = format!(
+                "The server's policy is laxer than the gate's in `{}`: bring both to the same text.",
+                laxer.member
+            );
+            Refused::forbidden("policy_mismatch", detail)
+        })?;
+        Ok(mine)
+    }
+
+    fn check_ask(
+        &self,
+        ask: &Ask,
+        pep: &PepId,
+        operation: &Operation,
+        now: UnixSecs,
+    ) -> Result<(), Refused> {
+        let refused = |code, detail: &str| Err(Refused::forbidden(code, detail));
+        if ask.iss != *pep || ask.aud != self.config.public_url {
+            return refused(
+                "ask_other_party",
+                "The ask is by another gate or for another server.",
+            );
+        }
+        if ask.operation_digest != operation.digest() {
+            return Err(Refused::malformed(
+                "wrong_digest",
+                "The ask is for another operation than submitted.",
+            ));
+        }
+        if ask.iat > now + SKEW_SECS
+            || now > ask.exp + SKEW_SECS
+            || ask.exp - ask.iat > MAX_ASK_SECS
+        {
+            return refused(
+                "ask_time",
+                "The ask is too old or from the future; check the gate's clock.",
+            );
+        }
+        Ok(())
+    }
+
+    fn draw(
+        &self,
+        pep: &PepId,
+        operation: &Operation,
+        ask_jws: &str,
+        requirement: &Requirement,
+        now: UnixSecs,
+    ) -> (NewRequest, Digest) {
+        let txn = Txn::from_bytes(rand::random());
+        let vote_until = now + i64::from(requirement.ttl_secs);
+        let request = Request {
+            iss: self.config.public_url.clone(),
+            jti: countersign_model::b64u(&rand::random::<[u8; 16]>()),
+            iat: now,
+            exp: vote_until,
+            txn: txn.clone(),
+            operation_digest: operation.digest(),
+            ask_digest: jws_digest(ask_jws),
+            pep: pep.clone(),
+            sub_id: operation.subject().clone(),
+            requirement: requirement.clone(),
+            policy_digest: self.policy.digest(),
+        };
+        let request_jws = request.sign(&self.secrets.rk);
+        let digest = jws_digest(&request_jws);
+        let new = NewRequest {
+            txn,
+            pep: pep.clone(),
+            requester: operation.subject().clone(),
+            resource_type: operation.resource_type().to_owned(),
+            resource_id: operation.resource_id().to_owned(),
+            operation: operation.bytes().to_vec(),
+            ask_jws: ask_jws.to_owned(),
+            request_jws,
+            words: Words(matching_words(digest).map(str::to_owned)),
+            opened_at: now,
+            vote_until,
+            search: search_text(operation),
+            limits: OpenLimits {
+                per_pep: MAX_OPEN_PER_PEP,
+                per_requester: MAX_OPEN_PER_REQUESTER,
+            },
+        };
+        (new, digest)
+    }
+}
+
+fn refusal(conflict: Conflict) -> Refused {
+    match conflict {
+        Conflict::OpenPerPep => {
+            Refused::too_many("This gate has too many open requests.", RETRY_SECS)
+        }
+        Conflict::OpenPerRequester => {
+            Refused::too_many("You have too many open requests.", RETRY_SECS)
+        }
+        Conflict::Spent(SpentKind::Ask) => Refused::conflict(
+            "operation_already_asked",
+            "This very operation, with its nonce, was asked for before: a new one needs a new nonce.",
+        ),
+        Conflict::Spent(SpentKind::PepToken | SpentKind::PopNonce) => Refused::conflict(
+            "token_replayed",
+            "This token was used before: make a new one for each call.",
+        ),
+        Conflict::Words
+        | Conflict::Remembered
+        | Conflict::Version
+        | Conflict::Exists
+        | Conflict::TooManyBindings
+        | Conflict::Revoked => App::contended(),
+    }
+}
+
+/// Every text of the operation, names and values apart from digests and nonces, cut to a bound.
+fn search_text(operation: &Operation) -> String {
+    let mut text = String::new();
+    let mut queue = vec![operation.value()];
+    while let Some(value) = queue.pop() {
+        match value {
+            serde_json::Value::String(string) => {
+                if text.len() + string.len() < MAX_SEARCH_BYTES {
+                    text.push_str(string);
+                    text.push('\n');
+                }
+            }
+            serde_json::Value::Array(items) => queue.extend(items.iter().rev()),
+            serde_json::Value::Object(members) => {
+                let skipped = ["nonce", "sha256"];
+                queue.extend(
+                    members
+                        .iter()
+                        .rev()
+                        .filter(|(k, _)| !skipped.contains(&k.as_str()))
+                        .map(|(_, v)| v),
+                );
+            }
+            serde_json::Value::Null | serde_json::Value::Bool(_) | serde_json::Value::Number(_) => {
+            }
+        }
+    }
+    text
+}

@@ -1,0 +1,97 @@
+//! HTTP: routes, extractors, problems. Thin: each handler reads, calls one use case, answers.
+
+mod access;
+mod approver;
+mod auth;
+mod body;
+mod oauth;
+mod problem;
+pub(crate) mod serve;
+mod well_known;
+
+use std::sync::Arc;
+use std::time::{Duration, UNIX_EPOCH};
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::Response;
+use axum::routing::{any, delete, get, post};
+use countersign_api::http::MAX_BODY_BYTES;
+use http::header::{CACHE_CONTROL, DATE};
+use http::{HeaderValue, StatusCode};
+
+use crate::app::App;
+use problem::with_status;
+
+/// Every route. A new one stands in the table of the test that lists who may call what.
+pub(crate) fn router(app: Arc<App>) -> Router {
+    Router::new()
+        .route("/healthz", get(well_known::healthz))
+        .route("/readyz", get(well_known::readyz))
+        .route(
+            "/.well-known/authzen-configuration",
+            get(well_known::authzen),
+        )
+        .route("/.well-known/countersign", get(well_known::countersign))
+        .route("/.well-known/countersign/keys", get(well_known::keys))
+        .route("/.well-known/jwks.json", get(well_known::jwks))
+        .route("/oauth/nonce", post(oauth::nonce))
+        .route("/oauth/token", post(oauth::token))
+        .route("/access/v1/evaluation", post(access::evaluation))
+        .route("/access/v1/evaluations", post(access::evaluations))
+        .route("/access/v1/requests", post(access::submit))
+        .route(
+            "/access/v1/requests/{txn}",
+            get(access::task).delete(access::cancel),
+        )
+        .route("/access/v1/requests/{txn}/cancel", post(access::cancel))
+        .route("/access/v1/requests/{txn}/events", get(access::events))
+        .route("/access/v1/requests/{txn}/outcome", post(access::outcome))
+        .route("/approver/v1/requests", get(approver::list))
+        .route("/approver/v1/requests/{txn}", get(approver::show))
+        .route("/approver/v1/requests/{txn}/votes", post(approver::vote))
+        .route(
+            "/approver/v1/requests/{txn}/evidence",
+            get(approver::evidence),
+        )
+        .route("/approver/v1/history", get(approver::history))
+        .route("/approver/v1/bindings", get(approver::bindings))
+        .route("/approver/v1/bindings/{id}", delete(approver::revoke))
+        .route(crate::stream::PATH, any(approver::stream))
+        .fallback(nowhere)
+        .method_not_allowed_fallback(wrong_method)
+        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
+        .layer(from_fn_with_state(Arc::clone(&app), stamp))
+        .with_state(app)
+}
+
+async fn nowhere() -> Response {
+    with_status(
+        StatusCode::NOT_FOUND,
+        "no_such_path",
+        "There is nothing at this path.",
+    )
+}
+
+async fn wrong_method() -> Response {
+    with_status(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "wrong_method",
+        "This path does not know this method.",
+    )
+}
+
+/// The server's own time, by the clock that it judges by; and nothing of it is kept by anybody in between.
+async fn stamp(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    let headers = response.headers_mut();
+    let since = Duration::from_secs(u64::try_from(app.now().0).unwrap_or(0));
+    if let Ok(date) = HeaderValue::from_str(&httpdate::fmt_http_date(UNIX_EPOCH + since)) {
+        headers.insert(DATE, date);
+    }
+    headers
+        .entry(CACHE_CONTROL)
+        .or_insert(HeaderValue::from_static("no-store"));
+    response
+}

@@ -1,0 +1,53 @@
+//! What was seen once and must not be seen again within its life: DPoP proofs and PEP tokens. In memory: what a
+//! restart forgets can be replayed only within its last minute, and every write that such a call makes is
+//! idempotent or spends something durable.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use countersign_model::{Digest, UnixSecs};
+
+/// The most that is remembered. Beyond it calls are refused: forgetting would let something in twice.
+const MAX_REMEMBERED: usize = 400_000;
+/// Forget what is over after so many calls.
+const SWEEP_EVERY: usize = 4_096;
+
+#[derive(Debug, Default)]
+pub(crate) struct Replay {
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    seen: HashMap<Digest, UnixSecs>,
+    since_sweep: usize,
+}
+
+/// What the memory says.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Sight {
+    First,
+    Again,
+    Full,
+}
+
+impl Replay {
+    /// Remembers `id` of `owner` until `until`.
+    pub(crate) fn see(&self, owner: &str, id: &str, until: UnixSecs, now: UnixSecs) -> Sight {
+        let key = Digest::tagged(owner, id.as_bytes());
+        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        inner.since_sweep += 1;
+        if inner.since_sweep >= SWEEP_EVERY || inner.seen.len() >= MAX_REMEMBERED {
+            inner.since_sweep = 0;
+            inner.seen.retain(|_, until| *until >= now);
+        }
+        if inner.seen.get(&key).is_some_and(|until| *until >= now) {
+            return Sight::Again;
+        }
+        if inner.seen.len() >= MAX_REMEMBERED {
+            return Sight::Full;
+        }
+        inner.seen.insert(key, until);
+        Sight::First
+    }
+}
