@@ -1,2 +1,209 @@
-//! One binary: serve, gate, token, wait, verify, approve.
-fn main() {}
+//! One binary: the approval server, the gates, and the commands of requesters, approvers and auditors.
+//!
+//! Each command is a module; this one reads the command line and turns errors into one sentence and an exit
+//! code ([`exit`]). stdout holds what was asked for and nothing else; everything said to a person is on stderr.
+
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+mod browser;
+mod clock;
+mod exit;
+mod folders;
+mod gate;
+mod policy;
+mod requester;
+mod signals;
+mod terminal;
+mod verify;
+mod wait;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::exit::{Exit, Stop, TABLE};
+use crate::requester::{Requester, RequesterArgs};
+
+/// Just-in-time, per-action human approval built on OpenID Connect.
+#[derive(Debug, Parser)]
+#[command(name = "countersign", version, after_help = TABLE, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Runs a gate, or makes a gate's key.
+    #[command(subcommand)]
+    Gate(GateCommand),
+    /// Gets an access token for an API and prints it.
+    #[command(after_help = "\
+Examples:
+  curl -X DELETE -H \"Authorization: Bearer $(countersign token)\" https://orders.example/customers/42
+  countersign token --device --issuer https://id.example.com --client countersign-cli --resource urn:example:orders
+
+Without flags it reads requester.toml (issuer, client_id, resource, scopes, redirect_path) in
+$XDG_CONFIG_HOME/countersign. Only the token goes to stdout.")]
+    Token {
+        #[command(flatten)]
+        requester: RequesterArgs,
+    },
+    /// Watches a request of yours until it is decided.
+    #[command(after_help = "\
+Examples:
+  countersign wait 9mX2… --server https://countersign.example.com
+  COUNTERSIGN_TOKEN=$(countersign token --resource https://countersign.example.com) countersign wait 9mX2…
+
+The exit code says how it ended: 0 approved, 4 denied, 5 expired, withdrawn or void.")]
+    Wait {
+        /// The request, as `Approval-Id` names it.
+        id: String,
+        /// The approval server's address.
+        #[arg(long, value_name = "URL")]
+        server: Option<String>,
+        /// A file that holds an access token for the server [or: COUNTERSIGN_TOKEN].
+        #[arg(long, value_name = "FILE")]
+        token_file: Option<PathBuf>,
+        #[command(flatten)]
+        requester: RequesterArgs,
+    },
+    /// Verifies evidence, without any server.
+    #[command(after_help = "\
+Examples:
+  countersign verify evidence.json --trust trust.toml
+  countersign verify --trust trust.toml --check
+
+The trust file names server, gate, providers, their keys and the policy. Without it nothing is proven: exit code 3.")]
+    Verify {
+        /// The evidence file.
+        evidence: Option<PathBuf>,
+        /// What you trust.
+        #[arg(long, value_name = "FILE")]
+        trust: Option<PathBuf>,
+        /// Only check the trust file.
+        #[arg(long, requires = "trust", conflicts_with = "evidence")]
+        check: bool,
+    },
+    /// Works on policies.
+    #[command(subcommand)]
+    Policy(PolicyCommand),
+}
+
+#[derive(Debug, Subcommand)]
+enum GateCommand {
+    /// Runs the HTTP gate: a reverse proxy that holds the calls which need an approval.
+    #[command(after_help = "\
+Examples:
+  countersign gate http --config gate.toml
+  countersign gate http --config gate.toml --check
+
+Every key of the file is explained in gate.example.toml.")]
+    Http {
+        /// The configuration file.
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+        /// Only check the configuration.
+        #[arg(long)]
+        check: bool,
+    },
+    /// Makes a gate's key: the private one into FILE, the public one to stdout.
+    #[command(
+        after_help = "Example:\n  countersign gate keygen gate.key.json --public gate.pub.json"
+    )]
+    Keygen {
+        /// Where the private key goes; only its owner will be able to read it.
+        file: PathBuf,
+        /// Where the public key goes, instead of stdout.
+        #[arg(long, value_name = "FILE")]
+        public: Option<PathBuf>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum PolicyCommand {
+    /// Loads a policy and says what is wrong with it, or which actions it knows.
+    #[command(after_help = "Example:\n  countersign policy check policy.cedar")]
+    Check {
+        /// The policy file.
+        file: PathBuf,
+    },
+}
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let exit = if error.use_stderr() {
+                Exit::Usage
+            } else {
+                Exit::Done
+            };
+            // A closed pipe is no reason for another error.
+            let _ = error.print();
+            return exit.into();
+        }
+    };
+    log_to_stderr();
+    // The first installation in a process wins, and this is it.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("countersign: cannot start: {error}");
+            return Exit::Failed.into();
+        }
+    };
+    match runtime.block_on(run(cli.command)) {
+        Ok(exit) => exit.into(),
+        Err(error) => {
+            eprintln!("countersign: {error:#}");
+            Stop::exit_of(&error).into()
+        }
+    }
+}
+
+async fn run(command: Command) -> anyhow::Result<Exit> {
+    match command {
+        Command::Gate(GateCommand::Http { config, check }) => gate::http(&config, check).await,
+        Command::Gate(GateCommand::Keygen { file, public }) => {
+            gate::keygen(&file, public.as_deref())
+        }
+        Command::Token { requester } => {
+            println!("{}", Requester::read(&requester)?.token().await?);
+            Ok(Exit::Done)
+        }
+        Command::Wait {
+            id,
+            server,
+            token_file,
+            requester,
+        } => wait::run(&id, server.as_deref(), token_file.as_deref(), &requester).await,
+        Command::Verify {
+            evidence,
+            trust,
+            check,
+        } => verify::run(evidence.as_deref(), trust.as_deref(), check),
+        Command::Policy(PolicyCommand::Check { file }) => policy::check(&file),
+    }
+}
+
+/// `COUNTERSIGN_LOG` chooses (such as `debug` or `countersign_pep=debug`); warnings unless set, and what a
+/// server or gate did.
+fn log_to_stderr() {
+    let filter =
+        tracing_subscriber::EnvFilter::try_from_env("COUNTERSIGN_LOG").unwrap_or_else(|_| {
+            tracing_subscriber::EnvFilter::new(
+                "warn,countersign_server=info,countersign_gate_http=info",
+            )
+        });
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_target(false)
+        .init();
+}

@@ -1,0 +1,352 @@
+//! `countersign wait`: watches a request that this requester asked for, live, until it is decided.
+
+use std::io::{IsTerminal as _, Write as _};
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use countersign_api::http::{Problem, Progress, Task, TaskStatus};
+use countersign_model::{Clock as _, ServerId, Txn};
+
+use crate::clock::SystemClock;
+use crate::exit::{Exit, Stop};
+use crate::requester::{Requester, RequesterArgs};
+use crate::terminal::{duration, safe};
+
+/// How long the server may hold an answer, in seconds.
+const WAIT_SECS: u64 = 20;
+/// The longest answer that is read, in bytes.
+const MAX_ANSWER_BYTES: usize = 256 * 1024;
+/// Answers that may fail in a row before this gives up.
+const MAX_FAILURES: u32 = 8;
+/// Where a token may be given, so that no sign-in is needed.
+const TOKEN_VARIABLE: &str = "COUNTERSIGN_TOKEN";
+
+/// Watches until it is decided; the exit code says how.
+pub(crate) async fn run(
+    id: &str,
+    server: Option<&str>,
+    token_file: Option<&Path>,
+    args: &RequesterArgs,
+) -> anyhow::Result<Exit> {
+    let txn = Txn::parse(id).map_err(|error| Stop::new(Exit::Usage, error.to_string()))?;
+    let requester = Requester::read(args)?;
+    let server = server
+        .map(str::to_owned)
+        .or_else(|| requester.server.clone())
+        .ok_or_else(|| {
+            Stop::new(
+                Exit::Usage,
+                "name the approval server: with `--server`, or as `server` in requester.toml",
+            )
+        })?;
+    let server =
+        ServerId::parse(&server).map_err(|error| Stop::new(Exit::Usage, error.to_string()))?;
+    let token = token(&server, token_file, requester).await?;
+    let http = client(&server)?;
+    let mut line = LiveLine::new();
+    let mut failures = 0;
+    let mut wait = 0;
+    loop {
+        let task = match task(&http, &server, &txn, &token, wait).await {
+            Ok(task) => task,
+            Err(Missed::Stop(error)) => return Err(error),
+            Err(Missed::Transient(why)) => {
+                failures += 1;
+                if failures >= MAX_FAILURES {
+                    return Err(Stop::new(
+                        Exit::Unreachable,
+                        format!("the server at {server} does not answer ({why})"),
+                    ));
+                }
+                line.say(&format!(
+                    "The server does not answer ({why}); trying again."
+                ));
+                tokio::time::sleep(Duration::from_secs(u64::from(failures).min(5))).await;
+                wait = 0;
+                continue;
+            }
+        };
+        failures = 0;
+        wait = WAIT_SECS;
+        let Task {
+            id: _,
+            status,
+            expires_at,
+            links: _,
+            result: _,
+            progress,
+        } = task;
+        match status {
+            TaskStatus::Pending => line.say(&pending(&progress, expires_at - SystemClock.now().0)),
+            over @ (TaskStatus::Approved
+            | TaskStatus::Denied
+            | TaskStatus::Expired
+            | TaskStatus::Cancelled
+            | TaskStatus::Failed) => {
+                let (exit, text) = ended(over, &progress);
+                line.end(&text);
+                return Ok(exit);
+            }
+        }
+    }
+}
+
+fn pending(progress: &Progress, left_secs: i64) -> String {
+    let Progress {
+        words,
+        approvals,
+        needed,
+        who_may_vote,
+        approved_by,
+        denied_by: _,
+        reason: _,
+    } = progress;
+    let [first, second] = words;
+    let by = if approved_by.is_empty() {
+        String::new()
+    } else {
+        format!(" (by {})", names(approved_by))
+    };
+    format!(
+        "{} {} · {approvals} of {needed}{by} · waiting for {} · {} left",
+        safe(first),
+        safe(second),
+        safe(who_may_vote),
+        duration(left_secs)
+    )
+}
+
+fn ended(status: TaskStatus, progress: &Progress) -> (Exit, String) {
+    let reason = progress
+        .reason
+        .as_deref()
+        .map(|text| format!(" The reason: {}", safe(text)))
+        .unwrap_or_default();
+    match status {
+        TaskStatus::Approved | TaskStatus::Pending => (
+            Exit::Done,
+            format!("Approved by {}.{reason}", names(&progress.approved_by)),
+        ),
+        TaskStatus::Denied => {
+            let by = progress
+                .denied_by
+                .as_deref()
+                .map_or_else(|| "an approver".to_owned(), safe);
+            (Exit::Denied, format!("Denied by {by}.{reason}"))
+        }
+        TaskStatus::Expired => (
+            Exit::Over,
+            format!(
+                "Ran out of time: {} of {} approved. Ask again.",
+                progress.approvals, progress.needed
+            ),
+        ),
+        TaskStatus::Cancelled => (
+            Exit::Over,
+            "Withdrawn. Ask again if it is still wanted.".to_owned(),
+        ),
+        TaskStatus::Failed => (
+            Exit::Over,
+            "Void: a vote was revoked before the approval was used. Ask again.".to_owned(),
+        ),
+    }
+}
+
+fn names(names: &[String]) -> String {
+    names
+        .iter()
+        .map(|name| safe(name))
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+async fn token(
+    server: &ServerId,
+    file: Option<&Path>,
+    requester: Requester,
+) -> anyhow::Result<String> {
+    if let Some(path) = file {
+        let text = std::fs::read_to_string(path)
+            .with_context(|| format!("cannot read `{}`", path.display()))?;
+        return Ok(text.trim().to_owned());
+    }
+    if let Ok(token) = std::env::var(TOKEN_VARIABLE) {
+        return Ok(token.trim().to_owned());
+    }
+    if !requester.can_sign_in() {
+        return Err(Stop::new(
+            Exit::Usage,
+            format!(
+                "give a token for the server (`--token-file`, {TOKEN_VARIABLE}), or name provider and client in requester.toml"
+            ),
+        ));
+    }
+    requester.for_resource(server.as_str()).token().await
+}
+
+enum Missed {
+    Transient(String),
+    Stop(anyhow::Error),
+}
+
+async fn task(
+    http: &reqwest::Client,
+    server: &ServerId,
+    txn: &Txn,
+    token: &str,
+    wait_secs: u64,
+) -> Result<Task, Missed> {
+    let transient = |error: reqwest::Error| {
+        Missed::Transient(
+            if error.is_timeout() {
+                "no answer in time"
+            } else {
+                "no connection"
+            }
+            .to_owned(),
+        )
+    };
+    let mut request = http
+        .get(format!("{server}/access/v1/requests/{txn}"))
+        .bearer_auth(token)
+        .header("accept", "application/json")
+        .timeout(Duration::from_secs(wait_secs + 15));
+    if wait_secs > 0 {
+        request = request.header("prefer", format!("wait={wait_secs}"));
+    }
+    let mut response = request.send().await.map_err(transient)?;
+    let status = response.status().as_u16();
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(transient)? {
+        if body.len() + chunk.len() > MAX_ANSWER_BYTES {
+            return Err(Missed::Stop(Stop::new(
+                Exit::Failed,
+                "the server's answer is too long",
+            )));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    let said = || {
+        let problem = serde_json::from_slice::<Problem>(&body).ok();
+        safe(
+            &problem
+                .and_then(|problem| problem.detail)
+                .unwrap_or_else(|| format!("it answered with status {status}")),
+        )
+    };
+    match status {
+        200..=299 => serde_json::from_slice(&body).map_err(|_| {
+            Missed::Stop(Stop::new(
+                Exit::Failed,
+                "the server's answer cannot be read; is it a Countersign server?",
+            ))
+        }),
+        401 | 403 => Err(Missed::Stop(Stop::new(
+            Exit::SignIn,
+            format!("the server refuses the token: {}", said()),
+        ))),
+        404 => Err(Missed::Stop(Stop::new(
+            Exit::Failed,
+            "there is no such request of yours",
+        ))),
+        429 | 500..=599 => Err(Missed::Transient(said())),
+        _ => Err(Missed::Stop(Stop::new(Exit::Failed, said()))),
+    }
+}
+
+fn client(server: &ServerId) -> anyhow::Result<reqwest::Client> {
+    let mut builder = reqwest::Client::builder()
+        .redirect(reqwest::redirect::Policy::none())
+        .connect_timeout(Duration::from_secs(5))
+        .user_agent(concat!("countersign/", env!("CARGO_PKG_VERSION")));
+    // A server id has http on this computer only; no proxy has business there.
+    if server.as_str().starts_with("http:") {
+        builder = builder.no_proxy();
+    }
+    builder.build().context("cannot set up the connection")
+}
+
+/// One line that is rewritten in place on a terminal; elsewhere a new line for each change.
+struct LiveLine {
+    terminal: bool,
+    last: String,
+}
+
+impl LiveLine {
+    fn new() -> Self {
+        Self {
+            terminal: std::io::stderr().is_terminal(),
+            last: String::new(),
+        }
+    }
+
+    fn say(&mut self, text: &str) {
+        // On a terminal the time left is worth a rewrite; in a log only what changed is.
+        let what = text
+            .rsplit_once(" · ")
+            .map_or(text, |(what, _)| what)
+            .to_owned();
+        if self.terminal {
+            eprint!("\r\x1b[K{text}");
+            // Nothing depends on its being seen.
+            let _ = std::io::stderr().flush();
+        } else if what != self.last {
+            eprintln!("{text}");
+        }
+        self.last = what;
+    }
+
+    fn end(&mut self, text: &str) {
+        if self.terminal {
+            eprint!("\r\x1b[K");
+        }
+        eprintln!("{text}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn progress() -> Progress {
+        Progress {
+            words: ["amber".into(), "falcon".into()],
+            approvals: 1,
+            needed: 2,
+            who_may_vote: "database approvers".into(),
+            approved_by: vec!["Elin".into()],
+            denied_by: None,
+            reason: None,
+        }
+    }
+
+    #[test]
+    fn the_line_says_words_count_people_and_time() {
+        assert_eq!(
+            pending(&progress(), 540),
+            "amber falcon · 1 of 2 (by Elin) · waiting for database approvers · 9 min left"
+        );
+    }
+
+    #[test]
+    fn each_end_has_its_exit_code_and_no_name_steers_the_terminal() {
+        let mut progress = progress();
+        assert_eq!(ended(TaskStatus::Approved, &progress).0, Exit::Done);
+        progress.denied_by = Some("Jo\u{1b}[2J".into());
+        progress.reason = Some("wrong customer".into());
+        let (exit, text) = ended(TaskStatus::Denied, &progress);
+        assert_eq!(exit, Exit::Denied);
+        assert!(
+            text.contains("wrong customer") && !text.contains('\u{1b}'),
+            "{text}"
+        );
+        for over in [
+            TaskStatus::Expired,
+            TaskStatus::Cancelled,
+            TaskStatus::Failed,
+        ] {
+            assert_eq!(ended(over, &progress).0, Exit::Over);
+        }
+    }
+}
