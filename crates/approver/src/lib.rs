@@ -1,1 +1,30 @@
-//! What an approver's program does, without any desktop.
+//! What an approver's program does, without any desktop: the agent, the terminal approver and the tests are
+//! built on it.
+//!
+//! - [`Approver`]: the handle; every call of a window is a method
+//! - [`State`], [`Event`]: what is on show, and what happens
+//! - [`KeyStore`]: where secrets live, by the program's own means
+//!
+//! It verifies every request before anything of it is shown, renders only from the verified bytes, and signs only
+//! what was shown. It deliberately knows no notification, no tray, no window and no socket, opens no browser by
+//! itself, and reads no environment. One account at a time; nothing here is global.
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+mod approver;
+mod binding;
+mod claims;
+mod item;
+mod kept;
+mod keys;
+mod past;
+mod problem;
+mod runner;
+mod session;
+mod state;
+mod vote;
+mod wire;
+
+pub use approver::{Approver, Deps, StartError};
+pub use countersign_oidc::Opener;
+pub use keys::{KeyStore, KeyStoreError};
+pub use state::{Event, LastServer, State};

@@ -81,7 +81,7 @@ impl ApproverApi {
             url,
             access_token,
             None,
-            self.http.clock().now(),
+            self.http.now(),
             &jti,
         )
     }

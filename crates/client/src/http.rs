@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use countersign_api::http::{Problem, TokenProblem, WellKnown};
-use countersign_model::{Clock, ServerId};
+use countersign_model::{Clock, ServerId, UnixSecs};
 use reqwest::header::HeaderMap;
 use serde::de::DeserializeOwned;
 use url::Url;
@@ -74,8 +74,10 @@ impl ServerHttp {
         &self.id
     }
 
-    pub(crate) fn clock(&self) -> &Arc<dyn Clock> {
-        &self.clock
+    /// Now, by the clock that this transport judges with.
+    #[must_use]
+    pub fn now(&self) -> UnixSecs {
+        self.clock.now()
     }
 
     pub(crate) fn client(&self) -> &reqwest::Client {

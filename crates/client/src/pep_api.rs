@@ -161,7 +161,7 @@ impl PepApi {
     }
 
     fn call(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
-        let now = self.http.clock().now();
+        let now = self.http.now();
         let token = PepToken {
             iss: self.pep.clone(),
             aud: self.http.id().clone(),

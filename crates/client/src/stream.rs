@@ -39,8 +39,8 @@ const EVENTS: usize = 64;
 /// What the stream tells.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
-    /// It is live. With `resumed: None` nothing was asked for yet: read the list, then [`Stream::ack`] its
-    /// number.
+    /// It is live. With `resumed: None` nothing was asked for yet: read the list, then [`Stream::resume`] from
+    /// its number.
     Connected {
         /// The newest number of this approver.
         seq: u64,
@@ -75,7 +75,7 @@ pub enum Event {
         /// Unix seconds.
         at: i64,
     },
-    /// What was missed is not kept any more: read the list, then [`Stream::ack`] its number.
+    /// What was missed is not kept any more: read the list, then [`Stream::resume`] from its number.
     Reset {
         /// The newest number.
         seq: u64,
@@ -179,21 +179,19 @@ impl Stream {
     /// Everything up to this number was dealt with. Numbers only grow.
     pub fn ack(&self, seq: u64) {
         self.shared.wish(|wishes| {
-            if wishes.acked.is_none() {
-                wishes.resume = true;
-            }
-            if wishes.acked.is_none_or(|acked| acked < seq) {
+            if wishes.acked.is_some_and(|acked| acked < seq) {
                 wishes.acked = Some(seq);
                 wishes.tell_ack = true;
             }
         });
     }
 
-    /// Starts counting from here, also backwards: after a [`Event::Reset`].
-    pub fn restart_from(&self, seq: u64) {
+    /// The list was read, which is at least as new as this number: what came after it is to be sent. Needed once
+    /// after [`Event::Connected`] with `resumed: None`, and after [`Event::Reset`].
+    pub fn resume(&self, seq: u64) {
         self.shared.wish(|wishes| {
             wishes.acked = Some(seq);
-            wishes.tell_ack = true;
+            wishes.resume = true;
         });
     }
 

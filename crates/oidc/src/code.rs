@@ -111,6 +111,6 @@ pub async fn code_flow(
     for (name, value) in &request.more_at_token {
         token = token.add_extra_param(*name, value);
     }
-    let answer = token.request_async(&|request| exchange.send(request)).await;
+    let answer = token.request_async(&exchange.transport()).await;
     exchange.finish(answer)
 }

@@ -82,7 +82,7 @@ pub async fn token_by_device(
         .set_device_authorization_url(DeviceAuthorizationUrl::from_url(endpoint))
         .set_token_uri(TokenUrl::from_url(metadata.token_endpoint.clone()));
     let exchange = Exchange::new(provider);
-    let send = |request| exchange.send(request);
+    let send = exchange.transport();
 
     let mut authorization = client
         .exchange_device_code()

@@ -1,7 +1,8 @@
 //! The token endpoint, by the `oauth2` crate: codes, refresh tokens and device codes become tokens.
 
 use std::fmt;
-use std::sync::Mutex;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
 
 use oauth2::basic::{
     BasicErrorResponse, BasicRevocationErrorResponse, BasicTokenIntrospectionResponse,
@@ -84,7 +85,7 @@ pub async fn refresh(
     let exchange = Exchange::new(provider);
     let answer = client
         .exchange_refresh_token(&refresh_token)
-        .request_async(&|request| exchange.send(request))
+        .request_async(&exchange.transport())
         .await;
     exchange.finish(answer)
 }
@@ -93,23 +94,33 @@ pub async fn refresh(
 /// which the `oauth2` crate would reduce to text.
 pub(crate) struct Exchange<'a> {
     provider: &'a Provider,
-    date: Mutex<Option<UnixSecs>>,
+    date: Arc<Mutex<Option<UnixSecs>>>,
 }
+
+/// Boxed, because the `oauth2` crate's futures are not `Send` for closures that borrow.
+type Sending = Pin<Box<dyn Future<Output = Result<HttpResponse, OidcError>> + Send>>;
 
 impl<'a> Exchange<'a> {
     pub(crate) fn new(provider: &'a Provider) -> Self {
         Self {
             provider,
-            date: Mutex::default(),
+            date: Arc::default(),
         }
     }
 
-    pub(crate) async fn send(&self, request: HttpRequest) -> Result<HttpResponse, OidcError> {
-        let (response, date) = self.provider.http().oauth(request).await?;
-        if let Ok(mut known) = self.date.lock() {
-            *known = date;
+    /// What the `oauth2` crate sends by.
+    pub(crate) fn transport(&self) -> impl Fn(HttpRequest) -> Sending + Send + Sync + 'static {
+        let (http, date) = (self.provider.http().clone(), Arc::clone(&self.date));
+        move |request| {
+            let (http, date) = (http.clone(), Arc::clone(&date));
+            Box::pin(async move {
+                let (response, theirs) = http.oauth(request).await?;
+                if let Ok(mut known) = date.lock() {
+                    *known = theirs;
+                }
+                Ok(response)
+            })
         }
-        Ok(response)
     }
 
     pub(crate) fn finish<E: ErrorResponse + 'static>(

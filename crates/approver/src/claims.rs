@@ -1,0 +1,116 @@
+//! Current claims of the signed-in person: a newer ID token by the refresh token, where the provider gives
+//! one. Evidence for claims only; the key's evidence stays the sign-in's own ID token.
+
+use std::sync::Arc;
+
+use countersign_api::ipc::{Problem, ProblemCode};
+use countersign_evidence::op_token::OpConfig;
+use countersign_model::UnixSecs;
+use countersign_oidc::{OidcError, Provider, refresh_claims};
+
+use crate::problem::{of_oidc, problem};
+
+/// Claims are made newer when they have fewer than this many seconds left at the vote.
+const MARGIN_SECS: i64 = 20;
+
+/// What is known of the person's claims.
+#[derive(Debug)]
+pub(crate) struct Claims {
+    /// When the newest token was issued.
+    pub(crate) iat: UnixSecs,
+    /// The newest token, where it is not the sign-in's.
+    pub(crate) token: Option<String>,
+    /// For newer ones.
+    pub(crate) refresh_token: Option<String>,
+}
+
+/// Whom to ask.
+pub(crate) struct Source<'a> {
+    pub(crate) provider: &'a Arc<Provider>,
+    pub(crate) config: &'a OpConfig,
+    /// Of the sign-in.
+    pub(crate) nonce: &'a str,
+    pub(crate) sub: &'a str,
+}
+
+/// What a refresh changed.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Changed {
+    Nothing,
+    /// The refresh token is another one now: it must be kept, the old one is used up.
+    RefreshToken,
+}
+
+impl Claims {
+    /// Makes sure that the claims are at most `fresh_secs` old now.
+    ///
+    /// # Errors
+    /// In words for the person, when they are older and the provider gives no newer ones without a sign-in.
+    pub(crate) async fn freshen(
+        &mut self,
+        source: &Source<'_>,
+        fresh_secs: u32,
+        now: UnixSecs,
+    ) -> Result<Changed, Problem> {
+        let good_until = self.iat + i64::from(fresh_secs);
+        if now + MARGIN_SECS < good_until {
+            return Ok(Changed::Nothing);
+        }
+        let Some(refresh_token) = self.refresh_token.clone() else {
+            return self.too_old(good_until, fresh_secs, now);
+        };
+        match refresh_claims(source.provider, source.config, &refresh_token, source.nonce).await {
+            Ok(refreshed) => {
+                let changed = if refreshed.refresh_token == refresh_token {
+                    Changed::Nothing
+                } else {
+                    Changed::RefreshToken
+                };
+                self.refresh_token = Some(refreshed.refresh_token);
+                match refreshed.id_token {
+                    Some((compact, read)) if read.subject.sub == source.sub => {
+                        self.iat = read.iat;
+                        self.token = Some(compact);
+                        Ok(changed)
+                    }
+                    Some(_) => Err(problem(
+                        ProblemCode::Other,
+                        "The identity provider answered with somebody else's claims. Sign out and sign in again.",
+                    )),
+                    None => self.too_old(good_until, fresh_secs, now).map(|_| changed),
+                }
+            }
+            Err(OidcError::Refused { code }) => {
+                tracing::info!(code, "the refresh token is no good any more");
+                self.refresh_token = None;
+                self.too_old(good_until, fresh_secs, now)
+            }
+            Err(error) if now <= good_until => {
+                tracing::warn!(
+                    code = error.code(),
+                    "claims not refreshed; they are still fresh enough"
+                );
+                Ok(Changed::Nothing)
+            }
+            Err(error) => Err(of_oidc(&error)),
+        }
+    }
+
+    fn too_old(
+        &self,
+        good_until: UnixSecs,
+        fresh_secs: u32,
+        now: UnixSecs,
+    ) -> Result<Changed, Problem> {
+        if now <= good_until {
+            return Ok(Changed::Nothing);
+        }
+        let minutes = fresh_secs.div_ceil(60);
+        Err(problem(
+            ProblemCode::SignedOut,
+            format!(
+                "The policy wants what your identity provider says about you to be at most {minutes} minutes old, and it gives nothing newer without a sign-in. Sign in again, then vote."
+            ),
+        ))
+    }
+}

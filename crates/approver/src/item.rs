@@ -1,0 +1,503 @@
+//! One request, verified before anything of it is shown, and its row and card.
+//!
+//! INVARIANT: rows, cards and display digests come from the [`OpenRequest`] alone, which only verification
+//! makes; what the server merely says (names of voters, who may vote, past requests) stands beside it and is
+//! never part of what is signed.
+
+use std::collections::BTreeSet;
+
+use countersign_api::http::{BeforeView, Locked, RequestState, RequestView, VoteView};
+use countersign_api::ipc::{
+    Ballot, Before, Card, Choice, Connection, Kind, Outcome, Problem, ReasonRule, Row, VoteLine,
+    WhyLocked,
+};
+use countersign_display as display;
+use countersign_evidence::PublicKey;
+use countersign_evidence::documents::{Request, Vote, vote};
+use countersign_evidence::jose;
+use countersign_evidence::verify::{OpenRequest, read_request_bundle, verify_request_bundle};
+use countersign_model::{
+    By, Digest, MatchWords, PepId, ServerId, StepUp, Subject, UnixSecs, b64u_decode,
+};
+
+use crate::problem::not_genuine;
+use crate::wire;
+
+/// Whose signatures count.
+pub(crate) struct Pins<'a> {
+    pub(crate) server: &'a ServerId,
+    pub(crate) server_keys: &'a [PublicKey],
+    pub(crate) pep_keys: &'a [(PepId, PublicKey)],
+}
+
+/// A request, as it was last read.
+#[derive(Debug, Clone)]
+pub(crate) struct Item {
+    pub(crate) txn: String,
+    pub(crate) content: Content,
+    pub(crate) state: RequestState,
+    pub(crate) challenge: Option<String>,
+    pub(crate) locked: Option<Locked>,
+    who_may_vote: String,
+    before: Vec<BeforeView>,
+    row: Row,
+}
+
+/// What came of verifying it.
+#[derive(Debug, Clone)]
+pub(crate) enum Content {
+    /// It holds.
+    Genuine(Box<Genuine>),
+    /// It does not, and nothing of it is shown.
+    NotGenuine {
+        /// Why.
+        sentence: String,
+        /// When it claims to end: good for sorting rows.
+        claimed_end: i64,
+    },
+}
+
+/// A request that holds.
+#[derive(Debug, Clone)]
+pub(crate) struct Genuine {
+    pub(crate) open: OpenRequest,
+    /// Over the plain text of its card.
+    pub(crate) display_digest: Digest,
+    votes: Vec<CastVote>,
+}
+
+/// A vote, and what the server says about the voter.
+#[derive(Debug, Clone)]
+struct CastVote {
+    vote: Vote,
+    alg: &'static str,
+    name: String,
+    at: i64,
+    digest: Digest,
+}
+
+/// Whether a pending request can still be voted on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Timely {
+    InTime,
+    Over,
+}
+
+/// What the server sent of it.
+struct Parts<'a> {
+    txn: &'a str,
+    request_jws: &'a str,
+    ask_jws: &'a str,
+    operation_b64: &'a str,
+}
+
+impl Item {
+    /// Reads and verifies what the server sent.
+    pub(crate) fn read(view: RequestView, pins: &Pins<'_>, now: UnixSecs) -> Self {
+        let RequestView {
+            txn,
+            request_jws,
+            ask_jws,
+            operation_b64,
+            challenge,
+            state,
+            ended_at,
+            votes,
+            who_may_vote,
+            locked,
+            before,
+            outcome: _, // The gate's report is part of the history's evidence, not of a card.
+        } = view;
+        let mut state = state;
+        let parts = Parts {
+            txn: &txn,
+            request_jws: &request_jws,
+            ask_jws: &ask_jws,
+            operation_b64: &operation_b64,
+        };
+        let content = match genuine(&parts, votes, pins, state, now) {
+            Ok((genuine, Timely::InTime)) => Content::Genuine(Box::new(genuine)),
+            Ok((genuine, Timely::Over)) => {
+                // The server will say so in a moment; nobody votes meanwhile.
+                state = RequestState::Expired;
+                Content::Genuine(Box::new(genuine))
+            }
+            Err(sentence) => {
+                tracing::warn!(%txn, "a request does not verify: {sentence}");
+                let claimed_end =
+                    Request::unverified(&request_jws).map_or(now.0, |(_, request)| request.exp.0);
+                Content::NotGenuine {
+                    sentence,
+                    claimed_end,
+                }
+            }
+        };
+        let row = row(&txn, &content, state, ended_at);
+        Self {
+            txn,
+            content,
+            state,
+            challenge,
+            locked,
+            who_may_vote,
+            before,
+            row,
+        }
+    }
+
+    /// Whether a person would see the same.
+    pub(crate) fn looks_like(&self, other: &Self) -> bool {
+        self.row == other.row
+            && self.locked == other.locked
+            && self.challenge.is_some() == other.challenge.is_some()
+            && self.who_may_vote == other.who_may_vote
+            && self.before == other.before
+            && self.genuine().map(|genuine| genuine.display_digest).ok()
+                == other.genuine().map(|genuine| genuine.display_digest).ok()
+    }
+
+    /// The verified content, or the refusal that stands for its card.
+    pub(crate) fn genuine(&self) -> Result<&Genuine, Problem> {
+        match &self.content {
+            Content::Genuine(genuine) => Ok(genuine),
+            Content::NotGenuine { sentence, .. } => Err(not_genuine(sentence)),
+        }
+    }
+
+    /// Waiting for this person.
+    pub(crate) fn is_for_me(&self) -> bool {
+        self.state == RequestState::Pending && self.locked.is_none()
+    }
+
+    /// Its row in a list.
+    pub(crate) fn row(&self) -> Row {
+        self.row.clone()
+    }
+
+    /// Its card.
+    pub(crate) fn card(&self, me: &Subject, connection: Connection) -> Result<Card, Problem> {
+        let genuine = self.genuine()?;
+        let display::Card {
+            kind: _, // In the row.
+            gate,
+            sentence,
+            stamp,
+            lifted,
+            made_visible,
+            exhibit,
+            who,
+            why,
+            record,
+            raw,
+            words,
+            .. // The requirement's canonical form is for the plain text only.
+        } = genuine.render();
+        let typed = genuine.open.request().requirement.match_words == MatchWords::Words;
+        Ok(Card {
+            row: self.row(),
+            gate: wire::line(gate),
+            sentence: wire::line(sentence),
+            stamp: stamp.map(wire::line),
+            lifted: wire::fields(lifted),
+            made_visible,
+            exhibit: wire::exhibit(exhibit),
+            who: wire::identity(who),
+            why: wire::fields(why),
+            before: self
+                .before
+                .iter()
+                .map(|BeforeView { state, at }| Before {
+                    outcome: outcome(*state),
+                    at: *at,
+                })
+                .collect(),
+            votes: genuine.votes.iter().map(|cast| cast.line(me)).collect(),
+            who_may_vote: wire::safe(&self.who_may_vote, display::Role::Data),
+            record: wire::fields(record),
+            raw: wire::lines(raw),
+            words: (!typed).then(|| words.to_vec()),
+            ballot: self.ballot(&genuine.open, connection),
+            display_digest: genuine.display_digest.to_string(),
+        })
+    }
+
+    fn ballot(&self, open: &OpenRequest, connection: Connection) -> Ballot {
+        let requirement = &open.request().requirement;
+        let locked = |why, sentence: &str| Ballot::Locked {
+            why,
+            sentence: sentence.to_owned(),
+        };
+        match self.locked {
+            Some(Locked::OwnRequest) => {
+                return locked(
+                    WhyLocked::OwnRequest,
+                    "You asked for this yourself: somebody else decides.",
+                );
+            }
+            Some(Locked::NotEligible) => {
+                return locked(
+                    WhyLocked::NotEligible,
+                    "The policy does not let you vote on this.",
+                );
+            }
+            Some(Locked::Voted) => return locked(WhyLocked::Voted, "You have voted."),
+            Some(Locked::Closed) => return locked(WhyLocked::Closed, ended(self.state)),
+            None if self.state != RequestState::Pending => {
+                return locked(WhyLocked::Closed, ended(self.state));
+            }
+            None => {}
+        }
+        if self.challenge.is_none() {
+            return locked(
+                WhyLocked::NotEligible,
+                "The server does not let you vote on this now.",
+            );
+        }
+        if requirement.step_up != StepUp::None || requirement.by == By::Requester {
+            return locked(
+                WhyLocked::NotSupported,
+                "The policy wants a fresh sign-in for each vote, which this version cannot do yet. Vote with a newer one.",
+            );
+        }
+        match connection {
+            Connection::Connected => Ballot::Open {
+                type_words: requirement.match_words == MatchWords::Words,
+                reason: match requirement.reason {
+                    countersign_model::ReasonRule::Optional => ReasonRule::Optional,
+                    countersign_model::ReasonRule::OnDeny => ReasonRule::OnDeny,
+                    countersign_model::ReasonRule::Always => ReasonRule::Always,
+                },
+            },
+            Connection::SignedOut | Connection::Connecting | Connection::Reconnecting => locked(
+                WhyLocked::Offline,
+                "There is no connection to the server. Voting opens again when it is back.",
+            ),
+        }
+    }
+}
+
+fn row(txn: &str, content: &Content, state: RequestState, ended_at: Option<i64>) -> Row {
+    let (txn, outcome) = (txn.to_owned(), outcome(state));
+    match content {
+        Content::Genuine(genuine) => {
+            let operation = genuine.open.operation();
+            let request = genuine.open.request();
+            Row {
+                txn,
+                kind: wire::kind(display::kind(operation)),
+                requester: wire::line(display::requester(operation)),
+                initials: display::initials(display::stated_name(operation)),
+                summary: wire::line(display::summary(operation)),
+                resource: wire::line(display::resource(operation)),
+                asked_at: request.iat.0,
+                expires_at: request.exp.0,
+                approvals: genuine.approvals(),
+                needed: request.requirement.approvals,
+                irreversible: request.requirement.irreversible.is_some(),
+                outcome,
+                ended_at,
+                ended_by: genuine
+                    .denied_by()
+                    .map(|name| wire::safe(name, display::Role::Name)),
+            }
+        }
+        Content::NotGenuine { claimed_end, .. } => Row {
+            txn,
+            kind: Kind::Other,
+            requester: wire::ours("Unknown"),
+            initials: "?".to_owned(),
+            summary: wire::ours("Not genuine: what the server sent does not verify"),
+            resource: wire::ours("not shown"),
+            asked_at: *claimed_end,
+            expires_at: *claimed_end,
+            approvals: 0,
+            needed: 1,
+            irreversible: false,
+            outcome,
+            ended_at,
+            ended_by: None,
+        },
+    }
+}
+
+impl Genuine {
+    fn render(&self) -> display::Card {
+        render(&self.open)
+    }
+
+    /// Distinct people who approved.
+    pub(crate) fn approvals(&self) -> u32 {
+        let people: BTreeSet<&Subject> = self
+            .votes
+            .iter()
+            .filter(|cast| cast.vote.vote == vote::Choice::Approve)
+            .map(|cast| &cast.vote.sub_id)
+            .collect();
+        u32::try_from(people.len()).unwrap_or(u32::MAX)
+    }
+
+    fn denied_by(&self) -> Option<&str> {
+        self.votes
+            .iter()
+            .find(|cast| cast.vote.vote == vote::Choice::Deny)
+            .map(|cast| cast.name.as_str())
+    }
+
+    /// This person's own approval, which a deny may replace.
+    pub(crate) fn approved_by(&self, me: &Subject) -> Option<Digest> {
+        let mine =
+            |cast: &&CastVote| cast.vote.sub_id == *me && cast.vote.vote == vote::Choice::Approve;
+        self.votes.iter().rev().find(mine).map(|cast| cast.digest)
+    }
+}
+
+fn render(open: &OpenRequest) -> display::Card {
+    let request = open.request();
+    display::card(
+        open.operation(),
+        &request.requirement,
+        open.words(),
+        request.pep.as_str(),
+    )
+}
+
+impl CastVote {
+    fn line(&self, me: &Subject) -> VoteLine {
+        let Self {
+            vote,
+            alg,
+            name,
+            at,
+            digest: _,
+        } = self;
+        let binding: String = vote.binding_id.to_string().chars().take(10).collect();
+        VoteLine {
+            name: wire::safe(name, display::Role::Name),
+            subject: wire::safe(&vote.sub_id.to_string(), display::Role::Data),
+            choice: match vote.vote {
+                vote::Choice::Approve => Choice::Approve,
+                vote::Choice::Deny => Choice::Deny,
+            },
+            at: *at,
+            reason: vote
+                .reason
+                .as_deref()
+                .map(|reason| wire::safe(reason, display::Role::Data)),
+            device: wire::ours(format!("device {binding}…, {alg} key")),
+            mine: vote.sub_id == *me,
+        }
+    }
+}
+
+fn genuine(
+    parts: &Parts<'_>,
+    votes: Vec<VoteView>,
+    pins: &Pins<'_>,
+    state: RequestState,
+    now: UnixSecs,
+) -> Result<(Genuine, Timely), String> {
+    let Parts {
+        txn,
+        request_jws,
+        ask_jws,
+        operation_b64,
+    } = parts;
+    let bytes = b64u_decode(operation_b64)
+        .map_err(|_| "The operation is not canonical base64url.".to_owned())?;
+    let Pins {
+        server,
+        server_keys,
+        pep_keys,
+    } = pins;
+    let of_any_age =
+        || read_request_bundle(request_jws, ask_jws, &bytes, server, server_keys, pep_keys);
+    let (open, timely) = if state == RequestState::Pending {
+        match verify_request_bundle(
+            request_jws,
+            ask_jws,
+            &bytes,
+            server,
+            server_keys,
+            pep_keys,
+            now,
+        ) {
+            Ok(open) => (Ok(open), Timely::InTime),
+            Err(refusal) if refusal.code == "request_expired" => (of_any_age(), Timely::Over),
+            Err(refusal) => (Err(refusal), Timely::InTime),
+        }
+    } else {
+        (of_any_age(), Timely::InTime)
+    };
+    let open = open.map_err(|refusal| refusal.sentence)?;
+    if open.request().txn.as_str() != *txn {
+        return Err("The server sent another request than the one that was asked for.".to_owned());
+    }
+    let votes = votes
+        .into_iter()
+        .map(|view| cast(view, &open))
+        .collect::<Result<_, _>>()?;
+    let display_digest = Digest::of(render(&open).plain_text().as_bytes());
+    Ok((
+        Genuine {
+            open,
+            display_digest,
+            votes,
+        },
+        timely,
+    ))
+}
+
+/// A vote that stands beside a request must be about it and by whom the server says. Its signature is proven
+/// by the evidence, which brings the key: here it is only told about.
+fn cast(view: VoteView, open: &OpenRequest) -> Result<CastVote, String> {
+    let VoteView {
+        jws,
+        name,
+        iss,
+        sub,
+        at,
+    } = view;
+    let alg = jose::peek(&jws, Vote::TYP).map(|peeked| peeked.alg.as_str());
+    let (Ok((_, vote)), Ok(alg)) = (Vote::unverified(&jws), alg) else {
+        return Err("A vote on it cannot be read.".to_owned());
+    };
+    if vote.request_jws_digest != open.request_jws_digest() || vote.txn != open.request().txn {
+        return Err("A vote that comes with it is about another request.".to_owned());
+    }
+    if vote.sub_id.iss.as_str() != iss || vote.sub_id.sub != sub {
+        return Err("A vote on it is by somebody else than the server says.".to_owned());
+    }
+    let digest = countersign_evidence::jws_digest(&jws);
+    Ok(CastVote {
+        vote,
+        alg,
+        name,
+        at,
+        digest,
+    })
+}
+
+pub(crate) fn outcome(state: RequestState) -> Outcome {
+    match state {
+        RequestState::Pending => Outcome::Pending,
+        RequestState::Approved => Outcome::Approved,
+        RequestState::Redeemed => Outcome::Redeemed,
+        RequestState::Denied => Outcome::Denied,
+        RequestState::Expired => Outcome::Expired,
+        RequestState::Withdrawn => Outcome::Withdrawn,
+        RequestState::Voided => Outcome::Voided,
+    }
+}
+
+/// How a request ended, as a sentence.
+pub(crate) fn ended(state: RequestState) -> &'static str {
+    match state {
+        RequestState::Pending => "It is still open.",
+        RequestState::Approved => "It has been approved.",
+        RequestState::Redeemed => "It has been approved and used.",
+        RequestState::Denied => "It has been denied.",
+        RequestState::Expired => "Its time ran out.",
+        RequestState::Withdrawn => "The requester took it back.",
+        RequestState::Voided => "It was approved, but a vote was revoked before it was used.",
+    }
+}

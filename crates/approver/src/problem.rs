@@ -1,0 +1,78 @@
+//! Errors of the parts as one code and one plain sentence for the person.
+
+use countersign_api::ipc::{Problem, ProblemCode};
+use countersign_client::ApiError;
+use countersign_oidc::OidcError;
+
+/// One code, one sentence.
+pub(crate) fn problem(code: ProblemCode, sentence: impl Into<String>) -> Problem {
+    Problem {
+        code,
+        sentence: sentence.into(),
+    }
+}
+
+pub(crate) fn signed_out() -> Problem {
+    problem(ProblemCode::SignedOut, "You are signed out. Sign in first.")
+}
+
+pub(crate) fn not_genuine(sentence: &str) -> Problem {
+    problem(
+        ProblemCode::NotGenuine,
+        format!("This request is not genuine and cannot be voted on. {sentence}"),
+    )
+}
+
+/// A server's refusal.
+pub(crate) fn of_api(error: &ApiError) -> Problem {
+    let code = match error {
+        ApiError::Unreachable { .. } | ApiError::Busy { .. } | ApiError::Fault { .. } => {
+            ProblemCode::ServerUnreachable
+        }
+        ApiError::Unauthorized { .. } => ProblemCode::SignedOut,
+        ApiError::Forbidden { .. } => ProblemCode::Forbidden,
+        ApiError::NotFound { .. } => ProblemCode::NotFound,
+        ApiError::Gone { .. } => ProblemCode::Closed,
+        ApiError::Conflict { .. } if ["closed", "expired"].contains(&error.code()) => {
+            ProblemCode::Closed
+        }
+        ApiError::Conflict { .. } if error.code() == "wrong_digest" => ProblemCode::NotGenuine,
+        ApiError::Setup { .. }
+        | ApiError::ClockOff { .. }
+        | ApiError::Conflict { .. }
+        | ApiError::Refused { .. }
+        | ApiError::TokenRefused { .. }
+        | ApiError::BadAnswer { .. } => ProblemCode::Other,
+    };
+    problem(code, sentence(&error.to_string()))
+}
+
+/// A provider's.
+pub(crate) fn of_oidc(error: &OidcError) -> Problem {
+    let code = match error {
+        OidcError::ProviderUnreachable { .. } => ProblemCode::ProviderUnreachable,
+        OidcError::Setup { .. }
+        | OidcError::BadProvider { .. }
+        | OidcError::Declined
+        | OidcError::Refused { .. }
+        | OidcError::TimedOut { .. }
+        | OidcError::ClockOff { .. }
+        | OidcError::NoIdToken
+        | OidcError::Token(_)
+        | OidcError::NotFresh => ProblemCode::Other,
+    };
+    problem(code, sentence(&error.to_string()))
+}
+
+/// An error's text as a sentence.
+pub(crate) fn sentence(text: &str) -> String {
+    let mut letters = text.chars();
+    let mut sentence: String = match letters.next() {
+        Some(first) => first.to_uppercase().chain(letters).collect(),
+        None => "It did not work".to_owned(),
+    };
+    if !sentence.ends_with(['.', '!', '?']) {
+        sentence.push('.');
+    }
+    sentence
+}

@@ -1,0 +1,335 @@
+//! What keeps a session up to date: the access token, the stream, and the requests that it hints at.
+//!
+//! The stream is a hint: each event leads to reading the request by REST, and nothing is acknowledged before
+//! it was dealt with. When a reading fails, the whole list is read again later instead.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use countersign_api::ipc::{Connection, Problem, ProblemCode};
+use countersign_client::stream::{Cause, Change, Event as Frame, Stream};
+use countersign_client::{ApiError, Backoff};
+use countersign_model::Txn;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use crate::approver::Inner;
+use crate::binding::resume;
+use crate::kept::{ACCOUNT, Account, Secrets};
+use crate::keys::{KeyStoreError, with_store};
+use crate::problem::{of_api, problem, sentence};
+use crate::session::{Session, SessionError};
+use crate::state::Event;
+
+/// Between two looks at a keyring that is locked or missing.
+const KEYRING_PAUSE: Duration = Duration::from_secs(15);
+
+/// Goes on with what an earlier run left.
+pub(crate) async fn from_the_start(inner: Arc<Inner>) {
+    if let Some(session) = resume(&inner.hands, &inner.folder).await {
+        let session = Arc::new(session);
+        inner.enter(&session);
+        return keep(inner, session).await;
+    }
+    let Some(account) = inner.folder.read(ACCOUNT).and_then(Account::read) else {
+        return;
+    };
+    loop {
+        match with_store(&inner.hands.keys, |store| store.get(ACCOUNT)).await {
+            Ok(secrets) => {
+                let secrets = secrets.and_then(|bytes| Secrets::from_bytes(&bytes));
+                let Some(secrets) = secrets.filter(|secrets| secrets.binding() == account.binding)
+                else {
+                    // A keyring that was never set up answers so too: nothing is deleted on that alone.
+                    inner.change(|state| {
+                        state.troubles = vec![problem(
+                            ProblemCode::Keyring,
+                            "The keyring does not hold this device's keys. If it is the wrong keyring, start again with the right one; else sign in again.",
+                        )];
+                    });
+                    return;
+                };
+                match Session::new(account, secrets, Arc::clone(&inner.hands.clock)) {
+                    Ok(session) => {
+                        let session = Arc::new(session);
+                        inner.enter(&session);
+                        return keep(inner, session).await;
+                    }
+                    Err(trouble) => return inner.change(|state| state.troubles = vec![trouble]),
+                }
+            }
+            Err(error) => {
+                keyring_trouble(&inner, &error);
+                pause(&inner, KEYRING_PAUSE).await;
+            }
+        }
+    }
+}
+
+fn keyring_trouble(inner: &Inner, error: &KeyStoreError) {
+    tracing::warn!("the keys of this device cannot be read: {error}");
+    inner.change(|state| {
+        state.troubles = vec![problem(ProblemCode::Keyring, error.to_string())];
+    });
+}
+
+async fn pause(inner: &Inner, pause: Duration) {
+    tokio::select! {
+        () = tokio::time::sleep(pause) => {}
+        () = inner.wake.notified() => {}
+    }
+}
+
+/// Keeps a session up to date until it ends.
+pub(crate) async fn keep(inner: Arc<Inner>, session: Arc<Session>) {
+    let mut backoff = Backoff::default();
+    while session.renew_at().is_none() {
+        match session.renew().await {
+            Ok(()) => {}
+            Err(SessionError::NotNow(error)) => {
+                not_connected(&inner, Some(of_api(&error)));
+                pause(&inner, backoff.next(rand::random())).await;
+            }
+            Err(SessionError::Over(why)) => return over(&inner, why).await,
+        }
+    }
+    let (stream, frames) = Stream::start(Arc::clone(&session.api), None, rand::random::<f64>);
+    session.set_stream(stream);
+    let mut keeper = Keeper {
+        inner,
+        session,
+        backoff: Backoff::default(),
+        list_at: None,
+        unauthorized: false,
+    };
+    let why = keeper.run(frames).await;
+    over(&keeper.inner, why).await;
+}
+
+async fn over(inner: &Inner, why: String) {
+    tracing::info!("the session is over");
+    if let Err(trouble) = inner
+        .forget(Some(problem(ProblemCode::SignedOut, why)))
+        .await
+    {
+        inner.change(|state| state.troubles.push(trouble));
+    }
+}
+
+fn not_connected(inner: &Inner, trouble: Option<Problem>) {
+    inner.change(|state| {
+        if state.connection == Connection::Connected {
+            state.connection = Connection::Reconnecting;
+        }
+        state.troubles = trouble.into_iter().collect();
+    });
+}
+
+struct Keeper {
+    inner: Arc<Inner>,
+    session: Arc<Session>,
+    backoff: Backoff,
+    /// When the list has to be read.
+    list_at: Option<Instant>,
+    /// The stream waits for a new access token.
+    unauthorized: bool,
+}
+
+impl Keeper {
+    /// Ends with the reason why the session is over.
+    async fn run(&mut self, mut frames: mpsc::Receiver<Frame>) -> String {
+        loop {
+            let next = tokio::select! {
+                frame = frames.recv() => match frame {
+                    Some(frame) => self.frame(frame).await,
+                    None => Err("The connection ended. Sign in again.".to_owned()),
+                },
+                () = at(self.session.renew_at()) => self.renew().await,
+                () = at(self.list_at) => { self.list().await; Ok(()) }
+            };
+            if let Err(why) = next {
+                return why;
+            }
+        }
+    }
+
+    async fn renew(&mut self) -> Result<(), String> {
+        match self.session.renew().await {
+            Ok(()) => {
+                let unauthorized = std::mem::take(&mut self.unauthorized);
+                self.session.with_stream(|stream| {
+                    if unauthorized {
+                        stream.wake()
+                    } else {
+                        stream.renewed()
+                    }
+                });
+                Ok(())
+            }
+            Err(SessionError::NotNow(error)) => {
+                self.session.renew_later(self.backoff.next(rand::random()));
+                if self.unauthorized {
+                    not_connected(&self.inner, Some(of_api(&error)));
+                }
+                Ok(())
+            }
+            Err(SessionError::Over(why)) => Err(why),
+        }
+    }
+
+    async fn frame(&mut self, frame: Frame) -> Result<(), String> {
+        match frame {
+            Frame::Connected { seq: _, resumed } => {
+                self.backoff.reset();
+                self.inner.change(|state| {
+                    state.connection = Connection::Connected;
+                    state.troubles.clear();
+                });
+                if resumed.is_none() || self.list_at.is_some() {
+                    self.list().await;
+                }
+            }
+            Frame::Disconnected { cause } => return self.disconnected(cause).await,
+            Frame::Request { seq, txn, change } => self.request(seq, &txn, &change).await,
+            Frame::Binding {
+                seq,
+                binding_id,
+                added,
+            } => {
+                if added && binding_id != self.session.binding().to_string() {
+                    self.inner.tell(Event::DeviceAdded { binding_id });
+                }
+                self.dealt_with(seq);
+            }
+            Frame::SessionExpiring { .. } => return self.renew().await,
+            Frame::Reset { seq: _ } => self.list().await,
+            Frame::Unknown { seq } => self.dealt_with(seq),
+        }
+        Ok(())
+    }
+
+    async fn disconnected(&mut self, cause: Cause) -> Result<(), String> {
+        let trouble = match cause {
+            Cause::Lost(why) => {
+                let server = &self.session.account.server;
+                problem(
+                    ProblemCode::ServerUnreachable,
+                    format!(
+                        "No connection to {server}. {} It is tried again by itself.",
+                        sentence(&why)
+                    ),
+                )
+            }
+            Cause::Superseded => problem(
+                ProblemCode::Other,
+                "Another program uses this device's session. End one of the two.",
+            ),
+            Cause::ClockOff(ahead_secs) => of_api(&ApiError::ClockOff { ahead_secs }),
+            Cause::Revoked => {
+                return Err("This device was revoked. Sign in again to use it.".to_owned());
+            }
+            Cause::Unauthorized => {
+                self.unauthorized = true;
+                return self.renew().await;
+            }
+        };
+        not_connected(&self.inner, Some(trouble));
+        Ok(())
+    }
+
+    async fn request(&mut self, seq: u64, txn: &str, change: &Change) {
+        let Ok(id) = Txn::parse(txn) else {
+            return self.dealt_with(seq);
+        };
+        tracing::debug!(txn, ?change, "a request changed");
+        match self.session.read(&id).await {
+            Ok(item) => {
+                self.inner.learned(&self.session, &item);
+                self.session.keep_pins(&self.inner.folder);
+                self.dealt_with(seq);
+            }
+            // It went away for this person meanwhile.
+            Err(ApiError::NotFound { .. }) => {
+                self.gone(txn);
+                self.dealt_with(seq);
+            }
+            Err(error) => {
+                tracing::warn!(code = error.code(), "a request could not be read");
+                self.list_later();
+            }
+        }
+    }
+
+    fn gone(&self, txn: &str) {
+        if let Some(item) = self.session.remove(txn) {
+            let outcome = item.row().outcome;
+            self.inner.tell(Event::Closed {
+                txn: txn.to_owned(),
+                outcome,
+                by: None,
+            });
+            self.inner.show_rows(&self.session);
+        }
+    }
+
+    fn dealt_with(&self, seq: u64) {
+        // While the list has to be read, its number acknowledges everything before it.
+        if seq > 0 && self.list_at.is_none() {
+            self.session.with_stream(|stream| stream.ack(seq));
+        }
+    }
+
+    fn list_later(&mut self) {
+        self.list_at = Some(Instant::now() + self.backoff.next(rand::random()));
+    }
+
+    /// Reads the list, and whatever is no longer on it.
+    async fn list(&mut self) {
+        let list = match self
+            .session
+            .call(|api| async move { api.list().await })
+            .await
+        {
+            Ok(list) => list,
+            Err(error) => {
+                tracing::warn!(code = error.code(), "the list could not be read");
+                self.inner
+                    .change(|state| state.troubles = vec![of_api(&error)]);
+                return self.list_later();
+            }
+        };
+        let mut missing = self.session.txns();
+        for view in list.requests {
+            missing.retain(|txn| *txn != view.txn);
+            let item = self.session.verify(view).await;
+            self.inner.note(&self.session, &item);
+        }
+        self.inner.show_rows(&self.session);
+        self.session.keep_pins(&self.inner.folder);
+        for txn in missing {
+            let Ok(id) = Txn::parse(&txn) else { continue };
+            match self.session.read(&id).await {
+                Ok(item) => self.inner.learned(&self.session, &item),
+                Err(ApiError::NotFound { .. }) => self.gone(&txn),
+                Err(error) => {
+                    tracing::warn!(code = error.code(), "a request could not be read");
+                    return self.list_later();
+                }
+            }
+        }
+        self.list_at = None;
+        self.inner.change(|state| {
+            if state.connection == Connection::Connected {
+                state.troubles.clear();
+            }
+        });
+        self.session.with_stream(|stream| stream.resume(list.seq));
+    }
+}
+
+async fn at(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => tokio::time::sleep_until(moment).await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,381 @@
+//! One signed-in account at one server: its keys, its access token, the requests that it knows.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use countersign_api::http::{GRANT_RENEW, RequestView, TokenAnswer, TokenRequest};
+use countersign_api::ipc::{self, Connection, Row};
+use countersign_client::{ApiError, ApproverApi, ServerHttp};
+use countersign_display::Role;
+use countersign_evidence::op_token::OpConfig;
+use countersign_evidence::{Ask, Pop, PublicKey, Statement};
+use countersign_model::{Clock, Digest, PepId, Txn, UnixSecs};
+use countersign_oidc::Provider;
+use tokio::time::Instant;
+
+use crate::claims::Claims;
+use crate::item::{Item, Pins};
+use crate::kept::{ACCOUNT, Account, AccountFile, Folder, Secrets};
+use crate::problem::sentence;
+use crate::wire;
+
+/// The most requests that are kept in memory.
+const MAX_ITEMS: usize = 500;
+/// Between two looks at the server's list of gates for an unknown one.
+const KEYS_PAUSE: Duration = Duration::from_secs(60);
+
+/// The algorithms that an agent takes from a provider. Which of them a provider may use is for the operators of
+/// server and gates to narrow.
+const ALGORITHMS: [&str; 10] = [
+    "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA", "Ed25519",
+];
+
+/// A session. Everything in it belongs to one binding.
+pub(crate) struct Session {
+    pub(crate) account: Account,
+    pub(crate) secrets: Secrets,
+    pub(crate) api: Arc<ApproverApi>,
+    pub(crate) provider: Arc<Provider>,
+    pub(crate) config: OpConfig,
+    pub(crate) claims: tokio::sync::Mutex<Claims>,
+    pub(crate) nonce: String,
+    clock: Arc<dyn Clock>,
+    pep_keys: Mutex<Vec<(PepId, PublicKey)>>,
+    keys_read: Mutex<Option<Instant>>,
+    items: Mutex<BTreeMap<String, Arc<Item>>>,
+    /// When the access token should be renewed.
+    renew_at: Mutex<Option<Instant>>,
+    renewing: tokio::sync::Mutex<()>,
+    stream: Mutex<Option<countersign_client::stream::Stream>>,
+}
+
+/// Why a session cannot go on by itself.
+#[derive(Debug)]
+pub(crate) enum SessionError {
+    /// Try again later.
+    NotNow(ApiError),
+    /// The binding is no good any more: a full sign-in is needed.
+    Over(String),
+}
+
+/// The configuration by which an agent reads a provider's tokens.
+pub(crate) fn op_config(issuer: countersign_model::Issuer, client_id: &str) -> OpConfig {
+    let mut config = OpConfig::new(issuer, client_id);
+    config.algorithms = ALGORITHMS.map(str::to_owned).to_vec();
+    config
+}
+
+impl Session {
+    pub(crate) fn new(
+        account: Account,
+        secrets: Secrets,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, ipc::Problem> {
+        let of_api = |error: ApiError| crate::problem::of_api(&error);
+        let http = ServerHttp::new(account.server.clone(), Arc::clone(&clock)).map_err(of_api)?;
+        let api = ApproverApi::new(
+            http,
+            account.file.endpoints.clone(),
+            secrets.session.clone(),
+        );
+        let provider = Provider::new(account.subject.iss.clone(), Arc::clone(&clock))
+            .map_err(|error| crate::problem::of_oidc(&error))?;
+        let statement = Statement::from_bytes(&secrets.cic).map_err(|_| {
+            crate::problem::problem(
+                ipc::ProblemCode::Keyring,
+                "The keys of this device are damaged. Sign in again.",
+            )
+        })?;
+        let claims = Claims {
+            iat: secrets.signed_in_at(),
+            token: None,
+            refresh_token: secrets.refresh_token.clone(),
+        };
+        Ok(Self {
+            config: op_config(
+                account.subject.iss.clone(),
+                &account.file.provider.client_id,
+            ),
+            api: Arc::new(api),
+            provider: Arc::new(provider),
+            claims: tokio::sync::Mutex::new(claims),
+            nonce: statement.nonce(),
+            pep_keys: Mutex::new(account.pep_keys.clone()),
+            keys_read: Mutex::default(),
+            items: Mutex::default(),
+            renew_at: Mutex::default(),
+            renewing: tokio::sync::Mutex::default(),
+            stream: Mutex::default(),
+            account,
+            secrets,
+            clock,
+        })
+    }
+
+    pub(crate) fn now(&self) -> UnixSecs {
+        self.clock.now()
+    }
+
+    // --- access token --------------------------------------------------------------------------
+
+    /// Takes a token into use, and plans its renewal.
+    pub(crate) fn use_token(&self, answer: &TokenAnswer) {
+        self.api.set_access_token(Some(answer.access_token.clone()));
+        // At four fifths of its life, so that a slow network still makes it in time.
+        let life = Duration::from_secs(u64::from(answer.expires_in)) * 4 / 5;
+        *lock(&self.renew_at) = Some(Instant::now() + life);
+    }
+
+    pub(crate) fn renew_at(&self) -> Option<Instant> {
+        *lock(&self.renew_at)
+    }
+
+    pub(crate) fn renew_later(&self, pause: Duration) {
+        *lock(&self.renew_at) = Some(Instant::now() + pause);
+    }
+
+    /// Gets a new access token by the binding.
+    pub(crate) async fn renew(&self) -> Result<(), SessionError> {
+        let turn = lock(&self.renew_at).to_owned();
+        let _renewing = self.renewing.lock().await;
+        if self.renew_at() != turn {
+            // Someone else renewed while we waited.
+            return Ok(());
+        }
+        if self.now() >= self.account.session_ends_at {
+            return Err(SessionError::Over(
+                "Your session has ended. Sign in again.".to_owned(),
+            ));
+        }
+        let nonce = self.api.nonce().await.map_err(SessionError::NotNow)?;
+        let proof = self.proof(nonce);
+        let request = TokenRequest {
+            grant_type: GRANT_RENEW.to_owned(),
+            subject_token: None,
+            subject_token_type: None,
+            cic: None,
+            binding_id: Some(self.account.binding.to_string()),
+            proof,
+            device_name: None,
+        };
+        match self.api.token(&request).await {
+            Ok(answer) => {
+                self.use_token(&answer);
+                Ok(())
+            }
+            Err(error @ ApiError::TokenRefused { .. }) if error.code() == "invalid_grant" => {
+                tracing::info!(code = error.code(), "the binding is no good any more");
+                Err(SessionError::Over(format!(
+                    "{} Sign in again.",
+                    sentence(&error.to_string())
+                )))
+            }
+            Err(error) => Err(SessionError::NotNow(error)),
+        }
+    }
+
+    fn proof(&self, nonce: String) -> String {
+        let pop = Pop {
+            aud: self.account.server.clone(),
+            nonce,
+            cic_digest: self.secrets.binding(),
+            iat: self.now(),
+        };
+        pop.sign(&self.secrets.device)
+    }
+
+    /// Makes a call, and once more with a new token where the old one had ended.
+    pub(crate) async fn call<T, F: Future<Output = Result<T, ApiError>>>(
+        &self,
+        call: impl Fn(Arc<ApproverApi>) -> F,
+    ) -> Result<T, ApiError> {
+        match call(Arc::clone(&self.api)).await {
+            Err(error @ ApiError::Unauthorized { .. }) => match self.renew().await {
+                Ok(()) => {
+                    self.with_stream(countersign_client::stream::Stream::renewed);
+                    call(Arc::clone(&self.api)).await
+                }
+                Err(SessionError::NotNow(error)) => Err(error),
+                Err(SessionError::Over(_)) => Err(error),
+            },
+            other => other,
+        }
+    }
+
+    // --- stream --------------------------------------------------------------------------------
+
+    pub(crate) fn set_stream(&self, stream: countersign_client::stream::Stream) {
+        *lock(&self.stream) = Some(stream);
+    }
+
+    pub(crate) fn with_stream(&self, act: impl FnOnce(&countersign_client::stream::Stream)) {
+        if let Some(stream) = lock(&self.stream).as_ref() {
+            act(stream);
+        }
+    }
+
+    // --- requests ------------------------------------------------------------------------------
+
+    /// Reads one request from the server and verifies it.
+    pub(crate) async fn read(&self, txn: &Txn) -> Result<Arc<Item>, ApiError> {
+        let view = self
+            .call(|api| async move { api.request(txn).await })
+            .await?;
+        Ok(self.verify(view).await)
+    }
+
+    /// Verifies what the server sent.
+    pub(crate) async fn verify(&self, view: RequestView) -> Arc<Item> {
+        self.know_gate(&view.ask_jws).await;
+        let pep_keys = lock(&self.pep_keys).clone();
+        let pins = Pins {
+            server: &self.account.server,
+            server_keys: &self.account.server_keys,
+            pep_keys: &pep_keys,
+        };
+        Arc::new(Item::read(view, &pins, self.now()))
+    }
+
+    /// A gate that was registered after the sign-in is pinned when it is first seen; one that is known never
+    /// changes its key without a new sign-in.
+    async fn know_gate(&self, ask_jws: &str) {
+        let Ok((_, ask)) = Ask::unverified(ask_jws) else {
+            return;
+        };
+        if lock(&self.pep_keys).iter().any(|(pep, _)| *pep == ask.iss) {
+            return;
+        }
+        {
+            let mut read = lock(&self.keys_read);
+            if read.is_some_and(|read| read.elapsed() < KEYS_PAUSE) {
+                return;
+            }
+            *read = Some(Instant::now());
+        }
+        let Ok(keys) = self.api.http().keys().await else {
+            return;
+        };
+        let mut known = lock(&self.pep_keys);
+        for countersign_api::http::PepKey { pep, jwk } in keys.peps {
+            let (Ok(pep), Ok(key)) = (PepId::parse(&pep), PublicKey::from_jwk(&jwk)) else {
+                continue;
+            };
+            if !known.iter().any(|(known, _)| *known == pep) {
+                tracing::info!(%pep, "a new gate's key is pinned");
+                known.push((pep, key));
+            }
+        }
+    }
+
+    /// What is trusted of gates now.
+    pub(crate) fn pep_keys(&self) -> Vec<(PepId, PublicKey)> {
+        lock(&self.pep_keys).clone()
+    }
+
+    /// The account's file with everything that was learned since.
+    pub(crate) fn keep_pins(&self, folder: &Folder) {
+        let pep_keys: Vec<_> = self
+            .pep_keys()
+            .into_iter()
+            .map(|(pep, key)| (pep.to_string(), key.to_jwk()))
+            .collect();
+        if pep_keys != self.account.file.pep_keys {
+            let file = AccountFile {
+                pep_keys,
+                ..self.account.file.clone()
+            };
+            if let Err(error) = folder.write(ACCOUNT, &file) {
+                tracing::warn!("pinned keys not kept: {error}");
+            }
+        }
+    }
+
+    pub(crate) fn item(&self, txn: &str) -> Option<Arc<Item>> {
+        lock(&self.items).get(txn).cloned()
+    }
+
+    /// Puts a request in; gives what was there.
+    pub(crate) fn put(&self, item: Arc<Item>) -> Option<Arc<Item>> {
+        let mut items = lock(&self.items);
+        if items.len() >= MAX_ITEMS && !items.contains_key(&item.txn) {
+            return None;
+        }
+        items.insert(item.txn.clone(), item)
+    }
+
+    pub(crate) fn remove(&self, txn: &str) -> Option<Arc<Item>> {
+        lock(&self.items).remove(txn)
+    }
+
+    pub(crate) fn txns(&self) -> Vec<String> {
+        lock(&self.items).keys().cloned().collect()
+    }
+
+    /// Rows of the inbox, and of what waits for others; most urgent first.
+    pub(crate) fn rows(&self) -> (Vec<Row>, Vec<Row>) {
+        let items: Vec<Arc<Item>> = lock(&self.items).values().cloned().collect();
+        let (mut mine, mut others) = (Vec::new(), Vec::new());
+        for item in items {
+            if item.is_for_me() {
+                mine.push(item.row());
+            } else {
+                others.push(item.row());
+            }
+        }
+        let urgency = |row: &Row| (row.expires_at, row.txn.clone());
+        mine.sort_by_key(urgency);
+        others.sort_by_key(urgency);
+        (mine, others)
+    }
+
+    // --- for the window ------------------------------------------------------------------------
+
+    pub(crate) fn on_show(&self, key_storage: String) -> ipc::Account {
+        let AccountFile {
+            server,
+            endpoints: _,
+            provider,
+            sub,
+            name,
+            email,
+            groups,
+            binding_id,
+            session_ends_at,
+            server_keys: _,
+            pep_keys: _,
+        } = &self.account.file;
+        ipc::Account {
+            server: server.clone(),
+            issuer: provider.issuer.clone(),
+            provider_name: provider.name.clone(),
+            sub: sub.clone(),
+            name: wire::safe(name, Role::Name),
+            email: email.as_deref().map(|email| wire::safe(email, Role::Data)),
+            groups: groups
+                .iter()
+                .map(|group| wire::safe(group, Role::Data))
+                .collect(),
+            binding_id: binding_id.clone(),
+            session_ends_at: *session_ends_at,
+            key_storage,
+        }
+    }
+
+    pub(crate) fn card(
+        &self,
+        item: &Item,
+        connection: Connection,
+    ) -> Result<ipc::Card, ipc::Problem> {
+        item.card(&self.account.subject, connection)
+    }
+
+    pub(crate) fn binding(&self) -> Digest {
+        self.account.binding
+    }
+}
+
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    // Each critical section leaves its value whole, so a panic elsewhere spoils nothing.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,103 @@
+//! From the display's document to the window's wire. Every field is named, so that a new one stops the build.
+
+use countersign_api::ipc;
+use countersign_display as display;
+
+pub(crate) fn line(line: display::Line) -> ipc::Line {
+    let display::Line { indent, spans } = line;
+    ipc::Line {
+        indent,
+        spans: spans.into_iter().map(span).collect(),
+    }
+}
+
+pub(crate) fn lines(given: Vec<display::Line>) -> Vec<ipc::Line> {
+    given.into_iter().map(line).collect()
+}
+
+fn span(span: display::Span) -> ipc::Span {
+    let display::Span { role, text } = span;
+    let role = match role {
+        display::Role::Ours => ipc::Role::Ours,
+        display::Role::Data => ipc::Role::Data,
+        display::Role::Name => ipc::Role::Name,
+        display::Role::Verb => ipc::Role::Verb,
+        display::Role::Value => ipc::Role::Value,
+        display::Role::Key => ipc::Role::Key,
+        display::Role::Punctuation => ipc::Role::Punctuation,
+        display::Role::Chip => ipc::Role::Chip,
+        display::Role::Confusable => ipc::Role::Confusable,
+    };
+    ipc::Span { role, text }
+}
+
+fn field(field: display::Field) -> ipc::Field {
+    let display::Field {
+        label,
+        lines: given,
+    } = field;
+    ipc::Field {
+        label,
+        lines: lines(given),
+    }
+}
+
+pub(crate) fn fields(fields: Vec<display::Field>) -> Vec<ipc::Field> {
+    fields.into_iter().map(field).collect()
+}
+
+pub(crate) fn exhibit(exhibit: display::Exhibit) -> ipc::Exhibit {
+    let display::Exhibit {
+        title,
+        lines: given,
+        details,
+    } = exhibit;
+    ipc::Exhibit {
+        title: line(title),
+        lines: lines(given),
+        details: fields(details),
+    }
+}
+
+pub(crate) fn identity(identity: display::Identity) -> ipc::Identity {
+    let display::Identity {
+        issuer,
+        according_to,
+        name,
+        sub,
+        claims,
+    } = identity;
+    ipc::Identity {
+        issuer: line(issuer),
+        according_to: line(according_to),
+        name: line(name),
+        sub: line(sub),
+        claims: fields(claims),
+    }
+}
+
+pub(crate) fn kind(kind: display::Kind) -> ipc::Kind {
+    match kind {
+        display::Kind::Http => ipc::Kind::Http,
+        display::Kind::Sql => ipc::Kind::Sql,
+        display::Kind::Command => ipc::Kind::Command,
+        display::Kind::Tool => ipc::Kind::Tool,
+        display::Kind::Other => ipc::Kind::Other,
+    }
+}
+
+/// Text from outside as a safe line.
+pub(crate) fn safe(text: &str, role: display::Role) -> ipc::Line {
+    line(display::safe_line(text, role))
+}
+
+/// Our own words.
+pub(crate) fn ours(text: impl Into<String>) -> ipc::Line {
+    ipc::Line {
+        indent: 0,
+        spans: vec![ipc::Span {
+            role: ipc::Role::Ours,
+            text: text.into(),
+        }],
+    }
+}
