@@ -3,6 +3,8 @@
 
 mod jws;
 mod key;
+#[cfg(test)]
+mod vectors;
 
 pub use jws::{JoseError, MAX_COMPACT_BYTES, Unverified, peek, sign, verify};
 pub(crate) use jws::{decode_part, split};

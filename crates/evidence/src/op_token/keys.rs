@@ -57,7 +57,9 @@ impl OpKeys {
         let mut found = Self::default();
         for jwk in keys {
             let text = |name: &str| jwk.get(name).and_then(Value::as_str);
-            if text("use").is_some_and(|usage| usage != "sig") {
+            let verifies = |ops: &Vec<Value>| ops.iter().any(|op| op == "verify");
+            let key_ops = jwk.get("key_ops").and_then(Value::as_array);
+            if text("use").is_some_and(|usage| usage != "sig") || !key_ops.is_none_or(verifies) {
                 continue;
             }
             if let (Some(kid), Some(key)) = (text("kid"), read_key(jwk)) {
@@ -147,7 +149,12 @@ fn read_key(jwk: &Value) -> Option<Key> {
             let (n, e) = (bytes("n")?, bytes("e")?);
             let first = n.iter().position(|byte| *byte != 0)?;
             let bits = (n.len() - first) * 8 - n[first].leading_zeros() as usize;
-            let sane = (MIN_RSA_BITS..=MAX_RSA_BITS).contains(&bits) && (1..=4).contains(&e.len());
+            // An exponent of 1 makes every message its own signature; an even one is none.
+            let exponent = e.iter().try_fold(0_u64, |sum, byte| {
+                sum.checked_mul(256)?.checked_add((*byte).into())
+            })?;
+            let sane =
+                (MIN_RSA_BITS..=MAX_RSA_BITS).contains(&bits) && exponent >= 3 && exponent % 2 == 1;
             sane.then(|| Key::Rsa(DecodingKey::from_rsa_raw_components(&n, &e)))
         }
         ("EC", Some(crv @ ("P-256" | "P-384"))) => {
@@ -181,12 +188,24 @@ pub(crate) struct Signed {
     pub(crate) claims: Value,
 }
 
-/// Verifies the signature by one of these keys and algorithms.
+/// Verifies the signature by one of these keys and algorithms, and reads the claims.
 pub(crate) fn verify_signature(
     compact: &str,
     algorithms: &[String],
     keys: &OpKeys,
 ) -> Result<Signed, OpTokenError> {
+    let (header, claims) = check_signature(compact, algorithms, keys)?;
+    Ok(Signed {
+        typ: header.typ,
+        claims: read_part(claims)?,
+    })
+}
+
+fn check_signature<'a>(
+    compact: &'a str,
+    algorithms: &[String],
+    keys: &OpKeys,
+) -> Result<(Header, &'a str), OpTokenError> {
     let [header, claims, signature] = parts(compact)?;
     let header = read_header(header)?;
     let symmetric = header.alg == "none" || header.alg.starts_with("HS");
@@ -196,10 +215,7 @@ pub(crate) fn verify_signature(
     let signature = b64u_decode(signature).map_err(|_| OpTokenError::Malformed)?;
     let (message, _) = compact.rsplit_once('.').ok_or(OpTokenError::Malformed)?;
     keys.verifies(&header, message, &signature)?;
-    Ok(Signed {
-        typ: header.typ,
-        claims: read_part(claims)?,
-    })
+    Ok((header, claims))
 }
 
 /// The `kid` of a token that is not verified: good for deciding whether to fetch keys again.
@@ -267,3 +283,6 @@ fn read_header(part: &str) -> Result<Header, OpTokenError> {
 fn shown(text: &str) -> String {
     text.chars().take(64).flat_map(char::escape_debug).collect()
 }
+
+#[cfg(test)]
+mod vectors;
