@@ -127,7 +127,13 @@ const shots = [
   }],
   ["settings-about", "settings/trouble", (page) => settings(page, "About")],
 ];
+/** On a narrow window the pages are behind the list. */
+async function unfold(page) {
+  const list = page.locator(".only-narrow");
+  if (await list.isVisible()) await list.click();
+}
 async function past(page) {
+  await unfold(page);
   await page.getByRole("button", { name: "History" }).click();
   await page.locator(".hrow[data-txn=past-2]").click();
   await page.locator("#verify").waitFor();
@@ -138,6 +144,7 @@ async function verify(page) {
   await page.locator(".steps").waitFor();
 }
 async function settings(page, name) {
+  await unfold(page);
   await page.getByRole("button", { name: "Settings" }).click();
   await page.getByRole("navigation", { name: "Settings" }).getByRole("button", { name }).click();
 }
@@ -156,7 +163,7 @@ for (const [prefix, viewport, themes, only] of sizes) {
     if ((only !== null && !only.includes(name)) || !`${prefix}${name}`.includes(filter)) continue;
     for (const theme of themes) {
       const page = await context.newPage();
-      page.setDefaultTimeout(6000);
+      page.setDefaultTimeout(20_000);
       page.on("console", (message) => ["error", "warning"].includes(message.type()) && note(`${name} ${message.text()}`));
       page.on("pageerror", (error) => console.error(name, error.message));
       try {

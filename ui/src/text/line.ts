@@ -33,3 +33,16 @@ export function initials(line: Line): string {
 
 /** The field with this label. */
 export const fieldNamed = (fields: readonly Field[], ...labels: string[]) => fields.find((field) => labels.includes(field.label));
+
+/** How wide the line's own number, or the mark that it goes on, is: what wraps hangs behind it. In characters. */
+export function leader(line: Line): number {
+  const first = line.spans[0];
+  if (first?.role !== "punctuation") return 0;
+  return /^ *\d+  $|^\u21aa $/.test(first.text) ? first.text.length : 0;
+}
+
+/** The direction of a sentence, by its first letter that has one. */
+export function direction(line: Line): "ltr" | "rtl" {
+  const letter = /\p{L}/u.exec(plain({ ...line, spans: line.spans.filter((span) => span.role !== "chip") }));
+  return letter !== null && /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]|[\u{10800}-\u{10fff}]|[\u{1e800}-\u{1efff}]/u.test(letter[0]) ? "rtl" : "ltr";
+}

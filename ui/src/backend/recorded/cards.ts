@@ -153,6 +153,10 @@ export const idris = (): Card => ({
   display_digest: "d-http",
 });
 
+/** Lines with their numbers, as the agent writes them. */
+const numbered = (lines: Line[]): Line[] =>
+  lines.map((each, n) => ({ ...each, spans: [punct(`${String(n + 1).padStart(String(lines.length).length)}  `), ...each.spans] }));
+
 /** Text that tries to deceive, and more of it than fits. */
 export const hostile = (lines = 1118): Card => ({
   ...mara(),
@@ -166,6 +170,7 @@ export const hostile = (lines = 1118): Card => ({
   exhibit: {
     title: line(),
     lines: [
+      ...numbered([
       line(verb("UPDATE"), " ", name("accounts"), key(" SET"), " owner = ", value("'p"), chip("U+200B ZWSP"), value("elle@example.com'")),
       line(key(" WHERE"), " region = ", value("'EU'"), chip("U+202E RLO"), value(" 'tset' --")),
       line(key("   AND "), twin("а"), chip("Cyrillic a"), "dmin = ", value("false"), chip("U+0000 NUL")),
@@ -176,6 +181,7 @@ export const hostile = (lines = 1118): Card => ({
       line("          ------------------------------------------ */"),
       ...Array.from({ length: lines - 9 }, (_, n) => line(`       'ref-${5942859575 + n * 7919}-${(n * 37) % 9973}', 'ref-${3301595691 + n * 104729}-${(n * 91) % 9973}',`)),
       line("   )"),
+      ]),
     ],
     details: [],
   },
