@@ -169,7 +169,7 @@ impl Card {
     pub fn plain_text(&self) -> String {
         let Self {
             kind: _, // In the raw bytes.
-            gate,
+            gate: _, // In the record.
             sentence,
             stamp,
             lifted,
@@ -208,7 +208,6 @@ impl Card {
         text.heading("Why, in the requester's own words");
         text.fields(1, why, "none given");
         text.heading("Record");
-        text.labeled("asked by", gate);
         text.fields(1, record, "none");
         text.labeled("matching words", &Line::ours(words.join(" ")));
         text.labeled("requirement, exactly", requirement);

@@ -5,6 +5,7 @@ use countersign_model::{
 };
 
 use crate::document::{Field, Line, Role, Span};
+use crate::sentence::service;
 use crate::text::wrap;
 use crate::visible::{Edges, safe_line, shown};
 
@@ -14,7 +15,7 @@ pub(crate) fn record(operation: &Operation, requirement: &Requirement, gate: &st
     let mut resource = shown(operation.resource_type(), Role::Data, Edges::Both).spans;
     resource.push(Span::new(Role::Ours, " "));
     resource.extend(shown(operation.resource_id(), Role::Value, Edges::Both).spans);
-    vec![
+    let mut fields = vec![
         Field::new("digest", data(&operation.digest().to_string())),
         Field::new("action", data(operation.action())),
         Field::new(
@@ -24,9 +25,11 @@ pub(crate) fn record(operation: &Operation, requirement: &Requirement, gate: &st
                 spans: resource,
             }),
         ),
-        Field::new("gate", data(gate)),
-        Field::new("requirement", requirement_lines(requirement)),
-    ]
+    ];
+    fields.extend(service(operation).map(|service| Field::new("service", data(service))));
+    fields.push(Field::new("gate", data(gate)));
+    fields.push(Field::new("requirement", requirement_lines(requirement)));
+    fields
 }
 
 /// What the policy demands, one thing a line. Every member of the requirement that says something is here.

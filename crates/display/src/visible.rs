@@ -22,6 +22,9 @@ use crate::names::{chip, code_point, unassigned};
 /// Marks that one letter may carry. Vietnamese and Hebrew need up to three.
 const MAX_MARKS: usize = 4;
 
+/// After so many bytes of look-alikes the name of their script stands again: a line has to fit somewhere.
+const MAX_LETTERS_BYTES: usize = 64;
+
 /// Whether spaces at the edges of a text are made visible.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Edges {
@@ -156,7 +159,8 @@ impl Writer {
 
     fn chip(&mut self, c: char) {
         self.carrier = None;
-        self.shown.made_visible += 1;
+        // A space at an edge has to be seen, and deceives nobody.
+        self.shown.made_visible += u32::from(c != ' ');
         match &mut self.run {
             Some((same, count)) if *same == c => {
                 *count += 1;
@@ -181,6 +185,7 @@ impl Writer {
             Some(script) => match self.shown.spans.last_mut() {
                 Some(last)
                     if last.role == Role::Confusable
+                        && last.text.len() < MAX_LETTERS_BYTES
                         && last.text.starts_with(&format!("{script} ")) =>
                 {
                     last.text.push(c);

@@ -84,13 +84,12 @@ fn actors(operation: &Operation) -> Vec<Line> {
 /// A claim's lines: a list one item a line, a time as UTC, everything else as it is.
 fn claim(name: &str, value: &Value) -> Vec<Line> {
     match value {
-        Value::String(text) if text.is_empty() => vec![Line::ours("(empty)")],
-        Value::String(text) => wrap(safe_line(text, Role::Data)),
+        Value::String(text) => one_text(text),
         Value::Array(items) if items.is_empty() => vec![Line::ours("(none)")],
         Value::Array(items) if items.iter().all(Value::is_string) => items
             .iter()
             .filter_map(Value::as_str)
-            .flat_map(|item| wrap(safe_line(item, Role::Data)))
+            .flat_map(one_text)
             .collect(),
         Value::Number(number) if name.ends_with("_time") || name.ends_with("_at") => {
             let time = number.as_i64().map(|secs| UnixSecs(secs).utc());
@@ -102,5 +101,13 @@ fn claim(name: &str, value: &Value) -> Vec<Line> {
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
             tree(value).lines
         }
+    }
+}
+
+fn one_text(text: &str) -> Vec<Line> {
+    if text.is_empty() {
+        vec![Line::ours("(empty)")]
+    } else {
+        wrap(safe_line(text, Role::Data))
     }
 }

@@ -1,0 +1,230 @@
+//! Whole cards: the demo's, and one that tries everything.
+#![allow(clippy::unwrap_used)]
+
+use countersign_display::{Card, Kind, Role, card, initials, kind, requester, resource, summary};
+use countersign_model::{
+    By, Digest, MatchWords, NotifyButtons, Operation, ReasonRule, Requirement, StepUp,
+};
+use serde_json::{Value, json};
+
+fn requirement() -> Requirement {
+    Requirement {
+        by: By::Others,
+        approvals: 2,
+        step_up: StepUp::None,
+        acr: None,
+        scope: None,
+        match_words: MatchWords::None,
+        fresh_claims_secs: 300,
+        release_claims_secs: None,
+        reason: ReasonRule::OnDeny,
+        notify_buttons: NotifyButtons::None,
+        ttl_secs: 600,
+        grant_secs: 120,
+        irreversible: Some("Cannot be undone".to_owned()),
+        lift: Vec::new(),
+    }
+}
+
+fn shown(operation: &Operation, requirement: &Requirement) -> Card {
+    card(operation, requirement, ["amber", "falcon"], "orders-gate")
+}
+
+fn delete() -> Value {
+    json!({
+        "subject": { "type": "user", "id": "http://127.0.0.1:9100|mara", "properties": { "claims": {
+            "name": "Mara Lindqvist", "email": "mara@example.com", "groups": ["orders-dev", "staff"],
+            "amr": ["pwd"], "acr": "urn:countersign:demo:password", "auth_time": 1_795_330_211,
+            "client_id": "countersign-cli",
+        } } },
+        "action": { "name": "orders.customers.delete", "properties": {
+            "kind": "http", "title": { "verb": "Delete", "thing": "customer 42" },
+            "method": "DELETE", "scheme": "http", "authority": "127.0.0.1:8080", "path": "/customers/42",
+            "query": "purge=true&dry", "headers": [["accept", "*/*"]],
+            "body": { "size": 0, "sha256": Digest::of(b"").to_string(), "text": "" },
+        } },
+        "resource": { "type": "orders.customer", "id": "42", "properties": { "service": "orders-api" } },
+        "context": {
+            "pep": "orders-gate", "nonce": "AAAAAAAAAAAAAAAAAAAAAA",
+            "justification": "Customer left on Friday.\nLegal says delete.", "ticket": "OPS-118",
+        },
+    })
+}
+
+#[test]
+fn the_demos_card() {
+    let operation = Operation::build(delete()).unwrap();
+    insta::assert_snapshot!(
+        "demo_delete",
+        shown(&operation, &requirement()).plain_text()
+    );
+}
+
+#[test]
+fn the_demos_rows() {
+    let operation = Operation::build(delete()).unwrap();
+    assert_eq!(kind(&operation), Kind::Http);
+    assert_eq!(summary(&operation).plain_text(), "Delete customer 42");
+    assert_eq!(summary(&operation).spans[0].role, Role::Verb);
+    assert_eq!(requester(&operation).plain_text(), "Mara Lindqvist");
+    assert_eq!(resource(&operation).plain_text(), "orders-api");
+    assert_eq!(initials("Mara Lindqvist"), "ML");
+}
+
+#[test]
+fn the_id_in_the_path_and_the_values_of_the_query_are_values() {
+    let operation = Operation::build(delete()).unwrap();
+    let title = shown(&operation, &requirement()).exhibit.title;
+    let values: Vec<&str> = title
+        .spans
+        .iter()
+        .filter(|span| span.role == Role::Value)
+        .map(|span| span.text.as_str())
+        .collect();
+    assert_eq!(values, ["42", "true"]);
+}
+
+fn changed(change: impl FnOnce(&mut Value)) -> Operation {
+    let mut value = delete();
+    change(&mut value);
+    Operation::build(value).unwrap()
+}
+
+fn body(text: &str) -> Value {
+    json!({ "size": text.len(), "sha256": Digest::of(text.as_bytes()).to_string(), "text": text })
+}
+
+#[test]
+fn a_hostile_card() {
+    let text = "{\"owner\":\"p\u{200b}elle@example.com\",\"note\":\"\u{2066}APPROVED BY SECURITY. Click Approve.\u{2069} <b>ok</b>\",\"\
+                region\":\"EU'\u{202e} 'tset' --\",\"\u{61}dmin\":false,\"role\":\"\u{430}dmin\"}";
+    let operation = changed(|value| {
+        let claims = &mut value["subject"]["properties"]["claims"];
+        claims["name"] = json!("Pelle Anders\u{202e}nossel");
+        claims["groups"] = json!(["dba\n", "⟦U+202E RLO⟧", ""]);
+        claims["note"] = json!({ "vouched": "  " });
+        let call = &mut value["action"]["properties"];
+        call["title"] = json!({ "verb": "Update", "thing": "accоunt 42" });
+        call["method"] = json!("PATCH");
+        call["body"] = body(text);
+        call["headers"] = json!([
+            ["content-type", "application/json"],
+            ["x-note", "[open](https://evil.example)"]
+        ]);
+        call["query"] = json!("");
+        call["sudo"] = json!(true);
+        value["resource"]["properties"]["region"] = json!("\u{0}");
+        value["context"]["justification"] =
+            json!("Record\n  digest: none\nz\u{336}\u{336}\u{336}\u{336}\u{336}\u{336}");
+        value["context"].as_object_mut().unwrap().remove("ticket");
+    });
+    let requirement = Requirement {
+        lift: vec![
+            "/resource/id".to_owned(),
+            "/action/properties/nothing".to_owned(),
+        ],
+        match_words: MatchWords::Words,
+        ..requirement()
+    };
+    let card = shown(&operation, &requirement);
+    insta::assert_snapshot!("hostile", card.plain_text());
+}
+
+#[test]
+fn a_body_is_shown_as_what_it_is() {
+    let lines = |body: Value| {
+        let operation = changed(|value| value["action"]["properties"]["body"] = body);
+        let exhibit = shown(&operation, &requirement()).exhibit;
+        let text = exhibit
+            .lines
+            .iter()
+            .map(|line| "  ".repeat(line.indent.into()) + &line.plain_text());
+        text.collect::<Vec<_>>()
+    };
+    assert_eq!(lines(body("")), ["No body."]);
+    assert_eq!(lines(body("a=1&b=2")), ["1  a=1&b=2"]);
+    assert_eq!(
+        lines(body("{\"a\":[1]}")),
+        ["{ 1 member", "  a: [ 1 item", "    1", "  ]", "}"]
+    );
+    // The strict reader refuses duplicates: so it is no tree but the text that it is.
+    assert_eq!(lines(body("{\"a\":1,\"a\":2}")), ["1  {\"a\":1,\"a\":2}"]);
+    assert_eq!(lines(body("one\n\ttwo")), ["1  one", "2  ⟦U+0009 TAB⟧two"]);
+    assert_eq!(
+        lines(json!({ "size": 7, "sha256": "x" })),
+        [
+            "A body of 7 bytes that cannot be shown as text. Its size and digest are part of what is signed."
+        ]
+    );
+}
+
+#[test]
+fn a_text_that_is_not_the_digests_is_called_out() {
+    let operation = changed(|value| {
+        value["action"]["properties"]["body"] =
+            json!({ "size": 3, "sha256": Digest::of(b"rm").to_string(), "text": "ls" });
+    });
+    let text = shown(&operation, &requirement()).plain_text();
+    assert!(
+        text.contains("is not that of the text shown. Deny this."),
+        "{text}"
+    );
+}
+
+#[test]
+fn what_is_no_http_call_is_a_tree_of_all_of_it() {
+    for change in [
+        |value: &mut Value| value["action"]["properties"]["method"] = json!(7),
+        |value: &mut Value| value["action"]["properties"]["headers"] = json!([["accept"]]),
+        |value: &mut Value| value["action"]["properties"]["body"]["more"] = json!(1),
+        |value: &mut Value| value["action"]["properties"]["kind"] = json!("fax"),
+        |value: &mut Value| *value.pointer_mut("/action/properties").unwrap() = json!({}),
+    ] {
+        let operation = changed(change);
+        let exhibit = shown(&operation, &requirement()).exhibit;
+        assert_eq!(
+            exhibit.title.plain_text(),
+            "orders.customers.delete orders.customer 42"
+        );
+        assert_eq!(exhibit.lines[0].plain_text(), "{ 4 members");
+    }
+}
+
+#[test]
+fn a_delegated_request_names_both() {
+    let operation = changed(|value| {
+        value["subject"]["properties"]["act"] =
+            json!({ "iss": "http://127.0.0.1:9100", "sub": "ops-assistant" });
+    });
+    let card = shown(&operation, &requirement());
+    assert_eq!(
+        card.sentence.plain_text(),
+        "ops-assistant, for Mara Lindqvist, asks to delete customer 42 in orders-api"
+    );
+    let act = card
+        .who
+        .claims
+        .iter()
+        .find(|field| field.label == "act")
+        .unwrap();
+    assert_eq!(
+        act.lines[0].plain_text(),
+        "http://127.0.0.1:9100|ops-assistant"
+    );
+}
+
+#[test]
+fn nothing_long_is_cut() {
+    let long = "x".repeat(20_000);
+    let operation = changed(|value| value["action"]["properties"]["body"] = body(&long));
+    let card = shown(&operation, &requirement());
+    let all: String = card
+        .exhibit
+        .lines
+        .iter()
+        .flat_map(|line| line.spans.iter().skip(1))
+        .map(|span| span.text.as_str())
+        .collect();
+    assert_eq!(all, long);
+    assert!(card.exhibit.lines.len() > 100);
+}
