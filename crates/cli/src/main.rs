@@ -5,6 +5,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod approve;
 mod browser;
 mod clock;
 mod exit;
@@ -12,6 +13,7 @@ mod folders;
 mod gate;
 mod policy;
 mod requester;
+mod serve;
 mod signals;
 mod terminal;
 mod verify;
@@ -22,6 +24,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::approve::{ApproveCommand, Place};
 use crate::exit::{Exit, Stop, TABLE};
 use crate::requester::{Requester, RequesterArgs};
 
@@ -35,6 +38,21 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Runs the approval server.
+    #[command(after_help = "\
+Examples:
+  countersign serve --config server.toml
+  countersign serve --config server.toml --check
+
+Every key of the file is explained in server.example.toml.")]
+    Serve {
+        /// The configuration file.
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+        /// Only check the configuration.
+        #[arg(long)]
+        check: bool,
+    },
     /// Runs a gate, or makes a gate's key.
     #[command(subcommand)]
     Gate(GateCommand),
@@ -85,6 +103,20 @@ The trust file names server, gate, providers, their keys and the policy. Without
         /// Only check the trust file.
         #[arg(long, requires = "trust", conflicts_with = "evidence")]
         check: bool,
+    },
+    /// Approves and denies, in a terminal.
+    #[command(after_help = "\
+Examples:
+  countersign approve sign-in https://countersign.example.com
+  countersign approve list
+  countersign approve show 9mX2…
+  countersign approve approve 9mX2… --reason \"checked with support\"
+  countersign approve deny 9mX2… --reason \"wrong customer\"")]
+    Approve {
+        #[command(flatten)]
+        place: Place,
+        #[command(subcommand)]
+        command: ApproveCommand,
     },
     /// Works on policies.
     #[command(subcommand)]
@@ -169,6 +201,7 @@ fn main() -> ExitCode {
 
 async fn run(command: Command) -> anyhow::Result<Exit> {
     match command {
+        Command::Serve { config, check } => serve::run(&config, check).await,
         Command::Gate(GateCommand::Http { config, check }) => gate::http(&config, check).await,
         Command::Gate(GateCommand::Keygen { file, public }) => {
             gate::keygen(&file, public.as_deref())
@@ -188,6 +221,7 @@ async fn run(command: Command) -> anyhow::Result<Exit> {
             trust,
             check,
         } => verify::run(evidence.as_deref(), trust.as_deref(), check),
+        Command::Approve { place, command } => approve::run(place, command).await,
         Command::Policy(PolicyCommand::Check { file }) => policy::check(&file),
     }
 }

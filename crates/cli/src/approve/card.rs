@@ -1,0 +1,182 @@
+//! The card on a terminal: the same lines as the window's, whole, in the same order.
+
+use countersign_api::ipc::{Ballot, Card, Choice, Field, Outcome};
+use countersign_model::UnixSecs;
+
+use crate::terminal::{duration, line, safe};
+
+/// Prints all of it to stdout.
+pub(crate) fn print(card: &Card, now: UnixSecs) {
+    print!("{}", text(card, now));
+}
+
+/// All of it, as text. Nothing is cut.
+fn text(card: &Card, now: UnixSecs) -> String {
+    let Card {
+        row,
+        gate,
+        sentence,
+        stamp,
+        lifted,
+        made_visible,
+        exhibit,
+        who,
+        why,
+        before,
+        votes,
+        who_may_vote,
+        record,
+        raw: _,
+        words,
+        ballot,
+        display_digest: _,
+    } = card;
+    let mut out = Sheet::default();
+    out.rule();
+    out.say(&line(sentence));
+    if let Some(stamp) = stamp {
+        out.say(&format!("!! {}", line(stamp)));
+    }
+    if *made_visible > 0 {
+        out.say(&format!(
+            "!! {made_visible} characters that hide or deceive were made visible as ‹…›."
+        ));
+    }
+    out.fields(lifted);
+    if let Some(words) = words {
+        out.pair("words", &safe(&words.join(" ")));
+    }
+    out.pair(
+        "state",
+        &state(
+            row.outcome,
+            row.approvals,
+            row.needed,
+            row.expires_at - now.0,
+        ),
+    );
+    out.pair("may vote", &line(who_may_vote));
+
+    out.heading("What will be done, exactly");
+    out.say(&line(&exhibit.title));
+    for one in &exhibit.lines {
+        out.say(&line(one));
+    }
+    out.fields(&exhibit.details);
+
+    out.heading(&format!(
+        "Who asks, as {} vouches according to {}",
+        line(&who.issuer),
+        line(&who.according_to)
+    ));
+    out.pair("name", &line(&who.name));
+    out.pair("subject", &line(&who.sub));
+    out.fields(&who.claims);
+
+    out.heading("What they say (nobody has checked it)");
+    if why.is_empty() {
+        out.say("nothing");
+    }
+    out.fields(why);
+
+    out.heading("Votes");
+    if votes.is_empty() {
+        out.say("none yet");
+    }
+    for vote in votes {
+        let did = match vote.choice {
+            Choice::Approve => "approved",
+            Choice::Deny => "denied",
+        };
+        let reason = vote
+            .reason
+            .as_ref()
+            .map(|reason| format!(": {}", line(reason)))
+            .unwrap_or_default();
+        out.say(&format!("{} {did}{reason}", line(&vote.name)));
+    }
+    if !before.is_empty() {
+        out.heading("Their requests on this resource before");
+        for past in before {
+            let ago = duration(now.0 - past.at);
+            out.say(&format!("{ago} ago: {}", state_name(past.outcome)));
+        }
+    }
+
+    out.heading("Record");
+    out.pair("gate", &line(gate));
+    out.fields(record);
+    if let Ballot::Locked { why: _, sentence } = ballot {
+        out.heading("You cannot vote on it");
+        out.say(&safe(sentence));
+    }
+    out.rule();
+    out.0
+}
+
+fn state(outcome: Outcome, approvals: u32, needed: u32, left_secs: i64) -> String {
+    match outcome {
+        Outcome::Pending => format!(
+            "{approvals} of {needed} approvals · {} left",
+            duration(left_secs)
+        ),
+        Outcome::Approved
+        | Outcome::Redeemed
+        | Outcome::Denied
+        | Outcome::Expired
+        | Outcome::Withdrawn
+        | Outcome::Voided => state_name(outcome).to_owned(),
+    }
+}
+
+fn state_name(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Pending => "waiting",
+        Outcome::Approved => "approved",
+        Outcome::Redeemed => "approved and used",
+        Outcome::Denied => "denied",
+        Outcome::Expired => "ran out of time",
+        Outcome::Withdrawn => "withdrawn",
+        Outcome::Voided => "void",
+    }
+}
+
+#[derive(Default)]
+struct Sheet(String);
+
+impl Sheet {
+    fn rule(&mut self) {
+        self.0.push_str(&"─".repeat(72));
+        self.0.push('\n');
+    }
+
+    fn heading(&mut self, text: &str) {
+        self.0.push('\n');
+        self.0.push_str(text);
+        self.0.push('\n');
+    }
+
+    fn say(&mut self, text: &str) {
+        self.0.push_str("  ");
+        self.0.push_str(text);
+        self.0.push('\n');
+    }
+
+    fn pair(&mut self, label: &str, text: &str) {
+        self.say(&format!("{label:<16} {text}"));
+    }
+
+    fn fields(&mut self, fields: &[Field]) {
+        for Field { label, lines } in fields {
+            match lines.as_slice() {
+                [] => self.pair(&safe(label), "(not stated)"),
+                [first, rest @ ..] => {
+                    self.pair(&safe(label), &line(first));
+                    for more in rest {
+                        self.pair("", &line(more));
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,413 @@
+//! `countersign approve`: an approver's terminal. The same library as the app's, the same lines, the same rules:
+//! what is signed is what was shown.
+
+mod card;
+mod store;
+
+use std::io::{BufRead as _, IsTerminal as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+use countersign_api::ipc::{
+    Ballot, Card, Choice, Connection, Outcome, Problem, ProblemCode, ReasonRule, Row, SignIn,
+};
+use countersign_approver::{Approver, Deps, KeyStore};
+use countersign_model::Clock as _;
+
+use crate::browser::Browser;
+use crate::clock::SystemClock;
+use crate::exit::{Exit, Stop};
+use crate::terminal::{duration, line, safe};
+
+/// How long a session of an earlier run may take to be back.
+const CONNECT_LIMIT: Duration = Duration::from_secs(20);
+/// After connecting, how long nothing may change before the list counts as read.
+const QUIET: Duration = Duration::from_millis(250);
+
+/// Where keys and the rest are kept.
+#[derive(Debug, Args)]
+pub(crate) struct Place {
+    /// Keep the keys in this file instead of the desktop's keyring: anyone who can read it can vote as you.
+    #[arg(long, value_name = "FILE", global = true)]
+    key_file: Option<PathBuf>,
+    /// What this device calls itself; only you see it.
+    #[arg(long, value_name = "NAME", global = true)]
+    device_name: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ApproveCommand {
+    /// Signs in by the system browser, and binds a new device key to you.
+    SignIn {
+        /// The approval server's address.
+        server: String,
+        /// The identity provider, where the server names several.
+        #[arg(long, value_name = "URL")]
+        issuer: Option<String>,
+        /// Print the address instead of opening a browser.
+        #[arg(long)]
+        no_browser: bool,
+    },
+    /// Lists what waits for your vote.
+    List,
+    /// Shows a request, whole.
+    Show {
+        /// The request.
+        id: String,
+    },
+    /// Shows a request and approves it.
+    Approve {
+        /// The request.
+        id: String,
+        /// Why; the requester gets it.
+        #[arg(long)]
+        reason: Option<String>,
+        /// The two words that the requester's terminal shows, where the policy wants them typed.
+        #[arg(long, value_name = "WORDS")]
+        words: Option<String>,
+        /// Do not ask again. The request is shown all the same.
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Shows a request and denies it.
+    Deny {
+        /// The request.
+        id: String,
+        /// Why; the requester gets it.
+        #[arg(long)]
+        reason: Option<String>,
+        /// Do not ask again. The request is shown all the same.
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Writes the evidence of a request as countersign-ID.json.
+    Evidence {
+        /// The request.
+        id: String,
+        /// The folder to write to.
+        #[arg(long, value_name = "FOLDER", default_value = ".")]
+        into: PathBuf,
+    },
+    /// Revokes this device and deletes its keys.
+    SignOut,
+}
+
+/// Runs one command of an approver.
+pub(crate) async fn run(place: Place, command: ApproveCommand) -> anyhow::Result<Exit> {
+    let browser = match command {
+        ApproveCommand::SignIn {
+            no_browser: true, ..
+        } => Browser::PrintOnly,
+        _ => Browser::Open,
+    };
+    let approver = start(place, browser)?;
+    match command {
+        ApproveCommand::SignIn {
+            server,
+            issuer,
+            no_browser: _,
+        } => sign_in(&approver, &server, issuer.as_deref()).await,
+        ApproveCommand::List => list(&approver).await,
+        ApproveCommand::Show { id } => {
+            signed_in(&approver).await?;
+            card::print(&approver.card(&id).await.map_err(stop)?, SystemClock.now());
+            Ok(Exit::Done)
+        }
+        ApproveCommand::Approve {
+            id,
+            reason,
+            words,
+            yes,
+        } => vote(&approver, &id, Choice::Approve, reason, words, yes).await,
+        ApproveCommand::Deny { id, reason, yes } => {
+            vote(&approver, &id, Choice::Deny, reason, None, yes).await
+        }
+        ApproveCommand::Evidence { id, into } => {
+            signed_in(&approver).await?;
+            let path = approver.export_evidence(&id, &into).await.map_err(stop)?;
+            println!("{}", path.display());
+            Ok(Exit::Done)
+        }
+        ApproveCommand::SignOut => {
+            signed_in(&approver).await?;
+            approver.sign_out().await.map_err(stop)?;
+            eprintln!("Signed out; this device's keys are deleted.");
+            Ok(Exit::Done)
+        }
+    }
+}
+
+fn start(place: Place, browser: Browser) -> anyhow::Result<Approver> {
+    let Place {
+        key_file,
+        device_name,
+    } = place;
+    let (keys, data_dir): (Arc<dyn KeyStore>, PathBuf) = match key_file {
+        Some(path) => {
+            eprintln!(
+                "Note: your device key is kept in {}, not in a keyring. Whoever can read that file can vote as you.",
+                path.display()
+            );
+            let data = beside(&path);
+            (Arc::new(store::FileStore::new(path)), data)
+        }
+        None => {
+            let data = crate::folders::data().ok_or_else(|| {
+                Stop::new(
+                    Exit::Usage,
+                    "set HOME or XDG_DATA_HOME, so that there is a place for your files",
+                )
+            })?;
+            (Arc::new(store::Keyring::default()), data.join("terminal"))
+        }
+    };
+    let deps = Deps {
+        keys,
+        opener: Arc::new(browser),
+        clock: SystemClock::shared(),
+        data_dir,
+        device_name: device_name.unwrap_or_else(|| "countersign approve (terminal)".to_owned()),
+    };
+    Ok(Approver::start(deps)?)
+}
+
+/// `keys.json` → `keys.json.data`.
+fn beside(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".data");
+    PathBuf::from(name)
+}
+
+async fn sign_in(approver: &Approver, server: &str, issuer: Option<&str>) -> anyhow::Result<Exit> {
+    let known = approver.look_up_server(server).await.map_err(stop)?;
+    let provider = match (issuer, known.providers.as_slice()) {
+        (Some(issuer), providers) => providers.iter().find(|one| one.issuer == issuer),
+        (None, [only]) => Some(only),
+        (None, _) => None,
+    };
+    let Some(provider) = provider else {
+        let list: Vec<String> = known
+            .providers
+            .iter()
+            .map(|one| format!("\n  --issuer {}", safe(&one.issuer)))
+            .collect();
+        return Err(Stop::new(
+            Exit::Usage,
+            format!("choose the identity provider:{}", list.concat()),
+        ));
+    };
+    let mut state = approver.state();
+    let watching = async {
+        let mut told = false;
+        while state.changed().await.is_ok() {
+            let now = Arc::clone(&state.borrow_and_update());
+            if let SignIn::WaitingForBrowser { provider_name, url } = &now.sign_in
+                && !told
+            {
+                eprintln!(
+                    "Sign in at {} with your browser. If none has opened, go to:\n  {}",
+                    safe(provider_name),
+                    safe(url)
+                );
+                told = true;
+            }
+        }
+    };
+    tokio::select! {
+        done = approver.sign_in(&known.server, &provider.issuer) => done.map_err(stop)?,
+        // It ends only with the approver itself.
+        () = watching => {}
+    }
+    match &approver.state().borrow().account {
+        Some(account) => {
+            eprintln!(
+                "Signed in as {} ({}).",
+                line(&account.name),
+                safe(&account.sub)
+            );
+            eprintln!("{}", account.key_storage);
+            Ok(Exit::Done)
+        }
+        None => Err(Stop::new(
+            Exit::SignIn,
+            "the sign-in did not last; try again",
+        )),
+    }
+}
+
+/// Waits until the session of an earlier run is back.
+async fn signed_in(approver: &Approver) -> anyhow::Result<()> {
+    let mut state = approver.state();
+    let ready = async {
+        loop {
+            {
+                let now = state.borrow_and_update();
+                if now.account.is_some() && now.connection == Connection::Connected {
+                    return Ok(());
+                }
+                if let Some(trouble) = now.troubles.first() {
+                    return Err(stop(trouble.clone()));
+                }
+                if now.account.is_none() && now.last.is_none() {
+                    return Err(Stop::new(
+                        Exit::SignIn,
+                        "nobody is signed in here: run `countersign approve sign-in SERVER` first",
+                    ));
+                }
+            }
+            if state.changed().await.is_err() {
+                return Err(Stop::new(Exit::Failed, "the session ended"));
+            }
+        }
+    };
+    tokio::time::timeout(CONNECT_LIMIT, ready)
+        .await
+        .unwrap_or_else(|_| {
+            Err(Stop::new(
+                Exit::Unreachable,
+                "the approval server does not answer in time; try again",
+            ))
+        })
+}
+
+async fn list(approver: &Approver) -> anyhow::Result<Exit> {
+    signed_in(approver).await?;
+    let mut state = approver.state();
+    while tokio::time::timeout(QUIET, state.changed())
+        .await
+        .is_ok_and(|changed| changed.is_ok())
+    {
+        state.mark_unchanged();
+    }
+    let now = Arc::clone(&state.borrow());
+    if let Some(trouble) = now.troubles.first() {
+        eprintln!("{}", safe(&trouble.sentence));
+    }
+    print_rows("Waiting for your vote", &now.inbox);
+    print_rows("Waiting for others", &now.others);
+    Ok(Exit::Done)
+}
+
+fn print_rows(title: &str, rows: &[Row]) {
+    if rows.is_empty() {
+        println!("{title}: nothing.");
+        return;
+    }
+    println!("{title}:");
+    for row in rows {
+        let left = duration(row.expires_at - SystemClock.now().0);
+        println!("  {}", safe(&row.txn));
+        println!(
+            "    {} asks: {} in {}",
+            line(&row.requester),
+            line(&row.summary),
+            line(&row.resource)
+        );
+        println!(
+            "    {} of {} approvals · {left} left",
+            row.approvals, row.needed
+        );
+    }
+}
+
+async fn vote(
+    approver: &Approver,
+    id: &str,
+    choice: Choice,
+    reason: Option<String>,
+    words: Option<String>,
+    yes: bool,
+) -> anyhow::Result<Exit> {
+    signed_in(approver).await?;
+    let shown = approver.card(id).await.map_err(stop)?;
+    card::print(&shown, SystemClock.now());
+    let (type_words, rule) = match &shown.ballot {
+        Ballot::Open { type_words, reason } => (*type_words, *reason),
+        Ballot::Locked { why: _, sentence } => return Err(Stop::new(Exit::Failed, safe(sentence))),
+    };
+    let words = match (type_words && choice == Choice::Approve, words) {
+        (false, _) => None,
+        (true, Some(words)) => Some(words),
+        (true, None) => Some(ask(
+            "The two words that the requester's terminal shows: ",
+            yes,
+        )?),
+    };
+    let words: Option<Vec<String>> =
+        words.map(|text| text.split_whitespace().map(str::to_owned).collect());
+    let needs_reason = match rule {
+        ReasonRule::Optional => false,
+        ReasonRule::OnDeny => choice == Choice::Deny,
+        ReasonRule::Always => true,
+    };
+    let reason = match reason {
+        None if needs_reason => Some(ask("The reason (the requester gets it): ", yes)?),
+        other => other,
+    };
+    if !yes {
+        let (verb, word) = match choice {
+            Choice::Approve => ("approve", "approve"),
+            Choice::Deny => ("deny", "deny"),
+        };
+        if ask(&format!("Type `{word}` to {verb} it: "), yes)? != word {
+            eprintln!("Nothing was done.");
+            return Ok(Exit::Failed);
+        }
+    }
+    let after = approver
+        .vote(id, choice, reason, words, shown.display_digest)
+        .await
+        .map_err(stop)?;
+    eprintln!("{}", said(choice, &after));
+    Ok(Exit::Done)
+}
+
+fn said(choice: Choice, card: &Card) -> String {
+    let row = &card.row;
+    let state = match row.outcome {
+        Outcome::Pending => format!("{} of {} approvals so far", row.approvals, row.needed),
+        Outcome::Approved | Outcome::Redeemed => "it is approved".to_owned(),
+        Outcome::Denied => "it is denied".to_owned(),
+        Outcome::Expired | Outcome::Withdrawn | Outcome::Voided => "it is over".to_owned(),
+    };
+    match choice {
+        Choice::Approve => format!("You approved; {state}."),
+        Choice::Deny => format!("You denied; {state}."),
+    }
+}
+
+/// Asks on the terminal. Without one, or when told not to ask, it says which flag to use instead.
+fn ask(question: &str, quiet: bool) -> anyhow::Result<String> {
+    if quiet || !std::io::stdin().is_terminal() {
+        return Err(Stop::new(
+            Exit::Usage,
+            format!(
+                "this needs an answer to \"{}\": give it as a flag (--reason, --words, --yes)",
+                question.trim_end_matches([':', ' '])
+            ),
+        ));
+    }
+    eprint!("{question}");
+    std::io::stderr().flush()?;
+    let mut answer = String::new();
+    std::io::stdin().lock().read_line(&mut answer)?;
+    Ok(answer.trim().to_owned())
+}
+
+fn stop(problem: Problem) -> anyhow::Error {
+    let exit = match problem.code {
+        ProblemCode::ServerUnreachable | ProblemCode::ProviderUnreachable => Exit::Unreachable,
+        ProblemCode::SignedOut => Exit::SignIn,
+        ProblemCode::Keyring
+        | ProblemCode::Closed
+        | ProblemCode::Forbidden
+        | ProblemCode::NotGenuine
+        | ProblemCode::WrongWords
+        | ProblemCode::NotFound
+        | ProblemCode::Version
+        | ProblemCode::Other => Exit::Failed,
+    };
+    Stop::new(exit, safe(&problem.sentence))
+}
