@@ -147,26 +147,53 @@ impl Desktop {
     }
 }
 
-/// Reads a picture.
+/// Reads a picture: as it is, and with light and dark exchanged, for letters on dark buttons.
 ///
 /// # Errors
 /// When ImageMagick or tesseract fail.
 pub fn read(picture: &Path) -> Result<Sight> {
-    let large = picture.with_extension("large.png");
+    let (plain, negative) = std::thread::scope(|scope| {
+        let plain = scope.spawn(|| words_on(picture, Light::AsItIs));
+        let negative = words_on(picture, Light::Exchanged);
+        (plain.join(), negative)
+    });
+    let Ok(plain) = plain else {
+        bail!("the reading of {} broke off", picture.display())
+    };
+    let mut words = plain?;
+    words.extend(negative?);
+    Ok(Sight {
+        words,
+        picture: picture.to_path_buf(),
+    })
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Light {
+    AsItIs,
+    Exchanged,
+}
+
+fn words_on(picture: &Path, light: Light) -> Result<Vec<Word>> {
     let percent = format!("{}%", ENLARGE * 100);
-    let scaled = Command::new("convert")
-        .arg(picture)
-        .args([
-            "-colorspace",
-            "Gray",
-            "-filter",
-            "Triangle",
-            "-resize",
-            &percent,
-        ])
-        .arg(&large)
-        .status()
-        .context("start ImageMagick")?;
+    let mut convert = Command::new("convert");
+    convert.arg(picture).args([
+        "-colorspace",
+        "Gray",
+        "-filter",
+        "Triangle",
+        "-resize",
+        &percent,
+    ]);
+    let (large, block) = match light {
+        Light::AsItIs => (picture.with_extension("large.png"), 0),
+        Light::Exchanged => {
+            convert.arg("-negate");
+            // Lines of the two readings are never taken for one.
+            (picture.with_extension("negative.png"), 1_000_000)
+        }
+    };
+    let scaled = convert.arg(&large).status().context("start ImageMagick")?;
     ensure!(
         scaled.success(),
         "ImageMagick cannot enlarge {}",
@@ -175,6 +202,7 @@ pub fn read(picture: &Path) -> Result<Sight> {
     let output = Command::new("tesseract")
         .arg(&large)
         .args(["stdout", "--psm", "11", "-l", "eng", "tsv"])
+        .env("OMP_THREAD_LIMIT", "1")
         .output()
         .context("start tesseract")?;
     ensure!(
@@ -185,13 +213,14 @@ pub fn read(picture: &Path) -> Result<Sight> {
     );
     // Only the picture itself is of use to people.
     fs::remove_file(&large).context("remove the enlarged picture")?;
-    Ok(Sight {
-        words: String::from_utf8_lossy(&output.stdout)
-            .lines()
-            .filter_map(word)
-            .collect(),
-        picture: picture.to_path_buf(),
-    })
+    Ok(String::from_utf8_lossy(&output.stdout)
+        .lines()
+        .filter_map(word)
+        .map(|word| Word {
+            line: (word.line.0 + block, word.line.1, word.line.2),
+            ..word
+        })
+        .collect())
 }
 
 /// A line of tesseract's table: level, page, block, paragraph, line, word, left, top, width, height, confidence, text.

@@ -6,9 +6,13 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+pub mod approver;
+pub mod clock;
 pub mod desktop;
 pub mod eyes;
 pub mod owned;
 pub mod paths;
 pub mod person;
 pub mod provider;
+pub mod setup;
+pub mod world;

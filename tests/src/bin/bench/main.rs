@@ -1,0 +1,46 @@
+//! The benchmarks: `cargo xtask bench NAME`. Each measures real parts beside a peer in the same run, prints a table
+//! and writes `target/bench/NAME.json`. What they mean stands in `docs/BENCHMARKS.md`.
+//!
+//! A benchmark is never a test: it asserts that what it measured really happened, and judges no figure.
+
+mod frame;
+mod gate;
+mod measure;
+mod release;
+mod signed_in;
+mod start;
+mod tray;
+
+use anyhow::{Result, bail};
+
+const NAMES: &str = "\
+  frame     request made -> frame at the approver, beside fdatasync
+  release   vote cast -> blocked call answered, beside fdatasync
+  gate      a call that needs no approval, beside nginx as a proxy and no proxy
+  start     app: cold start to a window with content, beside a hello-world Tauri app
+  tray      app: memory and wake-ups with no window open
+  all       all of them";
+
+#[tokio::main(flavor = "multi_thread", worker_threads = 2)]
+async fn main() -> Result<()> {
+    let wanted = std::env::args().nth(1).unwrap_or_default();
+    match wanted.as_str() {
+        "frame" => frame::run().await,
+        "release" => release::run().await,
+        "gate" => gate::run().await,
+        "start" => start::run(),
+        "tray" => tray::run().await,
+        "all" => {
+            frame::run().await?;
+            release::run().await?;
+            gate::run().await?;
+            start::run()?;
+            tray::run().await
+        }
+        "" => {
+            println!("cargo xtask bench NAME, where NAME is one of\n{NAMES}");
+            Ok(())
+        }
+        other => bail!("no benchmark is called `{other}`; there are\n{NAMES}"),
+    }
+}

@@ -1,0 +1,249 @@
+//! A world for tests: the real provider and orders API as processes, server and gate in this process on a clock that
+//! can be moved, each test with its own.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use countersign_gate_http::{Gate, GateConfig};
+use countersign_model::Clock;
+use countersign_server::{Server, ServerConfig};
+use reqwest::{Method, Response};
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+
+use crate::approver::AtWork;
+use crate::clock::MovedClock;
+use crate::owned::Processes;
+use crate::person::{self, Person};
+use crate::provider::{CLI_CLIENT, ORDERS_AUDIENCE, Op, Orders};
+use crate::setup::{Places, Setup};
+
+/// How long the gate holds a call, unless a test wants otherwise: longer than any test.
+pub const HOLD_SECS: u32 = 600;
+
+/// Everything, running.
+pub struct World {
+    /// The provider.
+    pub op: Op,
+    /// What stands behind the gate.
+    pub orders: Orders,
+    /// The configuration files.
+    pub setup: Setup,
+    /// The clock of server, gate and approvers.
+    pub clock: Arc<MovedClock>,
+    /// The server's `public_url`.
+    pub server_url: String,
+    /// Where callers call.
+    pub gate_url: String,
+    /// For calls.
+    pub http: reqwest::Client,
+    /// The server; `None` while it is down.
+    pub server: Option<countersign_server::Running>,
+    /// The gate; `None` while it is down.
+    pub gate: Option<countersign_gate_http::Running>,
+    server_at: SocketAddr,
+    gate_at: SocketAddr,
+    /// Node's processes.
+    pub processes: Processes,
+    folder: TempDir,
+}
+
+impl World {
+    /// A world in which everything is as usual.
+    ///
+    /// # Errors
+    /// When a part does not start.
+    pub async fn start() -> Result<Self> {
+        Self::start_with(HOLD_SECS, |_| Ok(())).await
+    }
+
+    /// A world whose gate holds calls for so long, and whose files are changed before anything reads them.
+    ///
+    /// # Errors
+    /// When a part does not start.
+    pub async fn start_with(
+        hold_secs: u32,
+        change: impl FnOnce(&Setup) -> Result<()>,
+    ) -> Result<Self> {
+        person::crypto();
+        let folder = tempfile::tempdir().context("make the world's folder")?;
+        let mut processes = Processes::new(folder.path())?;
+        let op = Op::start(&mut processes, folder.path(), 0)?;
+        let orders = Orders::start(&mut processes)?;
+        let (server_socket, gate_socket) = (listen(None).await?, listen(None).await?);
+        let (server_at, gate_at) = (server_socket.local_addr()?, gate_socket.local_addr()?);
+        let places = Places {
+            server: format!("http://{server_at}"),
+            server_listens: server_at.to_string(),
+            gate_listens: gate_at.to_string(),
+            upstream: orders.url.clone(),
+        };
+        let setup = Setup::write(&folder.path().join("config"), &op, &places, hold_secs)?;
+        change(&setup)?;
+        let mut world = Self {
+            op,
+            orders,
+            setup,
+            clock: Arc::default(),
+            server_url: places.server,
+            gate_url: format!("http://{gate_at}"),
+            http: person::client()?,
+            server: None,
+            gate: None,
+            server_at,
+            gate_at,
+            processes,
+            folder,
+        };
+        world.start_server_on(server_socket).await?;
+        world.start_gate_on(gate_socket)?;
+        Ok(world)
+    }
+
+    /// The folder of this world.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The clock, as the parts take it.
+    #[must_use]
+    pub fn clock(&self) -> Arc<dyn Clock> {
+        Arc::clone(&self.clock) as Arc<dyn Clock>
+    }
+
+    /// Starts the server again where it was.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub async fn start_server(&mut self) -> Result<()> {
+        let socket = listen(Some(self.server_at)).await?;
+        self.start_server_on(socket).await
+    }
+
+    /// Starts the gate again where it was.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub async fn start_gate(&mut self) -> Result<()> {
+        let socket = listen(Some(self.gate_at)).await?;
+        self.start_gate_on(socket)
+    }
+
+    async fn start_server_on(&mut self, socket: TcpListener) -> Result<()> {
+        let config =
+            ServerConfig::read(&self.setup.path("server.toml")).context("read server.toml")?;
+        self.server = Some(
+            Server::start(config, self.clock(), socket)
+                .await
+                .context("start the server")?,
+        );
+        Ok(())
+    }
+
+    fn start_gate_on(&mut self, socket: TcpListener) -> Result<()> {
+        let config = GateConfig::read(&self.setup.path("gate.toml")).context("read gate.toml")?;
+        self.gate = Some(Gate::start(config, self.clock(), socket).context("start the gate")?);
+        Ok(())
+    }
+
+    /// Moves the clock, and lets the server do what is due.
+    pub async fn advance(&self, secs: i64) {
+        self.clock.advance(secs);
+        if let Some(server) = &self.server {
+            server.tick().await;
+        }
+    }
+
+    /// Somebody who approves, signed in.
+    ///
+    /// # Errors
+    /// When they cannot sign in.
+    pub async fn approver(&self, sub: &str) -> Result<AtWork> {
+        AtWork::sign_in(sub, &self.server_url, &self.op.issuer, self.clock()).await
+    }
+
+    /// A token of somebody who calls.
+    ///
+    /// # Errors
+    /// When the provider gives none.
+    pub async fn token(&self, sub: &str) -> Result<String> {
+        Person::named(sub)
+            .access_token(&self.op.issuer, CLI_CLIENT, Some(ORDERS_AUDIENCE))
+            .await
+    }
+
+    /// A call through the gate, not sent yet.
+    #[must_use]
+    pub fn call(&self, method: Method, path: &str, token: &str) -> reqwest::RequestBuilder {
+        self.http
+            .request(method, format!("{}{path}", self.gate_url))
+            .bearer_auth(token)
+    }
+
+    /// Sends a call from a task of its own: it is going to be held.
+    pub fn held(&self, call: reqwest::RequestBuilder) -> tokio::task::JoinHandle<Result<Answer>> {
+        tokio::spawn(async move {
+            Answer::of(call.send().await.context("call through the gate")?).await
+        })
+    }
+
+    /// What has reached the orders API.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub async fn received(&self) -> Result<Vec<String>> {
+        self.orders.received(&self.http).await
+    }
+}
+
+/// An answer, read whole.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// The HTTP status.
+    pub status: u16,
+    /// The body, where it is JSON.
+    pub body: Value,
+    /// `Approval-Id`.
+    pub approval_id: Option<String>,
+    /// `WWW-Authenticate`.
+    pub authenticate: Option<String>,
+}
+
+impl Answer {
+    /// Reads it.
+    ///
+    /// # Errors
+    /// When it breaks off.
+    pub async fn of(response: Response) -> Result<Self> {
+        let header = |name: &str| {
+            let value = response.headers().get(name)?;
+            Some(value.to_str().ok()?.to_owned())
+        };
+        let status = response.status().as_u16();
+        let (approval_id, authenticate) = (header("approval-id"), header("www-authenticate"));
+        let bytes = response.bytes().await.context("read an answer")?;
+        Ok(Self {
+            status,
+            body: serde_json::from_slice(&bytes).unwrap_or(Value::Null),
+            approval_id,
+            authenticate,
+        })
+    }
+
+    /// The problem's code, or nothing.
+    #[must_use]
+    pub fn code(&self) -> &str {
+        self.body["code"].as_str().unwrap_or_default()
+    }
+}
+
+async fn listen(at: Option<SocketAddr>) -> Result<TcpListener> {
+    let at = at.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 0)));
+    TcpListener::bind(at)
+        .await
+        .with_context(|| format!("listen on {at}"))
+}
