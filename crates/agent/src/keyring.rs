@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use countersign_approver::{KeyStore, KeyStoreError};
 use keyring_core::api::CredentialStoreApi as _;
 use keyring_core::{Entry, Error};
 use zbus_secret_service_keyring_store::Store;
@@ -23,29 +24,6 @@ const LOCKED: &str = "The keyring is locked. Unlock it (in Passwords and Keys, o
 const DIALOG: &str = "The keyring waits for its password. Answer its dialog, then try again.";
 const FAILED: &str = "The keyring does not work. Look into the log of Countersign for the reason, then try again.";
 
-/// Why the keyring did not do it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Trouble {
-    /// None runs.
-    Missing,
-    /// It is locked, or waits for a dialog.
-    Locked(&'static str),
-    /// It failed.
-    Failed,
-}
-
-impl Trouble {
-    /// One plain sentence.
-    #[must_use]
-    pub fn sentence(self) -> &'static str {
-        match self {
-            Self::Missing => MISSING,
-            Self::Locked(sentence) => sentence,
-            Self::Failed => FAILED,
-        }
-    }
-}
-
 /// The Secret Service of the session. Connects anew after each failure: it may have been started meanwhile.
 #[derive(Default)]
 pub struct Keyring {
@@ -53,39 +31,32 @@ pub struct Keyring {
     turn: Turn,
 }
 
-impl Keyring {
-    /// Reads; `None` where there is no such entry. A keyring that was never set up says the same: that alone is
-    /// no reason to make a new key.
-    ///
-    /// # Errors
-    /// When the keyring is missing, locked, or fails.
-    pub fn read(&self, name: &str) -> Result<Option<Vec<u8>>, Trouble> {
+impl KeyStore for Keyring {
+    fn get(&self, name: &str) -> Result<Option<Vec<u8>>, KeyStoreError> {
         match self.with(name, Entry::get_secret) {
             Ok(secret) => Ok(Some(secret)),
             Err(Error::NoEntry) => Ok(None),
-            Err(error) => Err(self.trouble(&error)),
+            Err(error) => Err(self.failed(&error)),
         }
     }
 
-    /// Writes, over what was there.
-    ///
-    /// # Errors
-    /// When the keyring is missing, locked, or fails.
-    pub fn write(&self, name: &str, secret: &[u8]) -> Result<(), Trouble> {
-        self.with(name, |entry| entry.set_secret(secret)).map_err(|error| self.trouble(&error))
+    fn set(&self, name: &str, secret: &[u8]) -> Result<(), KeyStoreError> {
+        self.with(name, |entry| entry.set_secret(secret)).map_err(|error| self.failed(&error))
     }
 
-    /// Deletes. That there was nothing is as good.
-    ///
-    /// # Errors
-    /// When the keyring is missing, locked, or fails.
-    pub fn remove(&self, name: &str) -> Result<(), Trouble> {
+    fn delete(&self, name: &str) -> Result<(), KeyStoreError> {
         match self.with(name, Entry::delete_credential) {
             Ok(()) | Err(Error::NoEntry) => Ok(()),
-            Err(error) => Err(self.trouble(&error)),
+            Err(error) => Err(self.failed(&error)),
         }
     }
 
+    fn describe(&self) -> String {
+        "Key in the system keyring: programs that run as you could use it.".to_owned()
+    }
+}
+
+impl Keyring {
     fn with<T>(&self, name: &str, f: impl FnOnce(&Entry) -> Result<T, Error>) -> Result<T, Error> {
         let Some(_turn) = self.turn.take() else {
             return Err(Error::NoStorageAccess(DIALOG.into()));
@@ -104,15 +75,14 @@ impl Keyring {
         }
     }
 
-    fn trouble(&self, error: &Error) -> Trouble {
+    fn failed(&self, error: &Error) -> KeyStoreError {
         let connected = lock(&self.store).take().is_some();
         tracing::warn!(%error, connected, "the keyring did not do it");
-        match error {
-            Error::NoStorageAccess(inner) if inner.to_string() == DIALOG => Trouble::Locked(DIALOG),
-            Error::NoStorageAccess(_) => Trouble::Locked(LOCKED),
-            _ if !connected => Trouble::Missing,
-            _ => Trouble::Failed,
+        if let Error::NoStorageAccess(inner) = error {
+            let sentence = if inner.to_string() == DIALOG { DIALOG } else { LOCKED };
+            return KeyStoreError::Locked(sentence.to_owned());
         }
+        if connected { KeyStoreError::Failed(FAILED.to_owned()) } else { KeyStoreError::Missing(MISSING.to_owned()) }
     }
 }
 

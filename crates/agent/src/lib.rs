@@ -8,6 +8,8 @@
 
 pub mod browser;
 pub mod bus;
+pub mod desk;
+pub mod folders;
 pub mod frames;
 pub mod instance;
 pub mod intent;
@@ -15,6 +17,7 @@ pub mod keyring;
 pub mod notify;
 pub mod open_socket;
 pub mod prefs;
+pub mod session;
 pub mod text;
 pub mod tray;
 pub mod window;

@@ -80,7 +80,7 @@ impl Notifier for Freedesktop {
         self.health.clone()
     }
 
-    async fn end(self) {
+    async fn end(&self) {
         let (tell, told) = oneshot::channel();
         if self.asks.send(Ask::End(tell)).await.is_ok() {
             // Either it has taken everything back, or it has ended already.

@@ -97,5 +97,5 @@ pub trait Notifier {
     fn health(&self) -> watch::Receiver<Health>;
 
     /// Takes back everything that is shown, and ends.
-    fn end(self) -> impl Future<Output = ()> + Send;
+    fn end(&self) -> impl Future<Output = ()> + Send;
 }

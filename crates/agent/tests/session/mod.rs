@@ -10,8 +10,8 @@ use tokio::sync::mpsc;
 use zbus::Connection;
 use zbus::zvariant::Value;
 
-pub const SERVICE: &str = "org.freedesktop.Notifications";
-pub const PATH: &str = "/org/freedesktop/Notifications";
+pub(crate) const SERVICE: &str = "org.freedesktop.Notifications";
+pub(crate) const PATH: &str = "/org/freedesktop/Notifications";
 
 /// No service files: nothing starts by itself.
 const CONFIG: &str = r#"<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
@@ -21,14 +21,14 @@ const CONFIG: &str = r#"<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bu
 </busconfig>"#;
 
 /// A real `dbus-daemon`, ended with the value.
-pub struct PrivateBus {
+pub(crate) struct PrivateBus {
     child: Child,
-    pub dir: TempDir,
-    pub address: String,
+    pub(crate) dir: TempDir,
+    pub(crate) address: String,
 }
 
 impl PrivateBus {
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let dir = tempfile::tempdir().expect("make a folder");
         let config = dir.path().join("bus.conf");
         let socket = dir.path().join("bus");
@@ -45,7 +45,7 @@ impl PrivateBus {
         Self { child, dir, address: address.trim().to_owned() }
     }
 
-    pub async fn connect(&self) -> Connection {
+    pub(crate) async fn connect(&self) -> Connection {
         let builder = zbus::connection::Builder::address(self.address.as_str()).expect("an address");
         builder.build().await.expect("connect to the bus")
     }
@@ -60,15 +60,15 @@ impl Drop for PrivateBus {
 
 /// What the daemon was called with.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Called {
+pub(crate) enum Called {
     Notify { id: u32, replaces: u32, title: String, body: String, actions: Vec<String> },
     Close { id: u32 },
 }
 
 /// A notification daemon that shows nothing and remembers everything.
-pub struct FakeDaemon {
-    pub bus: Connection,
-    pub called: mpsc::UnboundedReceiver<Called>,
+pub(crate) struct FakeDaemon {
+    pub(crate) bus: Connection,
+    pub(crate) called: mpsc::UnboundedReceiver<Called>,
 }
 
 struct Service {
@@ -112,7 +112,7 @@ impl Service {
 }
 
 impl FakeDaemon {
-    pub async fn start(bus: &PrivateBus, first_id: u32) -> Self {
+    pub(crate) async fn start(bus: &PrivateBus, first_id: u32) -> Self {
         let bus = bus.connect().await;
         let (send, called) = mpsc::unbounded_channel();
         let capabilities = ["actions", "body", "body-markup", "persistence"].map(String::from).into();
@@ -123,12 +123,12 @@ impl FakeDaemon {
     }
 
     /// The next call.
-    pub async fn next(&mut self) -> Called {
+    pub(crate) async fn next(&mut self) -> Called {
         self.called.recv().await.expect("the daemon lives")
     }
 
     /// The next call, which is a notification: its id, title and body.
-    pub async fn notified(&mut self) -> (u32, String, String) {
+    pub(crate) async fn notified(&mut self) -> (u32, String, String) {
         match self.next().await {
             Called::Notify { id, title, body, .. } => (id, title, body),
             Called::Close { id } => panic!("{id} was closed where a notification was due"),
@@ -136,13 +136,13 @@ impl FakeDaemon {
     }
 
     /// Stops being the daemon; what it says from now on does not count.
-    pub async fn abdicate(&self) {
+    pub(crate) async fn abdicate(&self) {
         self.bus.release_name(SERVICE).await.expect("release the name");
     }
 }
 
 /// Emits a signal of the notification interface from `from`, to `to` alone or to all, and waits until the bus has it.
-pub async fn emit<B>(from: &Connection, to: Option<&str>, signal: &str, body: &B)
+pub(crate) async fn emit<B>(from: &Connection, to: Option<&str>, signal: &str, body: &B)
 where
     B: serde::Serialize + zbus::zvariant::DynamicType,
 {
@@ -152,7 +152,7 @@ where
 }
 
 /// A clock that a test sets.
-pub struct SetClock(pub Mutex<i64>);
+pub(crate) struct SetClock(pub Mutex<i64>);
 
 impl Clock for SetClock {
     fn now(&self) -> UnixSecs {

@@ -1,0 +1,94 @@
+//! What the window asks, and who answers: almost all of it the approver's program, a little the desktop.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use countersign_api::ipc::{Answer, Call, Problem, ProblemCode, Reply, State, Theme};
+use countersign_approver::Approver;
+use tokio::sync::watch;
+
+use crate::folders;
+use crate::notify::Notifier;
+use crate::prefs;
+use crate::window::Window;
+use crate::window_socket;
+
+/// Answers the window.
+pub struct Desk<N> {
+    /// The approver's program.
+    pub approver: Approver,
+    /// For the test.
+    pub notifier: Arc<N>,
+    /// Whose presence the window tells.
+    pub window: Window,
+    /// The preferences' file.
+    pub prefs: PathBuf,
+    /// The look.
+    pub theme: watch::Sender<Theme>,
+    /// The whole state.
+    pub state: watch::Receiver<Arc<State>>,
+}
+
+impl<N: Notifier + Send + Sync + 'static> window_socket::Desk for Desk<N> {
+    async fn answer(&self, call: Call) -> Answer {
+        match self.reply(call).await {
+            Ok(reply) => Answer::Done { reply },
+            Err(problem) => Answer::Refused { problem },
+        }
+    }
+
+    fn state(&self) -> watch::Receiver<Arc<State>> {
+        self.state.clone()
+    }
+}
+
+impl<N: Notifier> Desk<N> {
+    async fn reply(&self, call: Call) -> Result<Reply, Problem> {
+        let approver = &self.approver;
+        match call {
+            Call::State => Ok(Reply::State { state: Box::new(State::clone(&self.state.borrow())) }),
+            Call::LookUpServer { url } => Ok(Reply::Server { server: approver.look_up_server(&url).await? }),
+            Call::SignIn { server, issuer } => {
+                let approver = approver.clone();
+                // It takes as long as the person does in the browser. How it goes, and how it fails, is in the state.
+                tokio::spawn(async move { approver.sign_in(&server, &issuer).await });
+                Ok(Reply::Nothing)
+            }
+            Call::CancelSignIn => {
+                approver.cancel_sign_in();
+                Ok(Reply::Nothing)
+            }
+            Call::SignOut => approver.sign_out().await.map(|()| Reply::Nothing),
+            Call::Card { txn } => Ok(Reply::Card { card: Box::new(approver.card(&txn).await?) }),
+            Call::Vote { txn, choice, reason, words, display_digest } => {
+                let card = approver.vote(&txn, choice, reason, words, display_digest).await?;
+                Ok(Reply::Card { card: Box::new(card) })
+            }
+            Call::History { query } => Ok(Reply::History { page: approver.history(query).await? }),
+            Call::Verify { txn } => Ok(Reply::Verification { report: approver.verify(&txn).await? }),
+            Call::ExportEvidence { txn } => {
+                let folder = folders::downloads().map_err(|error| other(&error))?;
+                let path = approver.export_evidence(&txn, &folder).await?;
+                Ok(Reply::Exported { path: path.display().to_string() })
+            }
+            Call::TestNotification => self.notifier.test().await.map(|()| Reply::Nothing),
+            Call::Devices => Ok(Reply::Devices { devices: approver.devices().await? }),
+            Call::RevokeDevice { binding_id } => {
+                Ok(Reply::Devices { devices: approver.revoke_device(&binding_id).await? })
+            }
+            Call::SetTheme { theme } => {
+                prefs::write_theme(&self.prefs, theme).map_err(|error| other(&error))?;
+                self.theme.send_replace(theme);
+                Ok(Reply::Nothing)
+            }
+            Call::WindowState { visible, showing } => {
+                self.window.seen(visible, showing);
+                Ok(Reply::Nothing)
+            }
+        }
+    }
+}
+
+fn other(error: &dyn std::error::Error) -> Problem {
+    Problem { code: ProblemCode::Other, sentence: format!("{error}.") }
+}
