@@ -25,6 +25,11 @@ const MAX_ITEMS: usize = 500;
 /// Between two looks at the server's list of gates for an unknown one.
 const KEYS_PAUSE: Duration = Duration::from_secs(60);
 
+/// Answers of the token endpoint after which only a full sign-in helps.
+const OVER: [&str; 3] = ["invalid_grant", "binding_revoked", "use_fresh_sign_in"];
+/// 401s that are about the person's claims, not about the access token.
+const CLAIMS: [&str; 2] = ["claims_too_old", "use_fresh_sign_in"];
+
 /// The algorithms that an agent takes from a provider. Which of them a provider may use is for the operators of
 /// server and gates to narrow.
 const ALGORITHMS: [&str; 10] = [
@@ -164,7 +169,7 @@ impl Session {
                 self.use_token(&answer);
                 Ok(())
             }
-            Err(error @ ApiError::TokenRefused { .. }) if error.code() == "invalid_grant" => {
+            Err(error @ ApiError::TokenRefused { .. }) if OVER.contains(&error.code()) => {
                 tracing::info!(code = error.code(), "the binding is no good any more");
                 Err(SessionError::Over(format!(
                     "{} Sign in again.",
@@ -191,14 +196,16 @@ impl Session {
         call: impl Fn(Arc<ApproverApi>) -> F,
     ) -> Result<T, ApiError> {
         match call(Arc::clone(&self.api)).await {
-            Err(error @ ApiError::Unauthorized { .. }) => match self.renew().await {
-                Ok(()) => {
-                    self.with_stream(countersign_client::stream::Stream::renewed);
-                    call(Arc::clone(&self.api)).await
+            Err(error @ ApiError::Unauthorized { .. }) if !CLAIMS.contains(&error.code()) => {
+                match self.renew().await {
+                    Ok(()) => {
+                        self.with_stream(countersign_client::stream::Stream::renewed);
+                        call(Arc::clone(&self.api)).await
+                    }
+                    Err(SessionError::NotNow(error)) => Err(error),
+                    Err(SessionError::Over(_)) => Err(error),
                 }
-                Err(SessionError::NotNow(error)) => Err(error),
-                Err(SessionError::Over(_)) => Err(error),
-            },
+            }
             other => other,
         }
     }

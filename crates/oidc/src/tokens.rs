@@ -123,12 +123,12 @@ impl<'a> Exchange<'a> {
         }
     }
 
-    pub(crate) fn finish<E: ErrorResponse + 'static>(
+    pub(crate) fn finish<E>(
         &self,
         answer: Result<Answer, RequestTokenError<OidcError, E>>,
     ) -> Result<Tokens, OidcError>
     where
-        E: OAuthCode,
+        E: ErrorResponse + OAuthCode + 'static,
     {
         let answer = answer.map_err(refused)?;
         same_clock(

@@ -1,6 +1,8 @@
 //! Providers that misbehave, which a real one will not do on request: each way ends in an error that says
 //! what happened. (A real provider is driven in the workspace's `tests/`.)
 
+#![allow(clippy::unwrap_used)]
+
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{SystemTime, UNIX_EPOCH};
