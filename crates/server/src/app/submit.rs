@@ -61,6 +61,8 @@ impl App {
                 .await;
         }
         let requirement = self.admit(pep, &operation, &submission, now)?;
+        // What time has closed makes room.
+        self.expire_due(now).await?;
         for _ in 0..super::MAX_TRIES {
             let (new, request) = self.draw(pep, &operation, &submission.ask_jws, &requirement, now);
             let (txn, vote_until) = (new.txn.clone(), new.vote_until);

@@ -7,7 +7,7 @@ use countersign_evidence::verify::{OpenRequest, VerifiedVote, verify_request_bun
 use countersign_evidence::{Choice, EvidenceVote, Refusal, Trust, TrustedOp};
 use countersign_lifecycle as lifecycle;
 use countersign_lifecycle::{CountedVote, Effect, Input, State, Step};
-use countersign_model::{Digest, PolicyAnswer, Subject, Txn, UnixSecs, b64u};
+use countersign_model::{By, Digest, PolicyAnswer, Subject, Txn, UnixSecs, b64u};
 use countersign_store::{Conflict, NewVote, Tx, Write};
 use serde_json::json;
 
@@ -67,6 +67,7 @@ impl App {
                 return Ok(answer(&loaded, &loaded.row.state));
             }
             is_open(&loaded)?;
+            is_not_theirs(&loaded, &approver.binding.person)?;
             let verified = self.verify(approver, &loaded, request, now).await?;
             let next = self.count(&loaded, &verified, now)?;
             let tx = self.ballot(&loaded, &verified, &next, request, approver, now);
@@ -331,6 +332,16 @@ fn is_open(loaded: &Loaded) -> Result<(), Refused> {
         }
     };
     Err(refused.into())
+}
+
+/// Nobody votes on their own request, whatever the policy and their groups say.
+fn is_not_theirs(loaded: &Loaded, person: &Subject) -> Result<(), Refused> {
+    match loaded.terms.by {
+        By::Others if loaded.terms.is_requester(person) => {
+            Err(lifecycle::Refused::OwnRequest.into())
+        }
+        By::Others | By::Requester => Ok(()),
+    }
 }
 
 /// A refusal that says something about the vote goes into the audit entries; a fault of ours does not.
