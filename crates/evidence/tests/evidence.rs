@@ -1,7 +1,7 @@
 //! The evidence as a file: every part is needed, no byte may change; and what history, auditors and those
 //! without any trust see in it.
 
-#![allow(clippy::unwrap_used, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::type_complexity, missing_docs)]
 
 mod common;
 

@@ -1,6 +1,6 @@
 //! What the server does with one vote, and what an agent does with a request before it shows anything.
 
-#![allow(clippy::unwrap_used, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::type_complexity, missing_docs)]
 
 mod common;
 

@@ -33,6 +33,20 @@ pub enum StepId {
 }
 
 impl StepId {
+    /// All of them, in order.
+    pub const ALL: [Self; 10] = [
+        Self::Operation,
+        Self::Sameness,
+        Self::Requirement,
+        Self::Votes,
+        Self::Bindings,
+        Self::StepUp,
+        Self::People,
+        Self::Log,
+        Self::SingleUse,
+        Self::Execution,
+    ];
+
     /// The number in the protocol.
     pub fn number(self) -> u8 {
         self as u8

@@ -68,10 +68,26 @@ pub struct Token {
 
 impl Token {
     pub fn sign(&self) -> String {
-        let part = |value: &Value| b64u(&serde_json::to_vec(value).unwrap());
+        let part = |value: &Value| b64u(&serde_json::to_vec(&sorted(value)).unwrap());
         let message = format!("{}.{}", part(&self.header), part(&self.claims));
         let signature: p256::ecdsa::Signature = op_key(self.signer).sign(message.as_bytes());
         format!("{message}.{}", b64u(&signature.to_bytes()))
+    }
+}
+
+/// Members in one order, whichever map `serde_json` was built with: signatures must not depend on it.
+pub fn sorted(value: &Value) -> Value {
+    match value {
+        Value::Object(members) => {
+            let mut members: Vec<_> = members
+                .iter()
+                .map(|(name, value)| (name.clone(), sorted(value)))
+                .collect();
+            members.sort_by(|a, b| a.0.cmp(&b.0));
+            Value::Object(members.into_iter().collect())
+        }
+        Value::Array(items) => Value::Array(items.iter().map(sorted).collect()),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value.clone(),
     }
 }
 
@@ -224,9 +240,10 @@ impl Scene {
 
     pub fn with(edit: Edit) -> Self {
         let mut scene = Self::new();
-        match edit {
-            Edit::Scene(change) => change(&mut scene),
-            other => scene.edit = other,
+        if let Edit::Scene(change) = edit {
+            change(&mut scene);
+        } else {
+            scene.edit = edit;
         }
         scene
     }
