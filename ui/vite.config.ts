@@ -16,5 +16,5 @@ export default defineConfig(({ mode }) => ({
   server: { host: "127.0.0.1" },
   // Svelte's browser build, not its server build, under test.
   resolve: process.env["VITEST"] ? { conditions: ["browser"] } : {},
-  test: { environment: "happy-dom", include: ["tests/unit/**/*.test.ts"] },
+  test: { environment: "happy-dom", env: { TZ: "UTC" }, include: ["tests/unit/**/*.test.ts"] },
 }));

@@ -12,7 +12,7 @@ await mkdir(out, { recursive: true });
 
 const end = async (page) => {
   await page.locator(".card-body").evaluate((body) => body.scrollTo(0, 0));
-  for (let n = 0; n < 60 && (await page.locator("#say .link").count()) > 0; n++) await page.locator("#say .link").click();
+  for (let n = 0; n < 60 && (await page.locator("#say .link").count()) > 0; n++) await page.evaluate(() => document.querySelector("#say .link")?.click()).then(() => page.waitForTimeout(60));
 };
 const armed = async (page) => {
   await end(page);
@@ -28,7 +28,10 @@ const shots = [
   ["first-waiting", "first/waiting"],
   ["first-binding", "first/binding"],
   ["first-failed", "first/failed"],
-  ["first-ready", "first/waiting", (page) => page.evaluate(() => window.played.change((s) => Object.assign(s, { account: JSON.parse(JSON.stringify(window.account ?? null)) ?? s.account })))],
+  ["first-ready", "first/waiting", async (page) => {
+    await page.evaluate(() => window.played.signIn());
+    await page.getByRole("button", { name: "Send a test" }).click();
+  }],
   ["inbox-sql-locked", "inbox/sql"],
   ["inbox-sql-ready", "inbox/sql", armed],
   ["inbox-http", "inbox/http"],

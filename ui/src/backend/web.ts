@@ -21,6 +21,8 @@ export interface Played {
   change(change: (state: State) => void): void;
   /** Changes a card and says so. */
   changeCard(txn: string, change: (card: Card) => void): void;
+  /** The browser came back: signed in. */
+  signIn(): void;
   /** Moves the time on. */
   advance(secs: number): void;
 }
@@ -130,6 +132,9 @@ export function play(scene: Scene, live: boolean): Played {
       change(next);
       scene.cards[txn] = next;
       emit({ event: "card_changed", txn });
+    },
+    signIn() {
+      put({ ...state, account, sign_in: { state: "idle" }, connection: "connected" });
     },
     advance(secs) {
       ahead += secs;

@@ -1,0 +1,286 @@
+// The rules of deciding, in the real browser.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { armed, calls, disabled, readAll, say, window } from "./harness.mjs";
+
+const { scene } = window();
+
+test("Approve is not available before everything was on screen, and says what is missing", () =>
+  scene("inbox/sql", async (page) => {
+    assert.match(await say(page), /Read to the end first\. Not on screen yet: .*Record/);
+    assert.equal(await disabled(page, "#approve"), true);
+    assert.equal(await disabled(page, "#deny"), false);
+    await page.locator("#approve").click();
+    assert.deepEqual(await calls(page, "vote"), []);
+    await readAll(page);
+    await armed(page);
+    assert.match(await say(page), /You have seen all of it/);
+  }));
+
+test("jumping to the end of a long text is not reading it", () =>
+  scene("inbox/hostile", async (page) => {
+    await page.locator("[data-scroller]").evaluate((text) => text.scrollTo(0, text.scrollHeight));
+    await page.locator(".card-body").evaluate((body) => body.scrollTo(0, body.scrollHeight));
+    await page.waitForFunction(() => document.querySelectorAll(".long .seen i").length === 2);
+    assert.match(await say(page), /9\d % of the operation has not been on screen yet/);
+    assert.equal(await disabled(page, "#approve"), true);
+    await page.locator("#say .link").click();
+    await page.waitForFunction(() => {
+      const top = document.querySelector("[data-scroller]")?.scrollTop ?? 0;
+      return top > 0 && top < 1000;
+    });
+  }));
+
+test("at full height a long text is read by scrolling the card", () =>
+  scene("inbox/hostile", async (page) => {
+    await page.getByRole("button", { name: "Show at full height" }).click();
+    await readAll(page);
+    await armed(page);
+    assert.match(await page.locator(".long-bar").innerText(), /You have seen 100 %/);
+  }));
+
+test("approving signs what was shown, once, and the outcome takes the footer's place", () =>
+  scene("inbox/sql", async (page) => {
+    await readAll(page);
+    await armed(page);
+    await page.locator("#reason").fill("Checked the list.");
+    await page.locator("#approve").dblclick();
+    await page.locator(".result h3", { hasText: "You approved at" }).waitFor();
+    const votes = await calls(page, "vote");
+    assert.deepEqual(votes, [{ call: "vote", txn: "txn-sql", choice: "approve", reason: "Checked the list.", words: null, display_digest: "d-sql" }]);
+    assert.equal(await page.locator(".sheet.closed").count(), 1);
+    assert.equal(await page.locator("#approve").count(), 0);
+  }));
+
+test("Approve arms only after the card was in front for a moment", () =>
+  scene("inbox/short", async (page) => {
+    // Without a person looking there is no moment.
+    await page.evaluate(() => {
+      document.hasFocus = () => false;
+      globalThis.dispatchEvent(new Event("blur"));
+    });
+    await readAll(page);
+    await page.locator("#say", { hasText: "in the background" }).waitFor();
+    assert.equal(await disabled(page, "#approve"), true);
+    const waited = await page.evaluate(
+      () =>
+        new Promise((done) => {
+          const began = performance.now();
+          document.hasFocus = () => true;
+          globalThis.dispatchEvent(new Event("focus"));
+          new MutationObserver((_, observer) => {
+            if (document.querySelector('#approve[aria-disabled="false"]') === null) return;
+            observer.disconnect();
+            done(performance.now() - began);
+          }).observe(document.body, { subtree: true, attributes: true });
+        }),
+    );
+    assert.ok(waited >= 700, `armed after ${waited} ms`);
+  }));
+
+test("other bytes start over: nothing is read, nothing is armed", () =>
+  scene("inbox/sql", async (page) => {
+    await readAll(page);
+    await armed(page);
+    await page.locator("#reason").fill("Checked.");
+    await page.evaluate(() => globalThis.played.changeCard("txn-sql", (card) => (card.display_digest = "d-other")));
+    await page.locator("#say", { hasText: "Read to the end first" }).waitFor();
+    assert.equal(await disabled(page, "#approve"), true);
+    assert.equal(await page.locator("#reason").inputValue(), "");
+    assert.equal(await page.locator(".card-body").evaluate((body) => body.scrollTop), 0);
+  }));
+
+test("another's vote changes the card and keeps what was read", () =>
+  scene("inbox/sql", async (page) => {
+    await readAll(page);
+    await armed(page);
+    await page.locator("#reason").fill("Checked.");
+    await page.evaluate(() => globalThis.played.changeCard("txn-sql", (card) => (card.row.needed = 3)));
+    await page.locator(".tally", { hasText: "1 of 3" }).waitFor();
+    assert.equal(await page.locator("#reason").inputValue(), "Checked.");
+    assert.equal(await disabled(page, "#approve"), false);
+  }));
+
+test("Enter never approves, a held key is ignored, Space does", () =>
+  scene("inbox/sql", async (page) => {
+    await readAll(page);
+    await armed(page);
+    await page.locator("#reason").press("Enter");
+    await page.locator("#approve").focus();
+    await page.keyboard.press("Enter");
+    await page.keyboard.down("Enter");
+    await page.keyboard.down("Enter");
+    await page.keyboard.up("Enter");
+    assert.deepEqual(await calls(page, "vote"), []);
+    // A Space that began elsewhere is not for this button.
+    await page.locator("#reason").focus();
+    await page.keyboard.down("Space");
+    await page.locator("#approve").focus();
+    await page.keyboard.down("Space");
+    await page.keyboard.up("Space");
+    assert.deepEqual(await calls(page, "vote"), []);
+    await page.keyboard.press("Space");
+    await page.locator(".result").waitFor();
+    assert.equal((await calls(page, "vote")).length, 1);
+  }));
+
+test("Escape is no decision", () =>
+  scene("inbox/sql", async (page) => {
+    await readAll(page);
+    await armed(page);
+    for (const id of ["#approve", "#deny", "#reason", ".card-body"]) await page.locator(id).press("Escape");
+    assert.deepEqual(await calls(page, "vote"), []);
+    assert.equal(await page.locator(".sheet[data-txn=txn-sql]").count(), 1);
+  }));
+
+test("no button is the default one: nothing of the vote has the focus", () =>
+  scene("inbox/sql", async (page) => {
+    await readAll(page);
+    await armed(page);
+    assert.equal(await page.evaluate(() => document.activeElement?.closest(".vote") === null), true);
+    assert.equal(await page.locator("form").count(), 0);
+  }));
+
+test("an arrival moves neither the card, nor the focus, nor what is under the pointer", () =>
+  scene("inbox/sql", async (page) => {
+    await page.locator("#reason").fill("I am typing");
+    const row = page.locator(".row[data-txn=txn-http]");
+    await row.hover();
+    const before = await row.boundingBox();
+    await page.evaluate(() => globalThis.played.change((state) => {
+      state.inbox.unshift({ ...state.inbox[0], txn: "new-1" }, { ...state.inbox[1], txn: "new-2" });
+    }));
+    await page.locator(".arrived", { hasText: "2 new" }).waitFor();
+    assert.deepEqual(await row.boundingBox(), before);
+    assert.equal(await page.evaluate(() => document.activeElement?.id), "reason");
+    assert.equal(await page.locator("#reason").inputValue(), "I am typing");
+    assert.equal(await page.locator(".sheet").getAttribute("data-txn"), "txn-sql");
+    await page.locator("#deny").hover();
+    await page.locator(".row[data-txn=new-1]").waitFor();
+    assert.equal(await page.locator(".arrived").count(), 0);
+  }));
+
+test("a decision elsewhere closes the card in place and says who", () =>
+  scene("inbox/sql", async (page) => {
+    await page.evaluate(() => {
+      globalThis.played.changeCard("txn-sql", (card) => {
+        const name = { indent: 0, spans: [{ role: "data", text: "Aino Korhonen" }] };
+        Object.assign(card.row, { outcome: "denied", ended_at: card.row.asked_at + 5, ended_by: name });
+        card.votes.push({ ...card.votes[0], name, choice: "deny", reason: { indent: 0, spans: [{ role: "data", text: "Legal hold." }] } });
+        card.ballot = { ballot: "locked", why: "closed", sentence: "" };
+      });
+      globalThis.played.change((state) => (state.inbox = state.inbox.filter((row) => row.txn !== "txn-sql")));
+    });
+    const result = page.locator(".result");
+    await result.waitFor();
+    assert.match(await result.innerText(), /Aino Korhonen denied this at 14:03:56\. Nothing ran\.\s*“Legal hold\.” Your vote is not needed/);
+    assert.equal(await page.locator(".row[data-txn=txn-sql] .left").innerText(), "denied");
+    await page.locator("#next").click();
+    await page.locator(".sheet[data-txn=txn-tool]").waitFor();
+    assert.equal(await page.locator(".row[data-txn=txn-sql]").count(), 0);
+  }));
+
+test("time runs, turns amber, is read aloud, and expiry denies", () =>
+  scene("inbox/sql", async (page) => {
+    assert.equal(await page.locator(".clock b").innerText(), "7:42");
+    await page.evaluate(() => globalThis.played.advance(462 - 100));
+    await page.locator(".clock.care b", { hasText: "1:40" }).waitFor();
+    assert.equal(await page.locator(".card-head [role=status]").textContent(), "2 minutes left, then denied.");
+    await page.evaluate(() => globalThis.played.advance(100));
+    await page.locator(".result h3", { hasText: "Time ran out at 14:11:39. Nothing ran." }).waitFor();
+    assert.equal(await page.locator("#approve").count(), 0);
+  }));
+
+test("two words are typed, at once or one by one, and a wrong pair is told", () =>
+  scene("inbox/wrong-words", async (page) => {
+    await readAll(page);
+    await page.locator("#say", { hasText: "Ask Noor for the two words" }).waitFor();
+    await page.locator("#word-1").pressSequentially("amber north");
+    assert.deepEqual([await page.locator("#word-1").inputValue(), await page.locator("#word-2").inputValue()], ["amber", "north"]);
+    await armed(page);
+    await page.locator("#approve").click();
+    await page.locator("#say", { hasText: "These are not the two words" }).waitFor();
+    assert.equal(await page.locator("#word-1").getAttribute("aria-invalid"), "true");
+    assert.deepEqual((await calls(page, "vote")).map((call) => call.words), [["amber", "north"]]);
+  }));
+
+test("where the policy wants a reason, nothing goes without one", () =>
+  scene("inbox/http", async (page) => {
+    await readAll(page);
+    await page.locator("#say", { hasText: "asks for a reason" }).waitFor();
+    assert.deepEqual([await disabled(page, "#approve"), await disabled(page, "#deny")], [true, true]);
+    await page.locator("#reason").fill("Contract ended.");
+    await armed(page);
+    assert.equal(await disabled(page, "#deny"), false);
+  }));
+
+test("denying without the reason that is wanted leads to the field", () =>
+  scene("inbox/on-deny", async (page) => {
+    await page.locator("#deny").click();
+    await page.locator("#say", { hasText: "asks for a reason to deny" }).waitFor();
+    assert.equal(await page.evaluate(() => document.activeElement?.id), "reason");
+    assert.deepEqual(await calls(page, "vote"), []);
+    await page.locator("#reason").fill("Legal hold.");
+    await page.locator("#deny").click();
+    await page.locator(".result h3", { hasText: "You denied at" }).waitFor();
+  }));
+
+test("Deny stands on the same spot in every state", () =>
+  scene("inbox/sql", async (page) => {
+    const spot = await page.locator("#deny").boundingBox();
+    await readAll(page);
+    await armed(page);
+    assert.deepEqual(await page.locator("#deny").boundingBox(), spot);
+    await page.evaluate(() => globalThis.played.change((state) => (state.connection = "reconnecting")));
+    await page.locator("#say", { hasText: "You are offline" }).waitFor();
+    assert.deepEqual(await page.locator("#deny").boundingBox(), spot);
+  }));
+
+test("offline nothing is voted from stale data", () =>
+  scene("inbox/offline", async (page) => {
+    await page.locator(".strip", { hasText: "Offline" }).waitFor();
+    assert.deepEqual([await disabled(page, "#approve"), await disabled(page, "#deny")], [true, true]);
+    await page.locator("#deny").click();
+    assert.deepEqual(await calls(page, "vote"), []);
+  }));
+
+for (const [name, words] of [
+  ["inbox/own", /You asked for this yourself/],
+  ["inbox/not-eligible", /does not let you vote/],
+  ["inbox/not-supported", /cannot do yet/],
+]) {
+  test(`${name}: locked, and why`, () =>
+    scene(name, async (page) => {
+      assert.match(await say(page), words);
+      assert.deepEqual([await disabled(page, "#approve"), await disabled(page, "#deny")], [true, true]);
+    }));
+}
+
+test("text from outside is text: no markup, no script, no line of its own moved", () =>
+  scene("inbox/hostile", async (page) => {
+    assert.equal(await page.locator(".sheet img, .sheet script, .sheet bdi b, .sheet bdi a").count(), 0);
+    assert.match(await page.locator(".code").innerText(), /<img src=x onerror=alert\(1\)>/);
+    assert.equal(await page.locator(".title .chip").innerText(), "U+202E RLO");
+    assert.match(await page.locator(".effect .marked").innerText(), /9 characters hide or look alike/);
+    const loose = await page.evaluate(() => [...document.querySelectorAll(".sheet bdi")].filter((bdi) => getComputedStyle(bdi).unicodeBidi !== "isolate").length);
+    assert.equal(loose, 0);
+  }));
+
+test("a name that runs the other way moves nothing around it", () =>
+  scene("inbox/rtl", async (page) => {
+    const boxes = await page.locator(".title > *").evaluateAll((parts) => parts.map((part) => part.getBoundingClientRect().left));
+    assert.deepEqual(boxes, [...boxes].sort((a, b) => a - b));
+    const keys = await page.locator(".code .r-key").evaluateAll((parts) => parts.map((part) => part.getBoundingClientRect().left));
+    assert.equal(new Set(keys.map(Math.round)).size, 1);
+    assert.equal(await page.locator(".prose").getAttribute("dir"), "rtl");
+  }));
+
+test("on the card nothing is cut: every line is as wide as its place", () =>
+  scene("inbox/long", async (page) => {
+    const cut = await page.evaluate(() =>
+      [...document.querySelectorAll(".sheet *")].filter((element) => element.scrollWidth > element.clientWidth + 1 && element.clientWidth > 0 && !["INPUT", "SPAN", "BDI", "B"].includes(element.tagName)).map((element) => element.className),
+    );
+    assert.deepEqual(cut, []);
+    const ellipsis = await page.evaluate(() => [...document.querySelectorAll(".card-head *, .card-body *")].filter((element) => getComputedStyle(element).textOverflow === "ellipsis").length);
+    assert.equal(ellipsis, 0);
+  }));

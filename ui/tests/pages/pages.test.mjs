@@ -1,0 +1,195 @@
+// First run, history, settings, what is told when something is not in order, and the keyboard.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { calls, window } from "./harness.mjs";
+
+const { scene } = window();
+const tab = (page, name) => page.getByRole("navigation", { name: "Pages" }).getByRole("button", { name }).click();
+
+test("first run: server, provider, browser, ready", () =>
+  scene("first", async (page) => {
+    const address = page.getByLabel("Server address");
+    assert.equal(await address.inputValue(), "https://approvals.example.com");
+    await address.fill("nowhere");
+    await address.press("Enter");
+    await page.getByText("No server answers at that address").waitFor();
+    await address.fill("https://approvals.example.com");
+    await page.getByRole("button", { name: "Go on" }).click();
+    await page.getByRole("heading", { name: "Where do you sign in?" }).waitFor();
+    await page.getByRole("button", { name: /Example Staff/ }).click();
+    await page.getByRole("heading", { name: "Go on in your browser" }).waitFor();
+    assert.match(await page.getByLabel(/Open this address by hand/).inputValue(), /^https:\/\/login\.example\.com\/authorize/);
+    assert.deepEqual(await calls(page, "sign_in"), [{ call: "sign_in", server: "https://approvals.example.com", issuer: "https://login.example.com" }]);
+    await page.evaluate(() => globalThis.played.change((state) => (state.sign_in = { state: "binding" })));
+    await page.getByRole("heading", { name: "One moment" }).waitFor();
+    await page.evaluate(() => globalThis.played.signIn());
+    await page.getByRole("heading", { name: "Ready" }).waitFor();
+    await page.getByRole("button", { name: "Send a test" }).click();
+    await page.getByRole("button", { name: "I saw it" }).click();
+    await page.getByText("You saw the test").waitFor();
+    assert.equal((await calls(page, "test_notification")).length, 1);
+    await page.getByRole("button", { name: "Go to the inbox" }).click();
+    await page.getByRole("navigation", { name: "Pages" }).waitFor();
+  }));
+
+test("a sign-in can be stopped, and a failed one tried again", () =>
+  scene("first/failed", async (page) => {
+    await page.getByText("did not answer within 30 seconds").waitFor();
+    await page.getByRole("button", { name: "Try again" }).click();
+    await page.getByRole("heading", { name: "Which server do you approve for?" }).waitFor();
+    assert.equal((await calls(page, "cancel_sign_in")).length, 1);
+  }));
+
+test("history: search, outcome, mine, older ones", () =>
+  scene("history", async (page) => {
+    await tab(page, "History");
+    await page.locator(".hrow").nth(7).waitFor();
+    await page.getByRole("button", { name: "Show older" }).click();
+    await page.locator(".hrow").nth(10).waitFor();
+    assert.deepEqual(await page.locator("h2.group").allInnerTexts(), ["Today", "Yesterday, 21 November", "20 November 2026"]);
+    await page.getByRole("button", { name: "Denied" }).click();
+    await page.waitForFunction(() => document.querySelectorAll(".hrow").length === 2);
+    await page.getByLabel("Search").fill("audit");
+    await page.waitForFunction(() => document.querySelectorAll(".hrow").length === 1);
+    await page.getByRole("button", { name: "Mine" }).click();
+    await page.getByLabel("Search").fill("zebra");
+    await page.getByText("Nothing matches").waitFor();
+    const last = (await calls(page, "history")).at(-1);
+    assert.deepEqual(last.query, { text: "zebra", outcomes: ["denied"], mine: true, cursor: null });
+  }));
+
+for (const [name, headline, failed, unproven] of [
+  ["history/passed", "All 8 checks passed", 0, 0],
+  ["history/failed", "This does not hold. Check 4 failed", 1, 0],
+  ["history", "Nothing contradicts, but not all of it is proven here", 0, 2],
+]) {
+  test(`verify: ${headline}`, () =>
+    scene(name, async (page) => {
+      await tab(page, "History");
+      await page.locator(".hrow[data-txn=past-2]").click();
+      await page.getByRole("heading", { name: "Course" }).waitFor();
+      await page.getByRole("button", { name: "Verify now" }).click();
+      await page.getByRole("heading", { name: headline }).waitFor();
+      assert.equal(await page.locator(".steps li").count(), 9);
+      assert.deepEqual([await page.locator(".steps .fail").count(), await page.locator(".steps .unproven").count()], [failed, unproven]);
+      await page.getByRole("button", { name: "Export evidence" }).click();
+      await page.getByText("/home/elin/Downloads/countersign-past-2.json").waitFor();
+      await page.getByRole("button", { name: "Back to the request" }).click();
+      await page.getByRole("heading", { name: "Course" }).waitFor();
+    }));
+}
+
+test("settings: theme, notifications, account, devices", () =>
+  scene("settings", async (page) => {
+    await tab(page, "Settings");
+    await page.getByText("Dark", { exact: true }).click();
+    await page.waitForFunction(() => document.documentElement.dataset.theme === "dark");
+    await page.getByText("As the system", { exact: true }).click();
+    await page.waitForFunction(() => document.documentElement.dataset.theme === undefined);
+    const part = (name) => page.getByRole("navigation", { name: "Settings" }).getByRole("button", { name }).click();
+    await part("Notifications");
+    await page.getByRole("button", { name: "Send a test" }).click();
+    await page.getByRole("button", { name: "No", exact: true }).click();
+    await page.getByText("You did not see the test").waitFor();
+    await part("Devices and keys");
+    const laptop = page.locator(".set.wide", { hasText: "travel-laptop" });
+    const spot = await laptop.getByRole("button", { name: "Revoke" }).boundingBox();
+    await laptop.getByRole("button", { name: "Revoke" }).dblclick();
+    // A second click at the same place undoes, it does not revoke.
+    assert.deepEqual(await calls(page, "revoke_device"), []);
+    assert.ok(spot !== null);
+    await laptop.getByRole("button", { name: "Revoke" }).click();
+    await laptop.getByRole("button", { name: "Revoke now" }).click();
+    await laptop.waitFor({ state: "detached" });
+    await part("Account and server");
+    await page.locator("#sign-out").click();
+    await page.locator("#sign-out-now").click();
+    await page.getByRole("heading", { name: "Which server do you approve for?" }).waitFor();
+  }));
+
+test("what is not in order stands on top, one at a time, as long as it is true", () =>
+  scene("inbox/no-notifications", async (page) => {
+    const strip = page.getByRole("alert");
+    assert.match(await strip.innerText(), /Notifications do not work/);
+    await page.evaluate(() => globalThis.played.change((state) => (state.connection = "reconnecting")));
+    await page.getByText("New requests cannot reach you").waitFor();
+    assert.equal(await strip.count(), 1);
+    assert.match(await strip.innerText(), /Offline since 14:03\./);
+    await page.evaluate(() => globalThis.played.change((state) => Object.assign(state, { connection: "connected", notifications: { state: "working", daemon: "dunst" } })));
+    await strip.waitFor({ state: "detached" });
+  }));
+
+test("the agent is told what is in front of the person", () =>
+  scene("inbox/sql", async (page) => {
+    await page.waitForFunction(() => globalThis.played.calls.some((call) => call.call === "window_state" && call.visible && call.showing === "txn-sql"));
+    await tab(page, "Settings");
+    await page.waitForFunction(() => globalThis.played.calls.filter((call) => call.call === "window_state").at(-1)?.showing === null);
+  }));
+
+test("the keyboard reaches everything, and opening is a choice", () =>
+  scene("inbox/sql", async (page) => {
+    await page.locator(".row[data-txn=txn-sql]").focus();
+    await page.keyboard.press("ArrowDown");
+    assert.equal(await page.evaluate(() => document.activeElement?.getAttribute("data-txn")), "txn-hostile");
+    assert.equal(await page.locator(".sheet").getAttribute("data-txn"), "txn-sql");
+    await page.keyboard.press("ArrowDown");
+    await page.keyboard.press("Enter");
+    await page.locator(".sheet[data-txn=txn-http]").waitFor();
+    await page.waitForFunction(() => document.activeElement?.classList.contains("card-body"));
+    await page.keyboard.press("End");
+    await page.waitForFunction(() => (document.querySelector(".card-body")?.scrollTop ?? 0) > 100);
+    const reached = [];
+    for (let n = 0; n < 8; n++) {
+      await page.keyboard.press("Tab");
+      reached.push(await page.evaluate(() => document.activeElement?.id || document.activeElement?.textContent?.trim()));
+    }
+    for (const id of ["Raw bytes", "reason", "deny", "approve"]) assert.ok(reached.includes(id), `${id} in ${reached}`);
+    const ring = await page.locator("#deny").evaluate((button) => {
+      button.focus();
+      return getComputedStyle(button).boxShadow;
+    });
+    assert.notEqual(ring, "none");
+  }));
+
+test("narrow: the list folds to faces and opens whole", () =>
+  scene("inbox/sql", async (page) => {
+    assert.equal((await page.locator(".pane").boundingBox())?.width, 60);
+    await page.getByRole("button", { name: "Show the list" }).click();
+    assert.equal((await page.locator(".pane").boundingBox())?.width, 272);
+    await page.locator(".row[data-txn=txn-http]").click();
+    await page.locator(".sheet[data-txn=txn-http]").waitFor();
+    assert.equal((await page.locator(".pane").boundingBox())?.width, 60);
+  }, { viewport: { width: 800, height: 600 } }));
+
+test("twice the text: the sheet scrolls as one, the vote stays, everything can be read", () =>
+  scene("inbox/sql", async (page) => {
+    const { readAll, armed } = await import("./harness.mjs");
+    await readAll(page);
+    await armed(page);
+    const vote = await page.locator(".vote").boundingBox();
+    assert.ok(vote !== null && vote.y + vote.height <= 380.5);
+    const wide = await page.evaluate(() => document.documentElement.scrollWidth);
+    assert.ok(wide <= 590);
+  }, { viewport: { width: 590, height: 380 } }));
+
+test("reduced motion: nothing moves", () =>
+  scene("inbox/sending", async (page) => {
+    const { readAll, armed } = await import("./harness.mjs");
+    await readAll(page);
+    await armed(page);
+    await page.locator("#approve").click();
+    assert.equal(await page.locator(".busy").evaluate((busy) => getComputedStyle(busy).animationName), "none");
+  }, { reducedMotion: "reduce" }));
+
+test("a long queue and a long text stay quick", () =>
+  scene("inbox/hostile", async (page) => {
+    const took = await page.evaluate(async () => {
+      const began = performance.now();
+      document.querySelector(".row[data-txn=txn-sql]").click();
+      while (document.querySelector(".sheet[data-txn=txn-sql]") === null) await new Promise(requestAnimationFrame);
+      document.querySelector(".row[data-txn=txn-hostile]").click();
+      while (document.querySelector(".sheet[data-txn=txn-hostile] .long") === null) await new Promise(requestAnimationFrame);
+      return performance.now() - began;
+    });
+    console.log(`two cards, one of 1,118 lines: ${Math.round(took)} ms`);
+  }));

@@ -1,0 +1,141 @@
+import { expect, test } from "vitest";
+import { scenes } from "../../src/backend/recorded/scenes";
+import { play, type Played } from "../../src/backend/web";
+import { Clock } from "../../src/clock.svelte";
+import { Store } from "../../src/store.svelte";
+
+async function started(scene: string): Promise<{ store: Store; played: Played }> {
+  const make = scenes[scene];
+  if (make === undefined) throw new Error(scene);
+  const played = play(make(), false);
+  const store = new Store(played.backend, new Clock(played.readMillis));
+  await store.start();
+  await settled();
+  return { store, played };
+}
+/** Lets every answer that is already there arrive. */
+const settled = async () => {
+  for (let n = 0; n < 20; n++) await Promise.resolve();
+};
+const shown = (store: Store) => (store.inboxSheet.sheet === "none" ? null : store.inboxSheet.txn);
+
+test("opens the most urgent request at the start, and moves no focus for it", async () => {
+  const { store } = await started("inbox");
+  expect(shown(store)).toBe("txn-tool");
+  expect(store.opened).toBe(0);
+});
+
+test("a new request never replaces the card", async () => {
+  const { store, played } = await started("inbox/sql");
+  const opened = store.opened;
+  played.change((state) => state.inbox.unshift({ ...state.inbox[0]!, txn: "txn-new", expires_at: 1 }));
+  await settled();
+  expect(shown(store)).toBe("txn-sql");
+  expect(store.opened).toBe(opened);
+  expect(store.waiting.rows[0]?.txn).toBe("txn-new");
+});
+
+test("while the pointer is in the list new rows wait", async () => {
+  const { store, played } = await started("inbox/sql");
+  store.pointerInList(true);
+  played.change((state) => state.inbox.unshift({ ...state.inbox[0]!, txn: "txn-new" }));
+  expect(store.waiting.waiting).toBe(1);
+  expect(store.waiting.rows.map((row) => row.txn)).not.toContain("txn-new");
+  store.showWaiting();
+  expect(store.waiting.rows[0]?.txn).toBe("txn-new");
+});
+
+test("a clicked notification opens that request, from any page", async () => {
+  const { store, played } = await started("inbox");
+  store.page = "settings";
+  played.emit({ event: "open", txn: "txn-http" } as never);
+  await settled();
+  expect(store.page).toBe("inbox");
+  expect(shown(store)).toBe("txn-http");
+  expect(store.opened).toBe(1);
+});
+
+test("the last one asked for wins", async () => {
+  const { store } = await started("inbox");
+  const first = store.open("txn-http");
+  const second = store.open("txn-sql");
+  await Promise.all([first, second]);
+  expect(shown(store)).toBe("txn-sql");
+});
+
+test("what is signed is what was shown", async () => {
+  const { store, played } = await started("inbox/sql");
+  await store.vote("approve", "  Checked. ", null);
+  expect(played.calls.find((call) => call.call === "vote")).toEqual({
+    call: "vote", txn: "txn-sql", choice: "approve", reason: "Checked.", words: null, display_digest: "d-sql",
+  });
+  expect(store.casting.state).toBe("idle");
+  expect(store.inboxSheet.sheet === "card" && store.inboxSheet.card.row.outcome).toBe("approved");
+});
+
+test("words go as they are shown: trimmed, in small letters", async () => {
+  const { store, played } = await started("inbox/tool");
+  await store.vote("approve", "", [" Amber ", "FALCON"]);
+  expect(played.calls.find((call) => call.call === "vote")).toMatchObject({ words: ["amber", "falcon"], reason: null });
+});
+
+test("one vote at a time", async () => {
+  const { store, played } = await started("inbox/sending");
+  void store.vote("approve", "", null);
+  void store.vote("deny", "", null);
+  await settled();
+  expect(played.calls.filter((call) => call.call === "vote")).toHaveLength(1);
+  expect(store.casting).toMatchObject({ state: "sending", choice: "approve" });
+});
+
+test("a vote that was not counted stays on the card with its problem", async () => {
+  const { store } = await started("inbox/failed");
+  await store.vote("approve", "", null);
+  expect(store.casting).toMatchObject({ state: "failed", choice: "approve", problem: { code: "server_unreachable" } });
+});
+
+test("a request that closes meanwhile is read again", async () => {
+  const { store, played } = await started("inbox/sql");
+  played.changeCard("txn-sql", (card) => {
+    card.row.outcome = "withdrawn";
+  });
+  await settled();
+  expect(store.inboxSheet.sheet === "card" && store.inboxSheet.card.row.outcome).toBe("withdrawn");
+});
+
+test("the row of a closed request stays as long as its card is open", async () => {
+  const { store, played } = await started("inbox/sql");
+  played.change((state) => (state.inbox = state.inbox.filter((row) => row.txn !== "txn-sql")));
+  expect(store.waiting.gone.has("txn-sql")).toBe(true);
+  await store.open("txn-http");
+  expect(store.waiting.rows.map((row) => row.txn)).not.toContain("txn-sql");
+});
+
+test("tells since when it is offline, and reads again when it is back", async () => {
+  const { store, played } = await started("inbox/sql");
+  played.change((state) => (state.connection = "reconnecting"));
+  expect(store.offlineSince).toBe(store.clock.now);
+  const before = played.calls.length;
+  played.change((state) => (state.connection = "connected"));
+  await settled();
+  expect(store.offlineSince).toBeNull();
+  expect(played.calls.slice(before).some((call) => call.call === "card")).toBe(true);
+});
+
+test("signing out takes every card off the screen", async () => {
+  const { store, played } = await started("inbox/sql");
+  await played.backend.call({ call: "sign_out" });
+  expect(store.inboxSheet.sheet).toBe("none");
+  expect(store.state?.account).toBeNull();
+});
+
+test("a missing agent is told, never guessed around", async () => {
+  const { store } = await started("inbox/no-agent");
+  expect(store.lost).toBe(true);
+  expect(store.state).toBeNull();
+});
+
+test("the next request is another one", async () => {
+  const { store } = await started("inbox");
+  expect(store.next()).toBe("txn-sql");
+});
