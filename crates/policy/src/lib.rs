@@ -45,5 +45,5 @@ mod merge;
 mod policy;
 
 pub use error::LoadError;
-pub use load::{MAX_POLICY_BYTES, MAX_RULES};
+pub use load::MAX_POLICY_BYTES;
 pub use policy::Policy;

@@ -1,6 +1,6 @@
 //! From text to a policy that is known to be sound, or to one error for the person who wrote it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use cedar_policy::{
     ActionConstraint, Authorizer, Effect, EntityUid, Policy as CedarPolicy, PolicyId, PolicySet,
@@ -16,9 +16,7 @@ use crate::error::{LoadError, Source};
 use crate::policy::{Entry, Policy};
 
 /// The longest policy, in bytes.
-pub const MAX_POLICY_BYTES: usize = 256 * 1024;
-/// The most permits and forbids in one policy.
-pub const MAX_RULES: usize = 1_000;
+pub const MAX_POLICY_BYTES: usize = 1024 * 1024;
 
 const BUILT_IN: &str = include_str!("schema.cedarschema");
 
@@ -65,12 +63,6 @@ impl Policy {
                 "the policy holds no permit: everything would be denied".to_owned(),
             ));
         }
-        if drafts.len() > MAX_RULES {
-            return Err(at(
-                1,
-                format!("the policy holds more than {MAX_RULES} permits and forbids"),
-            ));
-        }
         let mut ids = BTreeSet::new();
         for draft in &drafts {
             let id = draft.id()?;
@@ -95,23 +87,25 @@ impl Policy {
         let set = renamed(&drafts).map_err(|sentence| at(1, sentence))?;
         validate(&set, &schema, &drafts, source)?;
         let could_vote = could_vote(&drafts).map_err(|sentence| at(1, sentence))?;
-        let requester_votes = rules
-            .iter()
-            .any(|(_, rule)| matches!(rule, Rule::Approve(requirement) if requirement.by == By::Requester));
+        let by_action = by_action(&set, &drafts, &actions).map_err(|sentence| at(1, sentence))?;
+        let requester_votes = rules.iter().any(
+            |(_, rule)| matches!(rule, Rule::Approve(requirement) if requirement.by == By::Requester),
+        );
         Ok(Self {
             digest: Digest::of(text.as_bytes()),
             authorizer: Authorizer::new(),
             schema,
-            set,
+            by_action,
             could_vote,
+            positions: rules
+                .iter()
+                .enumerate()
+                .map(|(at, (id, _))| (PolicyId::new(id), at))
+                .collect(),
             rules: rules
                 .into_iter()
-                .map(|(id, rule)| Entry {
-                    id: PolicyId::new(id),
-                    rule,
-                })
+                .map(|(id, rule)| Entry { id, rule })
                 .collect(),
-            actions,
             requester_votes,
         })
     }
@@ -276,6 +270,35 @@ fn renamed(drafts: &[Draft<'_>]) -> Result<PolicySet, String> {
         .map(|(draft, id)| Ok(draft.policy.new_id(PolicyId::new(id?))));
     PolicySet::from_policies(policies.collect::<Result<Vec<_>, String>>()?)
         .map_err(|error| error.to_string())
+}
+
+/// For each action, and for votes, the policies whose scope it can meet: what a policy costs does not grow
+/// with the policies about other actions.
+fn by_action(
+    set: &PolicySet,
+    drafts: &[Draft<'_>],
+    actions: &BTreeSet<String>,
+) -> Result<BTreeMap<String, PolicySet>, String> {
+    let mut by_action: BTreeMap<String, PolicySet> = actions
+        .iter()
+        .map(String::as_str)
+        .chain([VOTE])
+        .map(|action| (action.to_owned(), PolicySet::new()))
+        .collect();
+    for draft in drafts {
+        let id = PolicyId::new(draft.id().map_err(|error| error.sentence)?);
+        let policy = set.policy(&id).ok_or("a policy was lost while loading")?;
+        for (action, set) in &mut by_action {
+            if draft
+                .actions
+                .as_ref()
+                .is_none_or(|named| named.contains(action))
+            {
+                set.add(policy.clone()).map_err(|error| error.to_string())?;
+            }
+        }
+    }
+    Ok(by_action)
 }
 
 /// Strict, and without a warning: a policy that can never apply is a mistake, and so is a look-alike letter.

@@ -1,6 +1,6 @@
 //! A loaded policy, and its answers.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use cedar_policy::{Authorizer, Decision, PolicyId, PolicySet, Schema};
 use countersign_model::{By, Digest, Operation, PolicyAnswer, PolicyCheck, Requirement, Voter};
@@ -15,19 +15,21 @@ pub struct Policy {
     pub(crate) digest: Digest,
     pub(crate) authorizer: Authorizer,
     pub(crate) schema: Schema,
-    pub(crate) set: PolicySet,
+    /// The policies that can meet each known action, and `vote`.
+    pub(crate) by_action: BTreeMap<String, PolicySet>,
     /// About votes only, with the voter assumed away: for words, never for decisions.
     pub(crate) could_vote: PolicySet,
     /// In the order of the text.
     pub(crate) rules: Vec<Entry>,
-    pub(crate) actions: BTreeSet<String>,
+    /// Where in `rules` each policy stands.
+    pub(crate) positions: HashMap<PolicyId, usize>,
     /// Some operation is confirmed by the requester in person.
     pub(crate) requester_votes: bool,
 }
 
 /// One rule.
 pub(crate) struct Entry {
-    pub(crate) id: PolicyId,
+    pub(crate) id: String,
     pub(crate) rule: Rule,
 }
 
@@ -45,12 +47,15 @@ impl Policy {
     /// The actions that the policy knows. An operation with another one is denied; so a gate whose routes name
     /// one that is not here is misconfigured, and says so when it starts.
     pub fn actions(&self) -> impl Iterator<Item = &str> {
-        self.actions.iter().map(String::as_str)
+        self.by_action
+            .keys()
+            .map(String::as_str)
+            .filter(|action| *action != VOTE)
     }
 
     /// Whether the policy knows an action.
     pub fn knows(&self, action: &str) -> bool {
-        self.actions.contains(action)
+        action != VOTE && self.by_action.contains_key(action)
     }
 
     fn ask(&self, set: &PolicySet, question: Result<Question, Unaskable>) -> Found<'_> {
@@ -64,18 +69,21 @@ impl Policy {
         if let Some(error) = response.diagnostics().errors().next() {
             return Found::Broken(error.to_string());
         }
-        let reasons: Vec<&PolicyId> = response.diagnostics().reason().collect();
-        let entries = self
-            .rules
-            .iter()
-            .filter(|entry| reasons.contains(&&entry.id))
-            .collect::<Vec<_>>();
+        let reasons = response.diagnostics().reason();
+        let found: Option<BTreeSet<usize>> =
+            reasons.map(|id| self.positions.get(id).copied()).collect();
+        // INVARIANT: each policy of a set has its rule. Were it not so, a requirement would be missed.
+        let Some(found) = found else {
+            return Found::Broken("a policy applies that has no rule".to_owned());
+        };
+        let entries: Vec<&Entry> = found
+            .into_iter()
+            .filter_map(|at| self.rules.get(at))
+            .collect();
         match response.decision() {
-            Decision::Allow if entries.len() == reasons.len() => Found::Permits(entries),
-            Decision::Deny if reasons.is_empty() => Found::Nothing,
+            Decision::Allow => Found::Permits(entries),
+            Decision::Deny if entries.is_empty() => Found::Nothing,
             Decision::Deny => Found::Forbids(entries),
-            // INVARIANT: each policy of a set has its entry. Were it not so, a requirement would be missed.
-            Decision::Allow => Found::Broken("a permit without a rule".to_owned()),
         }
     }
 
@@ -100,7 +108,7 @@ impl Policy {
                             }
                         },
                     });
-                    before.push(id.as_ref());
+                    before.push(id);
                 }
                 // A vote is not an operation, and a forbid is no permit.
                 Rule::Vote { .. } | Rule::Forbid { .. } => {
@@ -119,10 +127,11 @@ impl PolicyCheck for Policy {
 
     fn answer(&self, operation: &Operation) -> PolicyAnswer {
         let action = operation.action();
-        if action == VOTE || !self.knows(action) {
-            return deny(format!("the policy does not know the action `{action}`"));
-        }
-        let answer = match self.ask(&self.set, may_do(operation, &self.schema)) {
+        let set = match self.by_action.get(action) {
+            Some(set) if action != VOTE => set,
+            _ => return deny(format!("the policy does not know the action `{action}`")),
+        };
+        let answer = match self.ask(set, may_do(operation, &self.schema)) {
             Found::Permits(permits) => Self::merged(&permits),
             Found::Forbids(forbids) => deny(forbidden(&forbids)),
             Found::Nothing => deny(format!(
@@ -142,7 +151,10 @@ impl PolicyCheck for Policy {
     fn may_vote(&self, voter: &Voter, operation: &Operation) -> Result<(), String> {
         let is_subject = voter.subject == *operation.subject();
         let is_requester = is_subject || operation.act_chain().contains(&voter.subject);
-        let found = self.ask(&self.set, may_vote(voter, operation, &self.schema));
+        let Some(votes) = self.by_action.get(VOTE) else {
+            return Err("the policy lets nobody vote".to_owned());
+        };
+        let found = self.ask(votes, may_vote(voter, operation, &self.schema));
         if self.is_confirmed_by_requester(operation) {
             return match found {
                 Found::Permits(_) | Found::Nothing if is_subject => Ok(()),

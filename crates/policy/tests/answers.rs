@@ -388,3 +388,28 @@ fn a_policy_names_its_actions_and_its_digest() {
     );
     assert_eq!(subject("mara").to_string(), "https://id.example.com|mara");
 }
+
+#[test]
+fn a_forbid_without_an_action_holds_for_all_of_them_and_for_votes() {
+    let policy = load(
+        r#"@id("a") permit (principal, action == Action::"a", resource);
+           @id("v") permit (principal, action == Action::"vote", resource)
+           when { principal.groups.contains("{{issuer}}#dba") };
+           @id("frozen") @why("The account is frozen") forbid (principal, action, resource)
+           when { ["mara", "jonas"].contains(principal.sub) };"#,
+    );
+    let frozen = "the policy `frozen` forbids it: The account is frozen";
+    assert_eq!(policy.answer(&operation("otto", "a")), PolicyAnswer::Allow);
+    assert_eq!(
+        line(&policy.answer(&operation("mara", "a"))),
+        format!("deny: {frozen}")
+    );
+    assert_eq!(
+        policy.may_vote(&voter("elin"), &operation("otto", "a")),
+        Ok(())
+    );
+    assert_eq!(
+        policy.may_vote(&voter("jonas"), &operation("otto", "a")),
+        Err(frozen.to_owned())
+    );
+}
