@@ -119,7 +119,6 @@ pub(crate) struct Account {
     pub(crate) server: ServerId,
     pub(crate) subject: Subject,
     pub(crate) binding: Digest,
-    pub(crate) session_ends_at: UnixSecs,
     pub(crate) server_keys: Vec<PublicKey>,
     pub(crate) pep_keys: Vec<(PepId, PublicKey)>,
 }
@@ -137,7 +136,6 @@ impl Account {
             server: ServerId::parse(&file.server).ok()?,
             subject: Subject::new(issuer, &file.sub).ok()?,
             binding: Digest::parse(&file.binding_id).ok()?,
-            session_ends_at: UnixSecs(file.session_ends_at),
             server_keys: keys(&file.server_keys)?,
             pep_keys: file
                 .pep_keys

@@ -24,6 +24,9 @@ use crate::state::Event;
 /// Between two looks at a keyring that is locked or missing.
 const KEYRING_PAUSE: Duration = Duration::from_secs(15);
 
+/// Between two renewals of an access token that the stream did not take.
+const RENEWAL_PAUSE: Duration = Duration::from_secs(5);
+
 /// Goes on with what an earlier run left.
 pub(crate) async fn from_the_start(inner: Arc<Inner>) {
     if let Some(session) = resume(&inner.hands, &inner.folder).await {
@@ -100,6 +103,7 @@ pub(crate) async fn keep(inner: Arc<Inner>, session: Arc<Session>) {
         session,
         backoff: Backoff::default(),
         list_at: None,
+        renewed_at: None,
         unauthorized: false,
     };
     let why = keeper.run(frames).await;
@@ -131,6 +135,8 @@ struct Keeper {
     backoff: Backoff,
     /// When the list has to be read.
     list_at: Option<Instant>,
+    /// When the access token was last renewed.
+    renewed_at: Option<Instant>,
     /// The stream waits for a new access token.
     unauthorized: bool,
 }
@@ -142,7 +148,8 @@ impl Keeper {
             let next = tokio::select! {
                 frame = frames.recv() => match frame {
                     Some(frame) => self.frame(frame).await,
-                    None => Err("The connection ended. Sign in again.".to_owned()),
+                    // The program ends and the stream's task went first. Only the server's word ends a session.
+                    None => std::future::pending().await,
                 },
                 () = at(self.session.renew_at()) => self.renew().await,
                 () = at(self.list_at) => { self.list().await; Ok(()) }
@@ -156,6 +163,7 @@ impl Keeper {
     async fn renew(&mut self) -> Result<(), String> {
         match self.session.renew().await {
             Ok(()) => {
+                self.renewed_at = Some(Instant::now());
                 let unauthorized = std::mem::take(&mut self.unauthorized);
                 self.session.with_stream(|stream| {
                     if unauthorized {
@@ -230,6 +238,14 @@ impl Keeper {
             }
             Cause::Unauthorized => {
                 self.unauthorized = true;
+                if self
+                    .renewed_at
+                    .is_some_and(|renewed_at| renewed_at.elapsed() < RENEWAL_PAUSE)
+                {
+                    // A token of this moment was refused: asking for the next at once would go round in circles.
+                    self.session.renew_later(RENEWAL_PAUSE);
+                    return Ok(());
+                }
                 return self.renew().await;
             }
         };
@@ -319,6 +335,7 @@ impl Keeper {
         }
         self.list_at = None;
         self.inner.change(|state| {
+            state.listed = true;
             if state.connection == Connection::Connected {
                 state.troubles.clear();
             }

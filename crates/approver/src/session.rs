@@ -148,11 +148,6 @@ impl Session {
             // Someone else renewed while we waited.
             return Ok(());
         }
-        if self.now() >= self.account.session_ends_at {
-            return Err(SessionError::Over(
-                "Your session has ended. Sign in again.".to_owned(),
-            ));
-        }
         let nonce = self.api.nonce().await.map_err(SessionError::NotNow)?;
         let proof = self.proof(nonce);
         let request = TokenRequest {

@@ -15,6 +15,8 @@ pub struct State {
     pub inbox: Vec<Row>,
     /// This person voted, or asked; others have yet to.
     pub others: Vec<Row>,
+    /// The list of requests was read since the session began: an empty inbox is an empty inbox.
+    pub listed: bool,
     /// What is not in order, most severe first.
     pub troubles: Vec<Problem>,
     /// Where the last sign-in was, also after signing out.
@@ -29,6 +31,7 @@ impl Default for State {
             connection: Connection::SignedOut,
             inbox: Vec::new(),
             others: Vec::new(),
+            listed: false,
             troubles: Vec::new(),
             last: None,
         }
