@@ -3,7 +3,7 @@
 use std::os::unix::process::CommandExt as _;
 use std::process::Command;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 
 use crate::system::Purpose;
 use crate::{node, run, system};
@@ -27,6 +27,9 @@ pub(crate) const PROGRAMS: &[&str] = &[
     "-p",
     "countersign-tests",
 ];
+
+/// What benchmarks are measured beside, where it is built here.
+const PEERS: &[&str] = &["-p", "countersign-peer-hello"];
 
 /// `cargo xtask demo`.
 pub(crate) fn play(state: State) -> Result<()> {
@@ -56,17 +59,13 @@ pub(crate) fn play(state: State) -> Result<()> {
 
 /// `cargo xtask bench NAME`.
 pub(crate) fn bench(arguments: &[&str]) -> Result<()> {
-    let benches = run::root().join("tests/src/bin/bench.rs");
-    if !benches.exists() {
-        bail!("nothing is measured yet");
-    }
     node::check()?;
-    system::prepare(Purpose::Tests)?;
+    system::prepare(Purpose::Benches)?;
     node::install("tests/op")?;
     node::build_ui()?;
     run::must(
         ".",
-        &[&["cargo", "build", "--release", "--bins"], PROGRAMS].concat(),
+        &[&["cargo", "build", "--release", "--bins"], PROGRAMS, PEERS].concat(),
     )?;
     let mut bench = Command::new(run::target().join("release/bench"));
     Err(bench.args(arguments).current_dir(run::root()).exec()).context("start the benchmark")

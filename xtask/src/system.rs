@@ -32,6 +32,9 @@ const HEADLESS: &[&str] = &[
 /// What the tests take besides.
 const TESTS: &[&str] = &["dunst", "python3", "curl"];
 
+/// What the benchmarks take besides: the peers.
+const BENCHES: &[&str] = &["nginx-light", "wrk"];
+
 /// What is about to be done.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Purpose {
@@ -41,6 +44,8 @@ pub(crate) enum Purpose {
     Headless,
     /// All tests.
     Tests,
+    /// All benchmarks.
+    Benches,
 }
 
 /// Installs what is missing, or says how and stops.
@@ -50,6 +55,7 @@ pub(crate) fn prepare(purpose: Purpose) -> Result<()> {
         Purpose::Desktop => wanted.push("curl"),
         Purpose::Headless => wanted.extend(HEADLESS.iter().chain(["curl"].iter())),
         Purpose::Tests => wanted.extend(HEADLESS.iter().chain(TESTS)),
+        Purpose::Benches => wanted.extend(HEADLESS.iter().chain(TESTS).chain(BENCHES)),
     }
     if !run::succeeds(&["dpkg-query", "--version"]) {
         println!(

@@ -6,6 +6,7 @@
 mod frame;
 mod gate;
 mod measure;
+mod process;
 mod release;
 mod signed_in;
 mod start;

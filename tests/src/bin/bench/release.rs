@@ -16,7 +16,10 @@ const A_ROUND: usize = 10;
 
 pub(crate) async fn run() -> Result<()> {
     let world = World::start().await?;
-    let (elin, jonas) = (world.approver("elin").await?, world.approver("jonas").await?);
+    let (elin, jonas) = (
+        world.approver("elin").await?,
+        world.approver("jonas").await?,
+    );
     let token = world.token("mara").await?;
     let mut floor = Floor::open()?;
     let mut synced = Series::new("append 4 KiB and fdatasync", "ms");
@@ -38,13 +41,9 @@ pub(crate) async fn run() -> Result<()> {
                 .map_err(|problem| anyhow::anyhow!(problem.sentence))?;
             let sync = floor.write()?;
             let begun = Instant::now();
-            let vote = jonas.app.vote(
-                &row.txn,
-                Choice::Approve,
-                None,
-                None,
-                &card.display_digest,
-            );
+            let vote = jonas
+                .app
+                .vote(&row.txn, Choice::Approve, None, None, card.display_digest);
             let (voted, answer) = tokio::join!(vote, held);
             let took = begun.elapsed();
             voted.map_err(|problem| anyhow::anyhow!(problem.sentence))?;
@@ -66,8 +65,15 @@ pub(crate) async fn run() -> Result<()> {
             }
         }
     }
-    let mut report = Report::new("release", "p50 at most 1.5 x the floor of its durable writes and signatures");
-    report.ratio("released, in durable writes of this disk", &released, &synced);
+    let mut report = Report::new(
+        "release",
+        "p50 at most 1.5 x the floor of its durable writes and signatures",
+    );
+    report.ratio(
+        "released, in durable writes of this disk",
+        &released,
+        &synced,
+    );
     report.add(synced);
     report.add(released);
     report.finish()

@@ -1,0 +1,99 @@
+//! Cold start: from starting the program to a window on screen that has drawn its content. Both programs keep their window
+//! hidden until the page has drawn, so that "on screen" means the same. The app is started as a person does it, with
+//! no agent running: agent and window both start.
+
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail};
+use countersign_tests::desktop::{Daemon, Desktop};
+use countersign_tests::owned::Processes;
+use countersign_tests::paths;
+use countersign_tests::person::Person;
+
+use crate::measure::{Report, Series};
+use crate::process::{end, tree};
+
+const ROUNDS: usize = 10;
+const WITHIN: Duration = Duration::from_secs(30);
+
+pub(crate) fn run() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let mut processes = Processes::new(folder.path())?;
+    let desktop = Desktop::start(
+        &mut processes,
+        folder.path(),
+        &Person::named("elin"),
+        Daemon::Dunst,
+    )?;
+    let mut app = Series::new("the app: agent and window, nothing running before", "ms");
+    let mut peer = Series::new("hello-world Tauri", "ms");
+    for round in 0..=ROUNDS {
+        let mut hello = desktop.command(paths::program("countersign-peer-hello")?);
+        let hello_took = shown(
+            &mut processes,
+            &desktop,
+            "hello",
+            &mut hello,
+            "^Hello peer$",
+        )?;
+        let mut open = desktop.command(paths::program("countersign-agent")?);
+        open.arg("open");
+        let app_took = shown(
+            &mut processes,
+            &desktop,
+            "agent",
+            &mut open,
+            "^Countersign$",
+        )?;
+        if round > 0 {
+            peer.round();
+            peer.push_time(hello_took);
+            app.round();
+            app.push_time(app_took);
+        }
+    }
+    let mut report = Report::new("start", "at most 1.1 x hello-world");
+    report.ratio("cold start, app / hello-world", &app, &peer);
+    report.add(peer);
+    report.add(app);
+    report.missing("chromium --app");
+    report.finish()
+}
+
+/// Starts it, waits for its window, ends it and waits until the window is gone.
+fn shown(
+    processes: &mut Processes,
+    desktop: &Desktop,
+    name: &str,
+    command: &mut Command,
+    title: &str,
+) -> Result<Duration> {
+    let begun = Instant::now();
+    let pid = processes.spawn(name, command)?;
+    while !visible(desktop, title) {
+        if begun.elapsed() > WITHIN {
+            bail!(
+                "no window of {name} appears; see {}",
+                processes.log(name).display()
+            );
+        }
+    }
+    let took = begun.elapsed();
+    let below = tree(pid)?;
+    processes.kill(name)?;
+    end(&below[1..])?;
+    while visible(desktop, title) {
+        if begun.elapsed() > WITHIN {
+            bail!("the window of {name} does not go");
+        }
+    }
+    Ok(took)
+}
+
+fn visible(desktop: &Desktop, title: &str) -> bool {
+    let search = ["xdotool", "search", "--onlyvisible", "--name", title];
+    desktop
+        .quiet(&search)
+        .is_ok_and(|found| !found.trim().is_empty())
+}

@@ -1,0 +1,140 @@
+//! The app with no window open: the agent, signed in, holding its stream, its tray item, its notification client. Memory
+//! as the kernel counts it (PSS, private dirty), and how often it wakes. Beside it: a hello-world Tauri app, whole tree.
+
+use std::fs;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use countersign_api::ipc::{Answer, Call, Event, Frame, Question, Reply, SignIn, State, VERSION};
+use countersign_tests::desktop::{Daemon, Desktop};
+use countersign_tests::owned::Processes;
+use countersign_tests::paths;
+use countersign_tests::person::Person;
+use countersign_tests::world::World;
+
+use crate::measure::{Report, Series};
+use crate::process::{memory, tree, wake_ups};
+
+/// How long it is watched. The goal speaks of ten minutes; three pings a minute make two enough to see a rate.
+const WATCHED: Duration = Duration::from_secs(120);
+const SIGN_IN_WITHIN: Duration = Duration::from_secs(60);
+
+pub(crate) async fn run() -> Result<()> {
+    let world = World::start().await?;
+    let folder = world.folder().join("tray");
+    fs::create_dir_all(&folder)?;
+    let mut processes = Processes::new(&folder)?;
+    let elin = Person::named("elin");
+    let desktop = Desktop::start(&mut processes, &folder, &elin, Daemon::Dunst)?;
+
+    let mut agent = desktop.command(paths::program("countersign-agent")?);
+    agent.args(["run", "--server", &world.server_url]);
+    let agent = processes.spawn("agent", &mut agent)?;
+    let socket = desktop.runtime().join("countersign/window.sock");
+    let (server, issuer) = (world.server_url.clone(), world.op.issuer.clone());
+    tokio::task::spawn_blocking(move || sign_in(&socket, &server, &issuer)).await??;
+
+    let mut hello = desktop.command(paths::program("countersign-peer-hello")?);
+    let hello = processes.spawn("hello", &mut hello)?;
+    tokio::time::sleep(Duration::from_secs(10)).await;
+
+    let (woken, begun) = (wake_ups(agent)?, Instant::now());
+    tokio::time::sleep(WATCHED).await;
+    let a_second = (wake_ups(agent)? - woken) / begun.elapsed().as_secs_f64();
+
+    let mut report = Report::new(
+        "tray",
+        "at most 8 MB PSS, 1.5 MB private dirty; at most 0.05 wake-ups a second beyond the pings",
+    );
+    for (name, pids) in [
+        ("the agent, in the tray", vec![agent]),
+        ("hello-world Tauri, window open, whole tree", tree(hello)?),
+    ] {
+        for (field, kind) in [("Pss:", "PSS"), ("Private_Dirty:", "private dirty")] {
+            let mut series = Series::new(format!("{name}: {kind}"), "MB");
+            series.push(memory(&pids, field)?);
+            report.add(series);
+        }
+    }
+    let mut rate = Series::new(
+        "the agent: wake-ups a second, pings included (0.05/s)",
+        "/s",
+    );
+    rate.push(a_second);
+    report.add(rate);
+    report.missing("ten minutes, 1,000 openings, a day");
+    report.finish()
+}
+
+/// Signs in over the window's socket, as the window would.
+fn sign_in(socket: &Path, server: &str, issuer: &str) -> Result<()> {
+    let deadline = Instant::now() + SIGN_IN_WITHIN;
+    let stream = loop {
+        match UnixStream::connect(socket) {
+            Ok(stream) => break stream,
+            Err(error) if Instant::now() > deadline => {
+                return Err(error).context("reach the agent");
+            }
+            Err(_) => std::thread::sleep(Duration::from_millis(50)),
+        }
+    };
+    stream.set_read_timeout(Some(SIGN_IN_WITHIN))?;
+    let mut lines = BufReader::new(stream.try_clone()?).lines();
+    let calls = [
+        Call::State,
+        Call::LookUpServer {
+            url: server.to_owned(),
+        },
+        Call::SignIn {
+            server: server.to_owned(),
+            issuer: issuer.to_owned(),
+        },
+    ];
+    for (id, call) in (1..).zip(calls) {
+        let question = Question {
+            v: VERSION,
+            id,
+            call,
+        };
+        writeln!(&stream, "{}", serde_json::to_string(&question)?)?;
+    }
+    loop {
+        let line = lines.next().context("the agent closed the socket")??;
+        let state = match serde_json::from_str::<Frame>(&line)? {
+            Frame::Event {
+                event: Event::State { state },
+            } => state,
+            Frame::Answer {
+                answer:
+                    Answer::Done {
+                        reply: Reply::State { state },
+                    },
+                ..
+            } => state,
+            Frame::Answer {
+                answer: Answer::Refused { problem },
+                ..
+            } => bail!("the agent: {}", problem.sentence),
+            Frame::Answer {
+                answer: Answer::Done { .. },
+                ..
+            }
+            | Frame::Event { .. } => continue,
+        };
+        if signed_in(&state)? {
+            return Ok(());
+        }
+    }
+}
+
+fn signed_in(state: &State) -> Result<bool> {
+    match &state.sign_in {
+        SignIn::Failed { problem } => bail!("the sign-in failed: {}", problem.sentence),
+        SignIn::Idle | SignIn::WaitingForBrowser { .. } | SignIn::Binding => {
+            Ok(state.account.is_some())
+        }
+    }
+}
