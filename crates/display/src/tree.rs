@@ -1,8 +1,10 @@
 //! JSON as lines: every member and item, strings in quotes, nothing folded or left out.
 //!
-//! It shows a *value*. Where the spelling of its text matters, the raw bytes stand on the card as well.
+//! It shows a *value*, members in the order of their names: the order in a map depends on how the JSON library
+//! was built, and a card has to be the same in every program. Where the spelling of a text matters, the raw
+//! bytes stand on the card as well.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::document::{Line, Role, Span};
 use crate::text::{Lines, wrap};
@@ -21,11 +23,18 @@ pub(crate) fn members(value: &Value) -> Lines {
         return tree(value);
     };
     let mut writer = Writer::default();
-    for (name, member) in members {
+    for (name, member) in in_order(members) {
         let key = writer.key(name);
         writer.value(0, key, member, false);
     }
     writer.all
+}
+
+/// Members in the order of their names, however the map keeps them.
+pub(crate) fn in_order(members: &Map<String, Value>) -> Vec<(&String, &Value)> {
+    let mut members: Vec<_> = members.iter().collect();
+    members.sort_unstable_by_key(|(name, _)| *name);
+    members
 }
 
 #[derive(Default)]
@@ -85,7 +94,7 @@ impl Writer {
                     format!(" {}", counted(members.len(), "member")),
                 ));
                 self.line(indent, line);
-                for (at, (name, member)) in members.iter().enumerate() {
+                for (at, (name, member)) in in_order(members).into_iter().enumerate() {
                     let key = self.key(name);
                     self.value(indent + 1, key, member, at + 1 < members.len());
                 }
@@ -111,6 +120,24 @@ pub(crate) fn counted(count: usize, thing: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn members_stand_in_the_order_of_their_names() {
+        let value: Value = serde_json::from_str(r#"{"b":1,"a":{"d":2,"c":3}}"#).unwrap();
+        let text: Vec<String> = tree(&value).lines.iter().map(Line::plain_text).collect();
+        assert_eq!(
+            text,
+            [
+                "{ 2 members",
+                "a: { 2 members",
+                "c: 3,",
+                "d: 2",
+                "},",
+                "b: 1",
+                "}"
+            ]
+        );
+    }
 
     #[test]
     fn a_value_is_shown_whole() {

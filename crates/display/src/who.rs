@@ -6,7 +6,7 @@ use serde_json::Value;
 use crate::document::{Field, Identity, Line, Role};
 use crate::sentence::{requester, stated_name};
 use crate::text::{Numbers, lines, wrap};
-use crate::tree::tree;
+use crate::tree::{in_order, tree};
 use crate::visible::safe_line;
 
 /// Claims that always have a place on the card, stated or not.
@@ -38,7 +38,7 @@ pub(crate) fn identity(operation: &Operation, gate: &str) -> Identity {
         claims.push(Field::new(name, stated));
     }
     if let Some(all) = operation.claims().as_object() {
-        for (name, value) in all {
+        for (name, value) in in_order(all) {
             let is_the_name = name == "name" && value.as_str() == Some(stated_name(operation));
             if !ALWAYS.contains(&name.as_str()) && !is_the_name {
                 claims.push(Field::new(name, claim(name, value)));
