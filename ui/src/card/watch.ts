@@ -56,7 +56,9 @@ export function goToUnseen(sheet: HTMLElement, seen: Seen) {
   for (const element of sheet.querySelectorAll<HTMLElement>("[data-unit]")) {
     const gap = seen.firstGap(element.dataset["unit"] ?? "");
     if (gap === null) continue;
-    const scroller = element.parentElement?.closest<HTMLElement>("[data-scroller]");
+    const around = element.parentElement?.closest<HTMLElement>("[data-scroller]");
+    // At full height the text does not scroll by itself.
+    const scroller = around && around.scrollHeight > around.clientHeight + SLACK_PX ? around : null;
     if (scroller) scroller.scrollTop = element.offsetHeight * gap;
     const body = sheet.querySelector(".card-body");
     const moving = body !== null && scrolls(body) ? body : sheet;

@@ -105,6 +105,7 @@ export const en = {
 
   // Sections of the card
   card: "The request",
+  operation: "The text of the operation",
   what: "What",
   who: "Who",
   why: "Why",

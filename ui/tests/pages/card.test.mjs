@@ -10,7 +10,7 @@ test("Approve is not available before everything was on screen, and says what is
     assert.match(await say(page), /Read to the end first\. Not on screen yet: .*Record/);
     assert.equal(await disabled(page, "#approve"), true);
     assert.equal(await disabled(page, "#deny"), false);
-    await page.locator("#approve").click();
+    await page.locator("#approve").click({ force: true });
     assert.deepEqual(await calls(page, "vote"), []);
     await readAll(page);
     await armed(page);
@@ -240,7 +240,7 @@ test("offline nothing is voted from stale data", () =>
   scene("inbox/offline", async (page) => {
     await page.locator(".strip", { hasText: "Offline" }).waitFor();
     assert.deepEqual([await disabled(page, "#approve"), await disabled(page, "#deny")], [true, true]);
-    await page.locator("#deny").click();
+    await page.locator("#deny").click({ force: true });
     assert.deepEqual(await calls(page, "vote"), []);
   }));
 

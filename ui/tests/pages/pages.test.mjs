@@ -47,11 +47,11 @@ test("history: search, outcome, mine, older ones", () =>
     await page.getByRole("button", { name: "Show older" }).click();
     await page.locator(".hrow").nth(10).waitFor();
     assert.deepEqual(await page.locator("h2.group").allInnerTexts(), ["Today", "Yesterday, 21 November", "20 November 2026"]);
-    await page.getByRole("button", { name: "Denied" }).click();
+    await page.locator(".filter", { hasText: "Denied" }).click();
     await page.waitForFunction(() => document.querySelectorAll(".hrow").length === 2);
     await page.getByLabel("Search").fill("audit");
     await page.waitForFunction(() => document.querySelectorAll(".hrow").length === 1);
-    await page.getByRole("button", { name: "Mine" }).click();
+    await page.locator(".filter", { hasText: "Mine" }).click();
     await page.getByLabel("Search").fill("zebra");
     await page.getByText("Nothing matches").waitFor();
     const last = (await calls(page, "history")).at(-1);
@@ -82,9 +82,9 @@ for (const [name, headline, failed, unproven] of [
 test("settings: theme, notifications, account, devices", () =>
   scene("settings", async (page) => {
     await tab(page, "Settings");
-    await page.getByText("Dark", { exact: true }).click();
+    await page.getByRole("radio", { name: "Dark" }).check();
     await page.waitForFunction(() => document.documentElement.dataset.theme === "dark");
-    await page.getByText("As the system", { exact: true }).click();
+    await page.getByRole("radio", { name: "As the system" }).check();
     await page.waitForFunction(() => document.documentElement.dataset.theme === undefined);
     const part = (name) => page.getByRole("navigation", { name: "Settings" }).getByRole("button", { name }).click();
     await part("Notifications");

@@ -1,3 +1,4 @@
+/// <reference types="node" />
 /** Rules about the source itself: what must never be written here. */
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
