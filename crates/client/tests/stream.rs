@@ -50,11 +50,11 @@ impl Line {
     }
 
     async fn heard(&mut self) -> Value {
-        loop {
-            match self.socket.recv().await.unwrap().unwrap() {
-                Message::Text(text) => return serde_json::from_str(&text).unwrap(),
-                Message::Ping(_) => return json!("ping"),
-                other => panic!("{other:?}"),
+        match self.socket.recv().await.unwrap().unwrap() {
+            Message::Text(text) => serde_json::from_str(&text).unwrap(),
+            Message::Ping(_) => json!("ping"),
+            other @ (Message::Pong(_) | Message::Binary(_) | Message::Close(_)) => {
+                panic!("{other:?}")
             }
         }
     }

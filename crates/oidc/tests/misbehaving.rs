@@ -604,7 +604,8 @@ async fn the_page_after_the_sign_in_has_a_clean_address() {
     sign_in(&provider, &request(&provider), &browser, &|_| ())
         .await
         .unwrap();
-    let (url, headers, page) = browser.1.lock().unwrap().take().unwrap().await.unwrap();
+    let looked = browser.1.lock().unwrap().take().unwrap();
+    let (url, headers, page) = looked.await.unwrap();
     assert_eq!((url.path(), url.query()), ("/signed-in", None));
     assert!(
         headers["content-security-policy"]
