@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use countersign_api::ipc::{Card, Choice, Problem, Row, SignIn};
 use countersign_approver::{Approver, Deps, KeyStore, KeyStoreError, State};
+use countersign_evidence::SecretKey;
 use countersign_model::Clock;
 use countersign_oidc::Opener;
 use tempfile::TempDir;
@@ -125,6 +126,22 @@ impl AtWork {
     #[must_use]
     pub fn folder(&self) -> &std::path::Path {
         self.folder.path()
+    }
+
+    /// Their device key, for tests of what one who has stolen it could do.
+    ///
+    /// # Errors
+    /// When it is not where the approver's library keeps it.
+    pub fn device_key(&self) -> Result<SecretKey> {
+        let kept = self
+            .keys
+            .get("account")
+            .ok()
+            .flatten()
+            .context("find the account's secrets")?;
+        let kept: serde_json::Value =
+            serde_json::from_slice(&kept).context("read the account's secrets")?;
+        SecretKey::from_jwk(&kept["device"]).context("read the device key")
     }
 
     /// Waits until what the person sees is as wanted.

@@ -52,11 +52,14 @@ impl Processes {
     /// When the folder cannot be written or the watcher cannot be started.
     pub fn new(state: &Path) -> Result<Self> {
         let logs = state.join("logs");
-        fs::create_dir_all(&logs).with_context(|| format!("make {}", logs.display()))?;
         let record = state.join("world");
         if let Ok(id) = fs::read_to_string(&record) {
             sweep(id.trim());
         }
+        if logs.exists() {
+            fs::remove_dir_all(&logs).with_context(|| format!("clear {}", logs.display()))?;
+        }
+        fs::create_dir_all(&logs).with_context(|| format!("make {}", logs.display()))?;
         let id = format!("{:032x}", rand::random::<u128>());
         fs::write(&record, &id).with_context(|| format!("write {}", record.display()))?;
         let mut watcher = Command::new("bash")
@@ -168,6 +171,40 @@ impl Processes {
         child.kill().with_context(|| format!("kill {name}"))?;
         child.wait().with_context(|| format!("wait for {name}"))?;
         Ok(())
+    }
+
+    /// Waits for a program to end, and gives its exit code (none: a signal ended it) and all that it has said.
+    ///
+    /// # Errors
+    /// When there is no such program, or it does not end.
+    pub fn finish(&mut self, name: &str, within: Duration) -> Result<(Option<i32>, String)> {
+        let deadline = Instant::now() + within;
+        let at = self
+            .children
+            .iter()
+            .rposition(|(known, _)| known == name)
+            .with_context(|| format!("no process is called {name}"))?;
+        let status = loop {
+            if let Some(status) = self.children[at]
+                .1
+                .try_wait()
+                .with_context(|| format!("wait for {name}"))?
+            {
+                break status;
+            }
+            if Instant::now() > deadline {
+                bail!("{name} does not end; it says:\n{}", self.said(name));
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        };
+        self.children.remove(at);
+        Ok((status.code(), self.said(name)))
+    }
+
+    /// All that programs of this name have said so far.
+    #[must_use]
+    pub fn said(&self, name: &str) -> String {
+        fs::read_to_string(self.log(name)).unwrap_or_default()
     }
 
     /// Whether a program runs.

@@ -20,6 +20,7 @@ use crate::owned::Processes;
 use crate::person::{self, Person};
 use crate::provider::{CLI_CLIENT, ORDERS_AUDIENCE, Op, Orders};
 use crate::setup::{Places, Setup};
+use crate::wire::Wire;
 
 /// How long the gate holds a call, unless a test wants otherwise: longer than any test.
 pub const HOLD_SECS: u32 = 600;
@@ -44,11 +45,18 @@ pub struct World {
     pub server: Option<countersign_server::Running>,
     /// The gate; `None` while it is down.
     pub gate: Option<countersign_gate_http::Running>,
+    /// What lies between the server and everybody else, where a test wanted it.
+    pub wire: Option<Wire>,
     server_at: SocketAddr,
     gate_at: SocketAddr,
     /// Node's processes.
     pub processes: Processes,
     folder: TempDir,
+}
+
+enum Network {
+    Direct,
+    Wire,
 }
 
 impl World {
@@ -57,17 +65,18 @@ impl World {
     /// # Errors
     /// When a part does not start.
     pub async fn start() -> Result<Self> {
-        Self::start_with(HOLD_SECS, |_| Ok(())).await
+        Self::build(Network::Direct).await
     }
 
-    /// A world whose gate holds calls for so long, and whose files are changed before anything reads them.
+    /// A world whose server is reached over a wire that a test can cut or make lie.
     ///
     /// # Errors
     /// When a part does not start.
-    pub async fn start_with(
-        hold_secs: u32,
-        change: impl FnOnce(&Setup) -> Result<()>,
-    ) -> Result<Self> {
+    pub async fn start_behind_wire() -> Result<Self> {
+        Self::build(Network::Wire).await
+    }
+
+    async fn build(network: Network) -> Result<Self> {
         person::crypto();
         let folder = tempfile::tempdir().context("make the world's folder")?;
         let mut processes = Processes::new(folder.path())?;
@@ -75,14 +84,20 @@ impl World {
         let orders = Orders::start(&mut processes)?;
         let (server_socket, gate_socket) = (listen(None).await?, listen(None).await?);
         let (server_at, gate_at) = (server_socket.local_addr()?, gate_socket.local_addr()?);
+        let (public_at, wire) = match network {
+            Network::Direct => (server_at, None),
+            Network::Wire => {
+                let socket = listen(None).await?;
+                (socket.local_addr()?, Some(Wire::start(socket, server_at)))
+            }
+        };
         let places = Places {
-            server: format!("http://{server_at}"),
+            server: format!("http://{public_at}"),
             server_listens: server_at.to_string(),
             gate_listens: gate_at.to_string(),
             upstream: orders.url.clone(),
         };
-        let setup = Setup::write(&folder.path().join("config"), &op, &places, hold_secs)?;
-        change(&setup)?;
+        let setup = Setup::write(&folder.path().join("config"), &op, &places, HOLD_SECS)?;
         let mut world = Self {
             op,
             orders,
@@ -93,6 +108,7 @@ impl World {
             http: person::client()?,
             server: None,
             gate: None,
+            wire,
             server_at,
             gate_at,
             processes,

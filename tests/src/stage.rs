@@ -1,0 +1,310 @@
+//! All parts as a person would run them: the built programs with configuration files, each a process of its own, on a
+//! desktop. The demo and the tests of the whole play here.
+
+use std::ffi::OsString;
+use std::fs;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+
+use crate::desktop::{Daemon, Desktop};
+use crate::owned::Processes;
+use crate::paths;
+use crate::person::Person;
+use crate::provider::{CLI_CLIENT, ORDERS_AUDIENCE, Op, Orders};
+use crate::setup::{Places, Setup};
+
+/// How long the gate holds a call here.
+pub const HOLD_SECS: u32 = 900;
+
+/// Whose desktop it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Whose {
+    /// Nobody's: one is made, without a screen.
+    Made(Daemon),
+    /// The person's who started this program.
+    Theirs,
+}
+
+/// Everything, as processes.
+pub struct Stage {
+    /// All of them.
+    pub processes: Processes,
+    /// The desktop that was made, if one was.
+    pub desktop: Option<Desktop>,
+    /// The provider.
+    pub op: Op,
+    /// What stands behind the gate.
+    pub orders: Orders,
+    /// The configuration files.
+    pub setup: Setup,
+    /// The server's `public_url`.
+    pub server_url: String,
+    /// Where callers call.
+    pub gate_url: String,
+    state: PathBuf,
+}
+
+impl Stage {
+    /// Starts provider, orders API, server, gate and, where there is none, a desktop. `elin` sits at it.
+    ///
+    /// # Errors
+    /// When a part does not start; the error holds its own words.
+    pub fn start(state: &Path, whose: Whose) -> Result<Self> {
+        fs::create_dir_all(state).with_context(|| format!("make {}", state.display()))?;
+        // Absolute: programs run in other folders.
+        let state = state.canonicalize().context("find the state folder")?;
+        let mut processes = Processes::new(&state)?;
+        let ports = Ports::kept_or_chosen(&state)?;
+        let op = Op::start(&mut processes, &state.join("op"), ports.op)?;
+        let orders = Orders::start(&mut processes)?;
+        let places = Places {
+            server: format!("http://127.0.0.1:{}", ports.server),
+            server_listens: format!("127.0.0.1:{}", ports.server),
+            gate_listens: format!("127.0.0.1:{}", ports.gate),
+            upstream: orders.url.clone(),
+        };
+        let setup = Setup::write(&state.join("config"), &op, &places, HOLD_SECS)?;
+        let desktop = match whose {
+            Whose::Made(daemon) => Some(Desktop::start(
+                &mut processes,
+                &state,
+                &Person::named("elin"),
+                daemon,
+            )?),
+            Whose::Theirs => None,
+        };
+        let mut stage = Self {
+            processes,
+            desktop,
+            op,
+            orders,
+            setup,
+            server_url: places.server,
+            gate_url: format!("http://127.0.0.1:{}", ports.gate),
+            state,
+        };
+        fs::write(stage.setup.path("requester.toml"), stage.requester_toml())
+            .context("write requester.toml")?;
+        stage.start_server(&[])?;
+        stage.start_gate()?;
+        Ok(stage)
+    }
+
+    /// The folder of everything.
+    #[must_use]
+    pub fn state(&self) -> &Path {
+        &self.state
+    }
+
+    /// Starts the server's program, with more in its environment.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub fn start_server(&mut self, environment: &[(&str, &str)]) -> Result<()> {
+        let mut command = Command::new(paths::program("countersign")?);
+        command
+            .args(["serve", "--config"])
+            .arg(self.setup.path("server.toml"))
+            .envs(environment.iter().copied());
+        self.processes.spawn_until("server", &mut command, |line| {
+            line.contains("ready").then_some(())
+        })
+    }
+
+    /// Starts the gate's program.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub fn start_gate(&mut self) -> Result<()> {
+        let mut command = Command::new(paths::program("countersign")?);
+        command
+            .args(["gate", "http", "--config"])
+            .arg(self.setup.path("gate.toml"));
+        self.processes.spawn_until("gate", &mut command, |line| {
+            line.contains("ready").then_some(())
+        })
+    }
+
+    /// Starts the app: the agent, which opens its window.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn start_app(&mut self) -> Result<()> {
+        let mut command = self.command(paths::program("countersign-agent")?);
+        command.args(["open", "--server", &self.server_url]);
+        self.processes.spawn("agent", &mut command).map(drop)
+    }
+
+    /// A command in the desktop's session, with the built programs on its path.
+    #[must_use]
+    pub fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
+        let mut command = match &self.desktop {
+            Some(desktop) => desktop.command(program),
+            None => {
+                let mut command = Command::new(program);
+                // The demo keeps apart from what the person has of their own.
+                for (name, folder) in [("XDG_CONFIG_HOME", "config"), ("XDG_DATA_HOME", "data")] {
+                    command.env(name, self.state.join("home").join(folder));
+                }
+                command.stdin(Stdio::null());
+                command
+            }
+        };
+        let path = command
+            .get_envs()
+            .find_map(|(name, value)| (name == "PATH").then_some(value?.to_owned()))
+            .or_else(|| std::env::var_os("PATH"))
+            .unwrap_or_default();
+        if let Ok(program) = paths::program("countersign")
+            && let Some(folder) = program.parent()
+        {
+            let mut with_ours = OsString::from(folder);
+            with_ours.push(":");
+            with_ours.push(path);
+            command.env("PATH", with_ours);
+        }
+        command
+    }
+
+    /// A person types this line in a terminal of their own; it runs in the background under this name.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn types(&mut self, person: &str, name: &str, line: &str) -> Result<()> {
+        let mut command = self.command("bash");
+        let person = Person::named(person);
+        command
+            .args(["-c", line])
+            .current_dir(&self.state)
+            .env("COUNTERSIGN_PERSON", &person.sub)
+            .env("COUNTERSIGN_PASSWORD", &person.password);
+        self.processes.spawn(name, &mut command).map(drop)
+    }
+
+    /// A person types this line and waits for its end: the exit code and all that it printed.
+    ///
+    /// # Errors
+    /// When it does not end soon.
+    pub fn types_and_waits(
+        &mut self,
+        person: &str,
+        name: &str,
+        line: &str,
+    ) -> Result<(Option<i32>, String)> {
+        self.types(person, name, line)?;
+        self.processes.finish(name, Duration::from_secs(60))
+    }
+
+    /// The developer's line: a call through the gate with a token of their own.
+    #[must_use]
+    pub fn curl(&self, arguments: &str, path: &str) -> String {
+        format!(
+            "curl -sS -i {arguments} -H \"Authorization: Bearer $(countersign token --config {})\" {}{path}",
+            self.setup.path("requester.toml").display(),
+            self.gate_url
+        )
+    }
+
+    /// The second approver's line, `countersign approve …` with keys in a file.
+    #[must_use]
+    pub fn approve(&self, person: &str, words: &str) -> String {
+        let keys = self.state.join(format!("{person}.keys"));
+        format!("countersign approve {words} --key-file {}", keys.display())
+    }
+
+    /// Writes what an auditor trusts: keys asked from provider and server by the auditor's own hand.
+    ///
+    /// # Errors
+    /// When they do not answer.
+    pub fn write_trust(&self) -> Result<PathBuf> {
+        let fetch = |url: String| -> Result<String> {
+            let output = Command::new("curl")
+                .args(["-sSf", &url])
+                .output()
+                .with_context(|| format!("fetch {url}"))?;
+            ensure!(output.status.success(), "{url} does not answer");
+            String::from_utf8(output.stdout).with_context(|| format!("read {url}"))
+        };
+        let keys: serde_json::Value = serde_json::from_str(&fetch(format!(
+            "{}/.well-known/countersign/keys",
+            self.server_url
+        ))?)
+        .context("read the server's keys")?;
+        let jwks = fetch(format!("{}/jwks", self.op.issuer))?;
+        self.setup.write_trust(
+            &self.op,
+            &self.server_url,
+            &keys["server"][0].to_string(),
+            &jwks,
+        )
+    }
+
+    fn requester_toml(&self) -> String {
+        format!(
+            "issuer = \"{}\"\nclient_id = \"{CLI_CLIENT}\"\nresource = \"{ORDERS_AUDIENCE}\"\nserver = \"{}\"\n",
+            self.op.issuer, self.server_url
+        )
+    }
+}
+
+/// The ports of provider, server and gate. They are part of names (issuer, server id), so a second run keeps them: then
+/// people, keys and history of the first are still good.
+struct Ports {
+    op: u16,
+    server: u16,
+    gate: u16,
+}
+
+impl Ports {
+    fn kept_or_chosen(state: &Path) -> Result<Self> {
+        let file = state.join("ports");
+        if let Some(kept) = fs::read_to_string(&file)
+            .ok()
+            .and_then(|text| Self::parse(&text))
+        {
+            if [kept.op, kept.server, kept.gate].into_iter().all(is_free) {
+                return Ok(kept);
+            }
+            println!(
+                "Another program has taken a port of the last run: starting with new ports and new state."
+            );
+            for stale in ["op", "config", "home"] {
+                let stale = state.join(stale);
+                if stale.exists() {
+                    fs::remove_dir_all(&stale)
+                        .with_context(|| format!("clear {}", stale.display()))?;
+                }
+            }
+        }
+        // Held until all are chosen, so that they differ.
+        let sockets = [free()?, free()?, free()?];
+        let [op, server, gate] = [port(&sockets[0])?, port(&sockets[1])?, port(&sockets[2])?];
+        fs::write(&file, format!("{op} {server} {gate}\n")).context("keep the ports")?;
+        Ok(Self { op, server, gate })
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let mut numbers = text.split_whitespace().map(|number| number.parse().ok());
+        Some(Self {
+            op: numbers.next()??,
+            server: numbers.next()??,
+            gate: numbers.next()??,
+        })
+    }
+}
+
+fn is_free(port: u16) -> bool {
+    TcpListener::bind(("127.0.0.1", port)).is_ok()
+}
+
+fn free() -> Result<TcpListener> {
+    TcpListener::bind("127.0.0.1:0").context("find a free port")
+}
+
+fn port(socket: &TcpListener) -> Result<u16> {
+    Ok(socket.local_addr().context("ask for the port")?.port())
+}
