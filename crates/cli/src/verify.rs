@@ -97,11 +97,11 @@ pub(crate) fn run(
         Err(refusal) => {
             refusal.passed.iter().for_each(print);
             println!(
-                "FAILED    {}. {}",
+                "FAILED      {}. {}",
                 refusal.step.number(),
                 refusal.step.title()
             );
-            println!("          {} ({})", safe(&refusal.sentence), refusal.code);
+            println!("            {} ({})", safe(&refusal.sentence), refusal.code);
             println!("\nThis evidence does not hold: nothing follows from it.");
             Ok(Exit::Failed)
         }
@@ -109,7 +109,7 @@ pub(crate) fn run(
             verified.steps().iter().for_each(print);
             for vote in verified.votes() {
                 let who = &vote.vote().sub_id;
-                println!("vote      {}", safe(&who.to_string()));
+                println!("vote        {}", safe(&who.to_string()));
             }
             if verified.complete() {
                 println!("\nProven, with keys and policy from your trust file.");
@@ -147,9 +147,9 @@ fn print(step: &Step) {
         Outcome::NotApplicable(why) => ("-", why),
         Outcome::NotProven(why) => ("not proven", why),
     };
-    println!("{word:<10}{}. {title}", id.number());
+    println!("{word:<12}{}. {title}", id.number());
     if !why.is_empty() {
-        println!("          {}", safe(why));
+        println!("            {}", safe(why));
     }
 }
 

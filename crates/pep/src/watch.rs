@@ -4,6 +4,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use countersign_api::http::{Progress, Task, TaskStatus};
 use countersign_client::{Backoff, PepApi};
@@ -13,6 +14,8 @@ use tokio::sync::watch;
 
 /// How long the server may hold one answer, in seconds.
 const WAIT_SECS: u32 = 25;
+/// Between two answers that say the same, at least: a server without room for waiters answers at once.
+const PACE: Duration = Duration::from_secs(1);
 
 /// What is known of a request.
 #[derive(Debug, Clone)]
@@ -181,6 +184,7 @@ impl Poll {
         // The first answer comes at once: much may have happened since this gate last looked.
         let mut wait_secs = 0;
         loop {
+            let asked_at = tokio::time::Instant::now();
             let answer = tokio::select! {
                 answer = self.api.task(&self.txn, wait_secs) => answer,
                 () = self.sender.closed() => {
@@ -194,8 +198,13 @@ impl Poll {
             let seen = match answer {
                 Ok(task) => {
                     backoff.reset();
+                    let seen = Seen::of(task);
+                    let same = *seen.told() == *self.sender.borrow().told();
+                    if same && wait_secs > 0 && asked_at.elapsed() < PACE {
+                        pause = Some(PACE);
+                    }
                     wait_secs = WAIT_SECS;
-                    Seen::of(task)
+                    seen
                 }
                 Err(error) if error.is_transient() => {
                     tracing::debug!(txn = %self.txn, code = error.code(), "waiting for the server");

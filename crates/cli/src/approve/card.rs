@@ -14,7 +14,7 @@ pub(crate) fn print(card: &Card, now: UnixSecs) {
 fn text(card: &Card, now: UnixSecs) -> String {
     let Card {
         row,
-        gate,
+        gate: _,
         sentence,
         stamp,
         lifted,
@@ -104,7 +104,6 @@ fn text(card: &Card, now: UnixSecs) -> String {
     }
 
     out.heading("Record");
-    out.pair("gate", &line(gate));
     out.fields(record);
     if let Ballot::Locked { why: _, sentence } = ballot {
         out.heading("You cannot vote on it");
