@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use countersign_model::UnixSecs;
 use countersign_store::{Tx, Write};
-use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
 use crate::refused::Refused;
@@ -45,12 +44,12 @@ impl Jobs {
     }
 
     /// Ticks until the server stops.
-    pub(crate) async fn run(self: Arc<Jobs>, app: Arc<App>, stop: CancellationToken) {
+    pub(crate) async fn run(self: Arc<Jobs>, app: Arc<App>) {
         let mut period = tokio::time::interval(PERIOD);
         period.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             tokio::select! {
-                () = stop.cancelled() => return,
+                () = app.stop.cancelled() => return,
                 _ = period.tick() => {}
             }
             // Refusals of the store are logged where they arise; the next tick tries again.

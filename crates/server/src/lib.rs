@@ -58,8 +58,6 @@ pub struct Running {
     addr: SocketAddr,
     app: Arc<App>,
     jobs: Arc<Jobs>,
-    stop: CancellationToken,
-    tasks: TaskTracker,
 }
 
 impl std::fmt::Debug for Running {
@@ -106,26 +104,16 @@ impl Server {
             sockets: stream::Sockets::default(),
             deadlines: app::expire::Deadlines::default(),
             waiting: tokio::sync::Semaphore::new(MAX_WAITING),
+            stop: CancellationToken::new(),
+            tasks: TaskTracker::new(),
         });
-        let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         let jobs = Arc::new(Jobs::new());
-        tasks.spawn(Arc::clone(&jobs).run(Arc::clone(&app), stop.clone()));
-        tasks.spawn(feed(Arc::clone(&app), stop.clone()));
-        let router = http::router(Arc::clone(&app));
-        tasks.spawn(http::serve::serve(
-            listener,
-            router,
-            tasks.clone(),
-            stop.clone(),
-        ));
+        app.tasks.spawn(Arc::clone(&jobs).run(Arc::clone(&app)));
+        app.tasks.spawn(feed(Arc::clone(&app)));
+        app.tasks
+            .spawn(http::serve::serve(listener, Arc::clone(&app)));
         tracing::info!(%addr, server = %app.config.public_url, "the approval server listens");
-        Ok(Running {
-            addr,
-            app,
-            jobs,
-            stop,
-            tasks,
-        })
+        Ok(Running { addr, app, jobs })
     }
 
     /// Reads all that `start` would, without listening or writing: for `--check`.
@@ -153,9 +141,9 @@ impl Running {
     /// Stops: no new calls, streams are told, what is under way finishes within a few seconds.
     pub async fn shutdown(self) {
         self.app.sockets.stop();
-        self.stop.cancel();
-        self.tasks.close();
-        if tokio::time::timeout(STOP_LIMIT, self.tasks.wait())
+        self.app.stop.cancel();
+        self.app.tasks.close();
+        if tokio::time::timeout(STOP_LIMIT, self.app.tasks.wait())
             .await
             .is_err()
         {
@@ -167,13 +155,13 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         self.app.sockets.stop();
-        self.stop.cancel();
+        self.app.stop.cancel();
     }
 }
 
-async fn feed(app: Arc<App>, stop: CancellationToken) {
+async fn feed(app: Arc<App>) {
     tokio::select! {
-        () = stop.cancelled() => {}
+        () = app.stop.cancelled() => {}
         () = app.feed.run(&*app.store) => {}
     }
 }

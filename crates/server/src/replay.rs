@@ -51,3 +51,22 @@ impl Replay {
         Sight::First
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_sight_is_known_until_its_time() {
+        let replay = Replay::default();
+        let see = |owner, id, now| replay.see(owner, id, UnixSecs(now + 60), UnixSecs(now));
+        assert_eq!(see("a", "1", 0), Sight::First);
+        assert_eq!(see("a", "1", 60), Sight::Again);
+        assert_eq!(
+            see("b", "1", 0),
+            Sight::First,
+            "owners do not disturb each other"
+        );
+        assert_eq!(see("a", "1", 61), Sight::First);
+    }
+}

@@ -115,3 +115,58 @@ fn read_or_make(path: &Path, make: impl FnOnce() -> String) -> anyhow::Result<St
     fs::rename(&half, path).with_context(|| format!("make `{}`", path.display()))?;
     Ok(text)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[test]
+    fn keys_are_made_once_and_private() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = Secrets::open(folder.path()).unwrap();
+        let second = Secrets::open(folder.path()).unwrap();
+        assert_eq!(first.rk.public(), second.rk.public());
+        let nonce = first.nonce(UnixSecs(100));
+        assert!(
+            second.nonce_until(&nonce).is_some(),
+            "recognized after a restart"
+        );
+        for file in ["rk.jwk", "recognize.key"] {
+            let mode = fs::metadata(folder.path().join(file))
+                .unwrap()
+                .permissions()
+                .mode();
+            assert_eq!(mode & 0o777, 0o600, "{file}");
+        }
+        fs::write(folder.path().join("rk.jwk"), "{}").unwrap();
+        assert!(
+            Secrets::open(folder.path()).is_err(),
+            "a damaged key is not replaced silently"
+        );
+    }
+
+    #[test]
+    fn only_what_it_gave_out_is_recognized() {
+        let [one, other] = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+        let (one, other) = (
+            Secrets::open(one.path()).unwrap(),
+            Secrets::open(other.path()).unwrap(),
+        );
+        let nonce = one.nonce(UnixSecs(100));
+        assert_eq!(one.nonce_until(&nonce), Some(UnixSecs(400)));
+        assert_eq!(other.nonce_until(&nonce), None);
+        assert_eq!(
+            one.nonce_until(&nonce.replacen("400", "900", 1)),
+            None,
+            "its time is part of it"
+        );
+        assert_ne!(nonce, one.nonce(UnixSecs(100)));
+        let (asked, not_asked) = (Digest::of(b"asked"), Digest::of(b"not asked"));
+        let id = one.evaluation_id(asked, UnixSecs(500));
+        assert_eq!(one.evaluation_until(&id, asked), Some(UnixSecs(500)));
+        assert_eq!(one.evaluation_until(&id, not_asked), None);
+        assert_eq!(one.nonce_until(&id), None, "each serves one purpose");
+    }
+}

@@ -372,7 +372,8 @@ async fn votes_that_do_not_count_are_written_down_and_change_nothing() {
     let view = elin.view(&world, &txn).await;
     let good = elin.ballot(&world, &view, Choice::Approve);
     let mut refused = 0;
-    let changes: [(&str, u16, fn(&mut Vote)); 9] = [
+    type Change = fn(&mut Vote);
+    let changes: [(&str, u16, Change); 9] = [
         ("wrong_digest", 409, |it| {
             it.operation_digest = Digest::of(b"another")
         }),
@@ -515,7 +516,8 @@ async fn votes_that_do_not_count_are_written_down_and_change_nothing() {
 async fn sign_ins_that_bind_nothing() {
     let world = World::new().await;
     let now = world.now().0;
-    let changes: [(&str, &dyn Fn(&mut Value)); 9] = [
+    type Change<'a> = &'a dyn Fn(&mut Value);
+    let changes: [(&str, Change<'_>); 9] = [
         ("invalid_grant", &|it| it["aud"] = json!("another-client")),
         ("invalid_grant", &|it| {
             it["aud"] = json!([world::CLIENT, "another"])

@@ -37,6 +37,23 @@ async fn a_second_process_or_handle_cannot_open_it() {
 }
 
 #[tokio::test]
+async fn nobody_else_on_the_computer_reads_it() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let state = folder.path().join("state");
+    let store = open(&state);
+    store
+        .commit(tx(vec![Write::AddBinding(Box::new(binding("elin")))]))
+        .await
+        .unwrap();
+    let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&state), 0o700);
+    for file in ["countersign.db", "countersign.db-wal"] {
+        assert_eq!(mode(&state.join(file)), 0o600, "{file}");
+    }
+}
+
+#[tokio::test]
 async fn a_file_of_another_version_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     drop(open(folder.path()));

@@ -24,6 +24,8 @@ use countersign_evidence::PublicKey;
 use countersign_model::{Clock, PepId, PolicyCheck, Subject, UnixSecs};
 use countersign_oidc::{Provider, ResourceServer};
 use countersign_store::{Commit, Conflict, Store, Tx};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::config::{PepConfig, ProviderConfig, ServerConfig};
 use crate::feed::Feed;
@@ -49,6 +51,10 @@ pub(crate) struct App {
     pub(crate) sockets: Sockets,
     pub(crate) deadlines: expire::Deadlines,
     pub(crate) waiting: tokio::sync::Semaphore,
+    /// The server stops: whoever holds an answer gives it now.
+    pub(crate) stop: CancellationToken,
+    /// Everything that runs: a stop waits for it.
+    pub(crate) tasks: TaskTracker,
 }
 
 /// A provider with its keys.

@@ -58,10 +58,11 @@ impl App {
         let mut loaded = first;
         let version = loaded.row.version;
         while loaded.row.version == version {
-            if tokio::time::timeout_at(deadline, self.feed.about(&mut seen, txn))
-                .await
-                .is_err()
-            {
+            let waited = tokio::select! {
+                waited = tokio::time::timeout_at(deadline, self.feed.about(&mut seen, txn)) => waited.is_ok(),
+                () = self.stop.cancelled() => false,
+            };
+            if !waited {
                 break;
             }
             loaded = self.own(caller, txn).await?;

@@ -237,7 +237,8 @@ async fn next_event(mut this: Next) -> Option<(Result<Event, Infallible>, Next)>
             .last
             .as_ref()
             .is_some_and(|task| task.status == TaskStatus::Pending);
-        if !open || tokio::time::Instant::now() >= this.deadline {
+        let over = this.app.stop.is_cancelled() || tokio::time::Instant::now() >= this.deadline;
+        if !open || over {
             return None;
         }
         let wait = Duration::from_secs(crate::app::task::MAX_WAIT_SECS);

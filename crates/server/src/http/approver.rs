@@ -113,6 +113,12 @@ pub(crate) async fn stream(
         return Err(Refused::forbidden("origin_refused", detail).into());
     }
     let SignedIn(me) = me?;
+    if !app
+        .sockets
+        .has_room(&me.binding.person, &me.binding.session_jkt)
+    {
+        return Err(Refused::too_many("There are too many streams open.", 10).into());
+    }
     let upgrade = upgrade.map_err(|error| {
         Refused::malformed("no_upgrade", format!("This is a WebSocket: {error}."))
     })?;
@@ -127,5 +133,8 @@ pub(crate) async fn stream(
         .read_buffer_size(READ_BUFFER_BYTES)
         .write_buffer_size(0)
         .max_write_buffer_size(MAX_WRITE_BUFFER_BYTES)
-        .on_upgrade(move |socket| crate::stream::run(app, me, socket)))
+        .on_upgrade(move |socket| {
+            let tasks = app.tasks.clone();
+            tasks.track_future(crate::stream::run(app, me, socket))
+        }))
 }

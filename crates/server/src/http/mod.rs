@@ -24,6 +24,11 @@ use http::{HeaderValue, StatusCode};
 use crate::app::App;
 use problem::with_status;
 
+/// Comes back as it came (AuthZEN 1.0).
+const REQUEST_ID: &str = "x-request-id";
+/// A longer one does not.
+const MAX_REQUEST_ID_BYTES: usize = 128;
+
 /// Every route. A new one stands in the table of the test that lists who may call what.
 pub(crate) fn router(app: Arc<App>) -> Router {
     Router::new()
@@ -84,11 +89,19 @@ async fn wrong_method() -> Response {
 
 /// The server's own time, by the clock that it judges by; and nothing of it is kept by anybody in between.
 async fn stamp(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    let request_id = request
+        .headers()
+        .get(REQUEST_ID)
+        .filter(|id| id.len() <= MAX_REQUEST_ID_BYTES)
+        .cloned();
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
     let since = Duration::from_secs(u64::try_from(app.now().0).unwrap_or(0));
     if let Ok(date) = HeaderValue::from_str(&httpdate::fmt_http_date(UNIX_EPOCH + since)) {
         headers.insert(DATE, date);
+    }
+    if let Some(id) = request_id {
+        headers.insert(REQUEST_ID, id);
     }
     headers
         .entry(CACHE_CONTROL)

@@ -3,14 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
+
+use crate::app::App;
 
 /// Open connections. Descriptors are about 20,000 on a usual system, and the store needs some.
 const MAX_CONNECTIONS: usize = 19_000;
@@ -23,13 +22,11 @@ const HEAD_LIMIT: Duration = Duration::from_secs(10);
 /// After an error of `accept` (no descriptors, say).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// Accepts until stopped. Each connection is a task of `tasks`.
-pub(crate) async fn serve(
-    listener: TcpListener,
-    router: Router,
-    tasks: TaskTracker,
-    stop: CancellationToken,
-) {
+/// Accepts until the server stops. Each connection is one of its tasks.
+pub(crate) async fn serve(listener: TcpListener, app: Arc<App>) {
+    let router = super::router(Arc::clone(&app));
+    let (tasks, stop) = (app.tasks.clone(), app.stop.clone());
+    drop(app);
     let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     loop {
         let Ok(place) = Arc::clone(&room).acquire_owned().await else {

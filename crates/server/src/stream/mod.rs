@@ -3,6 +3,7 @@
 mod socket;
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use countersign_api::stream::close;
@@ -20,6 +21,8 @@ const MAX_SOCKETS_PER_PERSON: usize = 16;
 #[derive(Debug)]
 pub(crate) struct Sockets {
     open: Mutex<HashMap<String, Entry>>,
+    /// Numbers the places, so that one which leaves late does not take another's.
+    entered: AtomicU64,
     /// Counts up whenever all of them should look at the time, and at the end becomes [`Pulse::Stop`].
     pulse: watch::Sender<Pulse>,
 }
@@ -54,6 +57,7 @@ impl Default for Sockets {
     fn default() -> Sockets {
         Sockets {
             open: Mutex::default(),
+            entered: AtomicU64::new(0),
             pulse: watch::Sender::new(Pulse::Tick(0)),
         }
     }
@@ -67,14 +71,10 @@ impl Sockets {
         if let Some(before) = &before {
             before.close.send_replace(Some(close::SUPERSEDED));
         }
-        let theirs = open
-            .values()
-            .filter(|entry| entry.person == *person)
-            .count();
-        if open.len() >= MAX_SOCKETS || theirs >= MAX_SOCKETS_PER_PERSON {
+        if !fits(&open, person) {
             return None;
         }
-        let number = before.map_or(0, |entry| entry.number + 1);
+        let number = self.entered.fetch_add(1, Ordering::Relaxed);
         let (sender, receiver) = watch::channel(None);
         let entry = Entry {
             number,
@@ -91,6 +91,12 @@ impl Sockets {
             close: receiver,
             pulse,
         })
+    }
+
+    /// Whether one more of this person, by this session key, has a place.
+    pub(crate) fn has_room(&self, person: &Subject, jkt: &str) -> bool {
+        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        open.contains_key(jkt) || fits(&open, person)
     }
 
     /// A binding was revoked: its socket closes.
@@ -116,6 +122,14 @@ impl Sockets {
     pub(crate) fn stop(&self) {
         self.pulse.send_replace(Pulse::Stop);
     }
+}
+
+fn fits(open: &HashMap<String, Entry>, person: &Subject) -> bool {
+    let theirs = open
+        .values()
+        .filter(|entry| entry.person == *person)
+        .count();
+    open.len() < MAX_SOCKETS && theirs < MAX_SOCKETS_PER_PERSON
 }
 
 impl Drop for Place<'_> {

@@ -7,6 +7,7 @@ mod schema;
 mod writer;
 
 use std::fs::File;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -61,13 +62,24 @@ impl SqliteStore {
         let open = |what: &str, error: &dyn std::fmt::Display| {
             StoreError::Open(format!("{what} in `{}`: {error}", folder.display()))
         };
-        std::fs::create_dir_all(folder).map_err(|error| open("make the folder", &error))?;
+        // Tokens are evidence and stand in the rows: nobody else on this computer reads them.
+        let mut private = std::fs::DirBuilder::new();
+        private
+            .recursive(true)
+            .mode(0o700)
+            .create(folder)
+            .map_err(|error| open("make the folder", &error))?;
         let lock = File::create(folder.join("countersign.lock"))
             .map_err(|error| open("make the lock", &error))?;
         lock.try_lock()
             .map_err(|error| open("another process has the store", &error))?;
 
         let path = folder.join("countersign.db");
+        // SQLite gives its other files the mode of this one.
+        let mut private = File::options();
+        private.write(true).create(true).truncate(false).mode(0o600);
+        let file = private.open(&path);
+        file.map_err(|error| open("make the database", &error))?;
         let mut connection = Connection::open(&path).map_err(|error| open("open", &error))?;
         schema::configure(&connection).map_err(|error| open("configure", &error))?;
         schema::prepare(&mut connection)?;
