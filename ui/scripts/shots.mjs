@@ -36,6 +36,8 @@ const shots = [
   ["inbox-sql-ready", "inbox/sql", armed],
   ["inbox-http", "inbox/http"],
   ["inbox-http-reason", "inbox/http", end],
+  ["inbox-orders", "inbox/orders"],
+  ["inbox-orders-end", "inbox/orders", armed],
   ["inbox-tool-words", "inbox/tool", end],
   ["inbox-wrong-words", "inbox/wrong-words", async (page) => {
     await end(page);

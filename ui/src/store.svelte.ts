@@ -20,8 +20,10 @@ export type Sheet =
 export class Store {
   /** Null until the agent has answered once. */
   state = $state.raw<State | null>(null);
-  /** The agent is gone. */
+  /** The agent is gone, or was never there. */
   lost = $state(false);
+  /** Why, where it said so. */
+  lostSentence = $state("");
   page = $state<Page>("inbox");
   /** The open card of the inbox, and that of the history. */
   inboxSheet = $state.raw<Sheet>({ sheet: "none" });
@@ -53,8 +55,9 @@ export class Store {
       this.#take(state);
       const first = state.inbox[0];
       if (first !== undefined && this.inboxSheet.sheet === "none") await this.#show(first.txn);
-    } catch {
+    } catch (thrown) {
       this.lost = true;
+      this.lostSentence = problemOf(thrown).sentence;
     }
   }
 

@@ -139,6 +139,7 @@ export const en = {
   quoted: slotted("“{words}”"),
   mayVote: slotted("May vote: {people}"),
   stillOpen: "Not cast yet",
+  bySomebodyElse: "Needs somebody else",
   nobody: "Nobody",
   timeRanOut: "Time ran out",
   rawBytes: "Raw bytes",

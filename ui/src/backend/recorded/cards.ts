@@ -306,6 +306,55 @@ export const aino = (): Card => ({
   display_digest: "d-ci",
 });
 
+/** As `countersign-display` writes it for the demo's orders API. */
+export const orders = (): Card => ({
+  ...idris(),
+  row: row({
+    txn: "txn-orders", kind: "http", requester: line(name("Mara Lindqvist")), initials: "ML", summary: line(verb("Delete"), ours(" "), name("customer 42")),
+    resource: line("orders-api"), age: 18, left: 582, approvals: 0, needed: 2, irreversible: true,
+  }),
+  gate: line(name("orders-gate")),
+  sentence: line(name("Mara Lindqvist"), ours(" asks to "), verb("delete"), ours(" "), name("customer 42"), ours(" in "), name("orders-api")),
+  stamp: line("Cannot be undone"),
+  lifted: [field("purge", line(value("true"))), field("region")],
+  exhibit: {
+    title: line(verb("DELETE"), ours(" "), "http", punct("://"), "127.0.0.1:8080", punct("/"), "customers", punct("/"), value("42"), punct("?"), key("purge"), punct("="), value("true")),
+    lines: [line(ours("No body."))],
+    details: [
+      field("headers", line(key("accept"), punct(": "), "*/*")),
+      field("body", line("0", ours(" bytes"))),
+      field("sha256", "47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU"),
+    ],
+  },
+  who: {
+    issuer: line("http://127.0.0.1:9100"),
+    according_to: line(name("orders-gate")),
+    name: line(name("Mara Lindqvist")),
+    sub: line("mara"),
+    claims: [
+      field("email", "mara@example.com"), field("groups", "orders-dev", "staff"), field("auth_time", "2026-11-22 13:50:11 UTC"), field("amr", "pwd"), field("acr", "urn:countersign:demo:password"),
+      field("client_id", "countersign-cli"), field("device"), field("location"), field("act"),
+    ],
+  },
+  why: [field("justification", "Customer left on Friday.", "Legal says delete."), field("ticket", "OPS-118")],
+  before: [],
+  votes: [],
+  who_may_vote: line("the database administrators"),
+  record: [
+    field("digest", "sBliZrEjU0wtANsNM_DkXjHFwYNOcHe0ryJJEgm9gb8"),
+    field("action", "orders.customers.delete"),
+    field("resource", line("orders.customer", ours(" "), value("42"))),
+    field("gate", "orders-gate"),
+    field(
+      "requirement",
+      ...["Needs the approval of 2 different people other than the requester", "A reason is given to deny", "Voting ends after 10 minutes", "It may start for 2 minutes after the last approval", "Approvers' claims are at most 5 minutes old when they vote"].map((each) => line(ours(each))),
+    ),
+  ],
+  words: ["amber", "falcon"],
+  ballot: { ballot: "open", type_words: false, reason: "on_deny" },
+  display_digest: "d-orders",
+});
+
 /** Rows without much of a card behind them. */
 export const others = (): Row[] => [
   row({ txn: "txn-o1", kind: "command", requester: line("Ines Okafor"), initials: "IO", summary: line("Rotate the signing key"), resource: line("vault-prod"), age: 300, left: 2282, approvals: 1, needed: 3 }),

@@ -3,7 +3,7 @@
  * A scene is the agent's state and its cards at one moment.
  */
 import type { Account, Card, Problem, Row, State, VerifyReport } from "../../generated/ipc";
-import { aino, assistant, hostile, idris, layla, longNames, many, mara, NOW, others, vote } from "./cards";
+import { aino, assistant, hostile, idris, layla, longNames, many, mara, NOW, orders, others, vote } from "./cards";
 import { line } from "./lines";
 import { reports } from "./past";
 
@@ -85,6 +85,11 @@ export const scenes: Record<string, () => Scene> = {
   "inbox": usual,
   "inbox/sql": () => opened("txn-sql"),
   "inbox/http": () => opened("txn-http"),
+  "inbox/orders": () => {
+    const scene = base([orders(), mara()]);
+    scene.open = "txn-orders";
+    return scene;
+  },
   "inbox/tool": () => opened("txn-tool"),
   "inbox/hostile": () => opened("txn-hostile"),
   "inbox/rtl": () => opened("txn-rtl"),
