@@ -331,6 +331,19 @@ fn compact_form_has_one_spelling() {
 }
 
 #[test]
+fn a_jws_has_a_bound() {
+    let signer = key(1);
+    let sized = |bytes| jose::sign(&signer, "t", &json!({"a": "x".repeat(bytes)}));
+    let (fits, too_long) = (sized(48_000), sized(50_000));
+    assert!(fits.len() < jose::MAX_COMPACT_BYTES && too_long.len() > jose::MAX_COMPACT_BYTES);
+    assert!(jose::verify(&fits, "t", &signer.public()).is_ok());
+    assert_eq!(
+        jose::verify(&too_long, "t", &signer.public()),
+        Err(JoseError::Malformed)
+    );
+}
+
+#[test]
 fn keys_are_exact_and_valid_points() {
     let okp = key(1).public().to_jwk();
     let ec = SecretKey::generate_es256([1; 32]).public().to_jwk();

@@ -7,7 +7,8 @@ mod common;
 
 use common::{Edit, NOW, Scene};
 use countersign_evidence::verify::{Outcome, StepId, check_consistency};
-use countersign_evidence::{Evidence, EvidenceVote};
+use countersign_evidence::{Evidence, EvidenceVote, Statement, dpop, jose, op_token};
+use countersign_model::b64u;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -120,6 +121,23 @@ proptest! {
         if let Ok(read) = Evidence::from_json(&bytes) {
             prop_assert!(read == evidence || scene.release(&read).is_err());
         }
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_input_panics(bytes in prop::collection::vec(any::<u8>(), 0..80), text in "[A-Za-z0-9_.-]{0,80}") {
+        let _ = Evidence::from_json(&bytes);
+        let _ = Statement::from_bytes(&bytes);
+        let _ = jose::peek(&text, "t");
+        let _ = dpop::verify(&text, "GET", &text, None, NOW);
+        let _ = op_token::peek_kid(&text);
+        let _ = op_token::peek_issuer(&text);
+        // The same, past the first reader: a header, a payload and a signature of any bytes.
+        let compact = format!("{0}.{0}.{0}", b64u(&bytes));
+        let _ = jose::peek(&compact, "t");
+        let _ = dpop::verify(&compact, "GET", "x", None, NOW);
+        let _ = op_token::peek_kid(&compact);
     }
 }
 

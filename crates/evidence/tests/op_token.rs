@@ -105,6 +105,17 @@ fn every_other_token_is_refused_by_its_rule() {
 }
 
 #[test]
+fn a_token_has_a_bound() {
+    let sized = |bytes: usize| {
+        let mut token = access();
+        token.claims["more"] = json!("x".repeat(bytes));
+        verify_access_token(&token.sign(), &rules(), &keys(), NOW)
+    };
+    assert!(sized(20_000).is_ok());
+    assert_eq!(sized(25_000).unwrap_err(), OpTokenError::Malformed);
+}
+
+#[test]
 fn times_have_a_minute_of_skew() {
     for (at, code) in [
         (NOW + 660, None),
