@@ -100,6 +100,7 @@ impl Server {
             providers,
             requesters,
             replay: replay::Replay::default(),
+            refused_votes: replay::Rate::default(),
             feed: Feed::new(newest),
             sockets: stream::Sockets::default(),
             deadlines: app::expire::Deadlines::default(),

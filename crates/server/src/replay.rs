@@ -52,6 +52,34 @@ impl Replay {
     }
 }
 
+/// Occasions of one key within a minute.
+const MAX_A_MINUTE: u32 = 30;
+/// Keys that are counted at the same time; there are no more when a minute is full of them.
+const MAX_COUNTED: usize = 100_000;
+
+/// How often something happened within the current minute, by key.
+#[derive(Debug, Default)]
+pub(crate) struct Rate {
+    counts: Mutex<(i64, HashMap<Digest, u32>)>,
+}
+
+impl Rate {
+    /// Counts one more, and says whether that is still within the bound.
+    pub(crate) fn allows(&self, key: Digest, now: UnixSecs) -> bool {
+        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let minute = now.0.div_euclid(60);
+        if counts.0 != minute {
+            *counts = (minute, HashMap::new());
+        }
+        if counts.1.len() >= MAX_COUNTED && !counts.1.contains_key(&key) {
+            return false;
+        }
+        let count = counts.1.entry(key).or_default();
+        *count = count.saturating_add(1);
+        *count <= MAX_A_MINUTE
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -68,5 +96,17 @@ mod tests {
             "owners do not disturb each other"
         );
         assert_eq!(see("a", "1", 61), Sight::First);
+    }
+
+    #[test]
+    fn a_minute_holds_so_many_of_one_key() {
+        let rate = Rate::default();
+        let [one, other] = [Digest::of(b"one"), Digest::of(b"other")];
+        for _ in 0..MAX_A_MINUTE {
+            assert!(rate.allows(one, UnixSecs(60)));
+        }
+        assert!(!rate.allows(one, UnixSecs(119)));
+        assert!(rate.allows(other, UnixSecs(119)));
+        assert!(rate.allows(one, UnixSecs(120)));
     }
 }

@@ -21,16 +21,16 @@ pub(crate) mod withdraw;
 use std::sync::Arc;
 
 use countersign_evidence::PublicKey;
-use countersign_model::{Clock, PepId, PolicyCheck, Subject, UnixSecs};
+use countersign_model::{Clock, PepId, PolicyCheck, Subject, Txn, UnixSecs};
 use countersign_oidc::{Provider, ResourceServer};
-use countersign_store::{Commit, Conflict, Store, Tx};
+use countersign_store::{Commit, Conflict, Store, Tx, Write};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::config::{PepConfig, ProviderConfig, ServerConfig};
 use crate::feed::Feed;
 use crate::refused::Refused;
-use crate::replay::Replay;
+use crate::replay::{Rate, Replay};
 use crate::secrets::Secrets;
 use crate::stream::Sockets;
 
@@ -47,6 +47,7 @@ pub(crate) struct App {
     pub(crate) providers: Vec<TrustedProvider>,
     pub(crate) requesters: ResourceServer,
     pub(crate) replay: Replay,
+    pub(crate) refused_votes: Rate,
     pub(crate) feed: Feed,
     pub(crate) sockets: Sockets,
     pub(crate) deadlines: expire::Deadlines,
@@ -102,10 +103,15 @@ impl App {
             .collect()
     }
 
-    /// Commits, and wakes who waits for its events.
+    /// Commits, says so in the log by names and ids only, and wakes who waits for its events.
     pub(crate) async fn commit(&self, tx: Tx) -> Result<Result<(), Conflict>, Refused> {
+        let entries: Vec<(&'static str, Option<Txn>)> =
+            tx.writes().iter().filter_map(entry).collect();
         match self.store.commit(tx).await? {
             Commit::Committed { last_event } => {
+                for (kind, txn) in entries {
+                    tracing::info!(entry = kind, txn = txn.as_ref().map(Txn::as_str), "written");
+                }
                 if last_event.is_some() {
                     self.feed.kick();
                 }
@@ -118,5 +124,13 @@ impl App {
     /// After [`MAX_TRIES`] somebody else was always faster.
     pub(crate) fn contended() -> Refused {
         Refused::too_many("Too many changes of this request at once; try again.", 1)
+    }
+}
+
+fn entry(write: &Write) -> Option<(&'static str, Option<Txn>)> {
+    if let Write::Entry { kind, txn, .. } = write {
+        Some((kind, txn.clone()))
+    } else {
+        None
     }
 }

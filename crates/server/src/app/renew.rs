@@ -56,8 +56,8 @@ impl App {
         tx.push(spend(nonce));
         tx.push(Write::ExpectUnrevoked(id));
         if let Some(token) = &request.subject_token {
-            let newer = self.claims_token(token, &binding, now).await?;
-            if newer_than_known(&newer, &binding) {
+            self.claims_token(token, &binding, now).await?;
+            if is_newer(token, &binding) {
                 tx.push(Write::RefreshBinding {
                     id,
                     claims_token: token.clone(),
@@ -98,11 +98,12 @@ impl App {
     }
 }
 
-/// Claims never go back: an older token of the same person does not replace a newer one.
-fn newer_than_known(newer: &IdToken, binding: &BindingRow) -> bool {
-    let known = binding.claims_token.as_ref().unwrap_or(&binding.id_token);
-    let known = claims_of(known)
-        .and_then(|claims| claims.get("iat")?.as_i64())
-        .unwrap_or(0);
-    newer.iat.0 > known
+/// Claims never go back: an older token of the same person does not replace a newer one. Both were verified.
+pub(crate) fn is_newer(token: &str, binding: &BindingRow) -> bool {
+    let issued = |token: &str| {
+        claims_of(token)
+            .and_then(|claims| claims.get("iat")?.as_i64())
+            .unwrap_or(0)
+    };
+    issued(token) > issued(binding.claims_token.as_ref().unwrap_or(&binding.id_token))
 }

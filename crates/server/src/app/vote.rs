@@ -14,6 +14,7 @@ use serde_json::json;
 use super::App;
 use super::about::{Loaded, may_see, name_of};
 use super::change::{With, entry_of, state_of, write_step};
+use super::renew::is_newer;
 use super::sign_in::grant_refused;
 use super::token::Approver;
 use crate::refused::{Kind, Refused, Scheme};
@@ -34,6 +35,13 @@ impl App {
         let digest = jws_digest(&request.vote);
         match self.try_vote(approver, loaded, request, digest).await {
             Err(refused) if is_judgement(&refused) => {
+                // Whoever floods is told so, and not written down without end.
+                if !self.refused_votes.allows(approver.binding.id, self.now()) {
+                    return Err(Refused::too_many(
+                        "Too many refused votes; try again in a minute.",
+                        60,
+                    ));
+                }
                 let detail = json!({
                     "vote": digest.to_string(),
                     "binding": approver.binding.id.to_string(),
@@ -246,6 +254,17 @@ impl App {
                 .or_else(|| binding.claims_token.clone()),
             at: now,
         })));
+        if let Some(token) = request
+            .claims_token
+            .as_ref()
+            .filter(|token| is_newer(token, binding))
+        {
+            // What the provider said last is what counts from now on, at redeem too.
+            tx.push(Write::RefreshBinding {
+                id: binding.id,
+                claims_token: token.clone(),
+            });
+        }
         let with = With {
             grant_jws: self.grant(loaded, next, now),
             outcome: None,

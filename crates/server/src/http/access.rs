@@ -27,6 +27,8 @@ const MAX_KEY_BYTES: usize = 128;
 const MAX_EVALUATIONS: usize = 50;
 /// A stream of events ends after so long; the client comes back.
 const MAX_EVENTS_SECS: u64 = 3600;
+/// Between two looks that found the same, at least: without room for another waiter each is answered at once.
+const EVENTS_PACE: Duration = Duration::from_secs(1);
 
 type Answer<T> = Result<Json<T>, Problem>;
 
@@ -242,6 +244,7 @@ async fn next_event(mut this: Next) -> Option<(Result<Event, Infallible>, Next)>
             return None;
         }
         let wait = Duration::from_secs(crate::app::task::MAX_WAIT_SECS);
+        let looked_at = tokio::time::Instant::now();
         let task = this
             .app
             .read_task(&this.caller, &this.txn, wait)
@@ -250,6 +253,8 @@ async fn next_event(mut this: Next) -> Option<(Result<Event, Infallible>, Next)>
             .map(without_evidence)?;
         if this.last.as_ref() != Some(&task) {
             this.next = Some(task);
+        } else if looked_at.elapsed() < EVENTS_PACE {
+            tokio::time::sleep(EVENTS_PACE).await;
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Bodies: read whole, bounded, by the strict parser.
 
+use std::time::Duration;
+
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
 use countersign_model::{Members, json};
@@ -10,6 +12,9 @@ use serde_json::Value;
 use super::problem::Problem;
 use crate::refused::{Kind, Refused};
 
+/// A body that is not whole by then is refused.
+const BODY_LIMIT: Duration = Duration::from_secs(30);
+
 /// A body, whole and within its bound.
 pub(crate) struct Body(pub(crate) Bytes);
 
@@ -17,7 +22,13 @@ impl<S: Send + Sync> FromRequest<S> for Body {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Body, Problem> {
-        match Bytes::from_request(request, state).await {
+        let read = tokio::time::timeout(BODY_LIMIT, Bytes::from_request(request, state));
+        let Ok(read) = read.await else {
+            return Err(
+                Refused::malformed("body_timeout", "The body took too long to arrive.").into(),
+            );
+        };
+        match read {
             Ok(bytes) => Ok(Body(bytes)),
             Err(rejection) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => {
                 Err(Refused::new(Kind::TooLarge, "too_large", "The body is too large.").into())

@@ -17,8 +17,9 @@ const MAX_CONNECTIONS: usize = 19_000;
 const MAX_HEAD_BYTES: usize = 64 * 1024;
 /// The most header fields.
 const MAX_HEADERS: usize = 64;
-/// A head that is not whole by then closes the connection.
-const HEAD_LIMIT: Duration = Duration::from_secs(10);
+/// A head that is not whole by then closes the connection. Idle connections count as waiting for one: this is
+/// longer than our clients keep theirs (a minute), so that none is closed under a call.
+const HEAD_LIMIT: Duration = Duration::from_secs(75);
 /// After an error of `accept` (no descriptors, say).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
