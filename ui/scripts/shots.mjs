@@ -52,6 +52,7 @@ const shots = [
   ["inbox-short", "inbox/short"],
   ["inbox-on-deny", "inbox/on-deny", (page) => page.locator("#deny").click()],
   ["inbox-voted", "inbox/voted", end],
+  ["inbox-take-back", "inbox/voted", (page) => page.locator("#take-back").click()],
   ["inbox-own", "inbox/own", end],
   ["inbox-not-eligible", "inbox/not-eligible"],
   ["inbox-not-supported", "inbox/not-supported"],

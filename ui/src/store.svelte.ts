@@ -201,7 +201,10 @@ export class Store {
       if (problem.code === "closed") {
         this.casting = { state: "idle" };
         await this.#readAgain(txn);
-      } else this.casting = { state: "failed", choice, problem };
+        return;
+      }
+      this.casting = { state: "failed", choice, problem };
+      if (problem.code === "not_genuine") await this.#readAgain(txn);
     }
   }
 

@@ -57,7 +57,7 @@ export function play(scene: Scene, live: boolean): Played {
     const voted: Card = {
       ...card,
       row: { ...card.row, approvals, outcome: call.choice === "deny" ? "denied" : done ? "approved" : "pending", ended_at: done ? now() : null, ended_by: call.choice === "deny" ? account.name : null },
-      votes: [...card.votes, { name: account.name, subject: line(account.sub), choice: call.choice, at: now(), reason: call.reason === null ? null : line(call.reason), device: line("this device, key in the system keyring"), mine: true }],
+      votes: [...card.votes.filter((vote) => !vote.mine), { name: account.name, subject: line(account.sub), choice: call.choice, at: now(), reason: call.reason === null ? null : line(call.reason), device: line("this device, key in the system keyring"), mine: true }],
       ballot: { ballot: "locked", why: done ? "closed" : "voted", sentence: "You have voted." },
     };
     scene.cards[call.txn] = voted;

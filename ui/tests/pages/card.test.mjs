@@ -52,6 +52,28 @@ test("approving signs what was shown, once, and the outcome takes the footer's p
     assert.equal(await page.locator("#approve").count(), 0);
   }));
 
+test("until it has run, a deny may take the place of one's own approval", () =>
+  scene("inbox/voted", async (page) => {
+    await page.locator("#take-back").dblclick();
+    await page.locator("#say", { hasText: "takes the place of your approval" }).waitFor();
+    assert.deepEqual(await calls(page, "vote"), []);
+    await page.getByRole("button", { name: "Keep my approval" }).click();
+    await page.locator("#take-back").click();
+    await page.locator("#reason").fill("Two are on legal hold.");
+    await page.locator("#deny").click();
+    await page.locator(".result h3", { hasText: "You denied at" }).waitFor();
+    assert.deepEqual((await calls(page, "vote")).map((call) => [call.choice, call.reason]), [["deny", "Two are on legal hold."]]);
+  }));
+
+test("a lost answer is not called a lost vote", () =>
+  scene("inbox/failed", async (page) => {
+    await readAll(page);
+    await armed(page);
+    await page.locator("#approve").click();
+    await page.locator("#say", { hasText: "It is not known whether your vote was counted" }).waitFor();
+    assert.equal(await page.locator("#approve").innerText(), "Send again");
+  }));
+
 test("Approve arms only after the card was in front for a moment", () =>
   scene("inbox/short", async (page) => {
     // Without a person looking there is no moment.
