@@ -35,8 +35,6 @@ use crate::wire;
 const EVENTS: usize = 256;
 /// How often a vote is sent when its answer is lost, before the person is told.
 const VOTE_TRIES: u32 = 3;
-/// The session length that a device assumes in its report, in seconds: servers decide theirs.
-const SESSION_SECS: u32 = 12 * 3600;
 /// The longest evidence file that is written, in bytes.
 const MAX_EVIDENCE_BYTES: usize = 4 * 1024 * 1024;
 
@@ -465,7 +463,7 @@ impl Approver {
                 config: session.config.clone(),
                 keys,
             }],
-            session_secs: SESSION_SECS,
+            session_secs: session.session_secs(),
             policy: None,
         };
         let started = Instant::now();

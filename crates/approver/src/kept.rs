@@ -45,17 +45,18 @@ impl Secrets {
 
     /// When the provider issued the ID token, which was verified at the sign-in.
     pub(crate) fn signed_in_at(&self) -> UnixSecs {
+        UnixSecs(self.claim("iat"))
+    }
+
+    /// A time in the ID token, which was verified at the sign-in. 0 when it is not there.
+    pub(crate) fn claim(&self, name: &str) -> i64 {
         let claims = self
             .id_token
             .split('.')
             .nth(1)
             .and_then(|part| b64u_decode(part).ok());
         let claims: Option<Value> = claims.and_then(|bytes| serde_json::from_slice(&bytes).ok());
-        UnixSecs(
-            claims
-                .and_then(|claims| claims["iat"].as_i64())
-                .unwrap_or(0),
-        )
+        claims.and_then(|claims| claims[name].as_i64()).unwrap_or(0)
     }
 
     pub(crate) fn to_bytes(&self) -> Vec<u8> {

@@ -17,7 +17,7 @@ use crate::approver::Inner;
 use crate::binding::resume;
 use crate::kept::{ACCOUNT, Account, Secrets};
 use crate::keys::{KeyStoreError, with_store};
-use crate::problem::{of_api, problem, sentence};
+use crate::problem::{of_api, problem};
 use crate::session::{Session, SessionError};
 use crate::state::Event;
 
@@ -220,13 +220,10 @@ impl Keeper {
         let trouble = match cause {
             Cause::Lost(why) => {
                 let server = &self.session.account.server;
-                problem(
-                    ProblemCode::ServerUnreachable,
-                    format!(
-                        "No connection to {server}. {} It is tried again by itself.",
-                        sentence(&why)
-                    ),
-                )
+                let sentence = format!(
+                    "There is no connection to {server} ({why}). It is tried again by itself."
+                );
+                problem(ProblemCode::ServerUnreachable, sentence)
             }
             Cause::Superseded => problem(
                 ProblemCode::Other,

@@ -1,6 +1,6 @@
 //! One signed-in account at one server: its keys, its access token, the requests that it knows.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -22,8 +22,10 @@ use crate::wire;
 
 /// The most requests that are kept in memory.
 const MAX_ITEMS: usize = 500;
-/// Between two looks at the server's list of gates for an unknown one.
+/// Between two looks at the server's list of gates for the same unknown one.
 const KEYS_PAUSE: Duration = Duration::from_secs(60);
+/// Unknown gates that are looked for in that time.
+const MAX_UNKNOWN_GATES: usize = 64;
 
 /// Answers of the token endpoint after which only a full sign-in helps.
 const OVER: [&str; 3] = ["invalid_grant", "binding_revoked", "use_fresh_sign_in"];
@@ -47,7 +49,8 @@ pub(crate) struct Session {
     pub(crate) nonce: String,
     clock: Arc<dyn Clock>,
     pep_keys: Mutex<Vec<(PepId, PublicKey)>>,
-    keys_read: Mutex<Option<Instant>>,
+    /// Gates that the server was asked about and did not know, and when.
+    unknown_gates: Mutex<HashMap<PepId, Instant>>,
     items: Mutex<BTreeMap<String, Arc<Item>>>,
     /// When the access token should be renewed.
     renew_at: Mutex<Option<Instant>>,
@@ -107,7 +110,7 @@ impl Session {
             claims: tokio::sync::Mutex::new(claims),
             nonce: statement.nonce(),
             pep_keys: Mutex::new(account.pep_keys.clone()),
-            keys_read: Mutex::default(),
+            unknown_gates: Mutex::default(),
             items: Mutex::default(),
             renew_at: Mutex::default(),
             renewing: tokio::sync::Mutex::default(),
@@ -249,11 +252,12 @@ impl Session {
             return;
         }
         {
-            let mut read = lock(&self.keys_read);
-            if read.is_some_and(|read| read.elapsed() < KEYS_PAUSE) {
+            let mut unknown = lock(&self.unknown_gates);
+            unknown.retain(|_, asked| asked.elapsed() < KEYS_PAUSE);
+            if unknown.contains_key(&ask.iss) || unknown.len() >= MAX_UNKNOWN_GATES {
                 return;
             }
-            *read = Some(Instant::now());
+            unknown.insert(ask.iss.clone(), Instant::now());
         }
         let Ok(keys) = self.api.http().keys().await else {
             return;
@@ -370,6 +374,12 @@ impl Session {
         connection: Connection,
     ) -> Result<ipc::Card, ipc::Problem> {
         item.card(&self.account.subject, connection)
+    }
+
+    /// How long bindings last at this server, by what it said about this one.
+    pub(crate) fn session_secs(&self) -> u32 {
+        let secs = self.account.file.session_ends_at - self.secrets.claim("auth_time");
+        u32::try_from(secs).unwrap_or(0)
     }
 
     pub(crate) fn binding(&self) -> Digest {

@@ -470,8 +470,8 @@ fn cause_of(error: &ApiError) -> Cause {
         }
         ApiError::Unauthorized { .. } => Cause::Unauthorized,
         ApiError::ClockOff { ahead_secs } => Cause::ClockOff(*ahead_secs),
+        ApiError::Unreachable { why, .. } => Cause::Lost(why.clone()),
         ApiError::Setup { .. }
-        | ApiError::Unreachable { .. }
         | ApiError::Forbidden { .. }
         | ApiError::NotFound { .. }
         | ApiError::Conflict { .. }

@@ -132,6 +132,31 @@ impl KeyMemory {
         Ok(())
     }
 
+    /// Keys that an earlier run saw: they judge evidence only.
+    pub(crate) fn restore(
+        &mut self,
+        kept: impl IntoIterator<Item = (Value, UnixSecs)>,
+    ) -> Result<(), OpTokenError> {
+        for (jwk, last) in kept.into_iter().take(MAX_KEYS) {
+            self.seen.insert(jwk.to_string(), Seen { jwk, last });
+        }
+        let all: Vec<&Value> = self.seen.values().map(|seen| &seen.jwk).collect();
+        let seen = OpKeys::from_jwks(&serde_json::json!({ "keys": all }))?;
+        self.set = Arc::new(KeySet {
+            current: self.set.current.clone(),
+            seen,
+        });
+        Ok(())
+    }
+
+    /// What a later run should know.
+    pub(crate) fn to_keep(&self) -> Vec<(Value, UnixSecs)> {
+        self.seen
+            .values()
+            .map(|seen| (seen.jwk.clone(), seen.last))
+            .collect()
+    }
+
     /// Both sets, for use.
     pub(crate) fn set(&self) -> Arc<KeySet> {
         Arc::clone(&self.set)

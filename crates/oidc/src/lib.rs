@@ -13,6 +13,7 @@ mod code;
 mod discovery;
 mod error;
 mod http;
+mod kept;
 mod keys;
 mod loopback;
 mod page;

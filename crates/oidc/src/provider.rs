@@ -2,6 +2,7 @@
 //!
 //! Time is a parameter ([`Clock`]); what to fetch when is decided in [`crate::keys`].
 
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::Value;
@@ -13,6 +14,7 @@ use countersign_model::{Clock, Issuer, UnixSecs};
 use crate::discovery::{Metadata, discover};
 use crate::error::OidcError;
 use crate::http::{CLOCK_SKEW_SECS, Http, acceptable};
+use crate::kept::KeptKeys;
 use crate::keys::{KeyMemory, KeySet, Need, REFRESH_SECS};
 
 /// How long a key that the provider dropped still judges evidence, unless told otherwise, in seconds:
@@ -28,6 +30,7 @@ pub struct Provider {
     http: Http,
     clock: Arc<dyn Clock>,
     keep_keys_secs: i64,
+    kept: Option<KeptKeys>,
     metadata: tokio::sync::Mutex<Option<Known>>,
     keys: Mutex<KeyMemory>,
     /// One fetch of keys at a time: those who come meanwhile wait for it and use what it brought.
@@ -56,6 +59,7 @@ impl Provider {
             issuer,
             clock,
             keep_keys_secs: KEEP_KEYS_SECS,
+            kept: None,
             metadata: tokio::sync::Mutex::default(),
             keys: Mutex::default(),
             fetching: tokio::sync::Mutex::default(),
@@ -67,6 +71,26 @@ impl Provider {
     pub fn keep_keys_for(mut self, session_secs: i64) -> Self {
         self.keep_keys_secs = session_secs;
         self
+    }
+
+    /// Keeps the keys that it sees in a file in this folder, and knows those of earlier runs.
+    ///
+    /// # Errors
+    /// When the file is there and cannot be read.
+    pub fn remember_in(mut self, folder: &Path) -> Result<Self, OidcError> {
+        let kept = KeptKeys::new(folder, &self.issuer);
+        let setup = |why: String| OidcError::Setup {
+            why: format!("the provider's remembered keys cannot be read: {why}"),
+        };
+        let keys = kept.read().map_err(|error| setup(error.to_string()))?;
+        let (now, keep_secs) = (self.clock.now(), self.keep_keys_secs);
+        let fresh = keys
+            .into_iter()
+            .filter(|(_, last)| (now - *last).abs() <= keep_secs);
+        self.memory(|memory| memory.restore(fresh))
+            .map_err(|error| setup(error.to_string()))?;
+        self.kept = Some(kept);
+        Ok(self)
     }
 
     /// Who it is.
@@ -201,6 +225,12 @@ impl Provider {
             .map_err(|_| OidcError::BadProvider {
                 what: format!("its keys at {uri} are not a JWK set"),
             })?;
+        if let Some(kept) = &self.kept
+            && let Err(error) = kept.write(self.memory(|memory| memory.to_keep()))
+        {
+            // They are known until the next restart; verification goes on.
+            tracing::warn!(issuer = %self.issuer, "keys seen were not kept: {error}");
+        }
         tracing::debug!(issuer = %self.issuer, "keys fetched");
         Ok(())
     }

@@ -1,14 +1,21 @@
 //! Verifying requesters' access tokens (RFC 9068) from several providers. The pure part, and with it
 //! every rule, is in `countersign_evidence::op_token`; this part finds the provider and its keys.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use countersign_evidence::op_token::{
     AccessRules, AccessToken, OpTokenError, peek_issuer, verify_access_token,
 };
 
+use countersign_model::{Digest, UnixSecs};
+
 use crate::error::OidcError;
+use crate::keys::KeySet;
 use crate::provider::Provider;
+
+/// Tokens whose signature is remembered.
+const MAX_REMEMBERED: usize = 4096;
 
 /// Why a caller is not let in.
 #[derive(Debug, thiserror::Error)]
@@ -37,16 +44,32 @@ impl AccessError {
 }
 
 /// Providers, and what is asked of each one's access tokens.
+///
+/// A signature is verified once for each token and set of keys: the rest of a token's life costs a hash. What
+/// changes with time (its end, the keys) is looked at each time.
 #[derive(Debug, Default)]
 pub struct ResourceServer {
     trusted: Vec<(Arc<Provider>, AccessRules)>,
+    remembered: Mutex<HashMap<Digest, Remembered>>,
+}
+
+/// A token that verified.
+#[derive(Debug)]
+struct Remembered {
+    token: AccessToken,
+    /// By these keys: another fetch, and it is verified anew.
+    keys: Arc<KeySet>,
+    at: UnixSecs,
 }
 
 impl ResourceServer {
     /// Trusts these.
     #[must_use]
     pub fn new(trusted: Vec<(Arc<Provider>, AccessRules)>) -> Self {
-        Self { trusted }
+        Self {
+            trusted,
+            remembered: Mutex::default(),
+        }
     }
 
     /// Verifies a bearer token.
@@ -66,11 +89,45 @@ impl ResourceServer {
             .keys_for(&[token])
             .await
             .map_err(AccessError::Unavailable)?;
-        Ok(verify_access_token(
-            token,
-            rules,
-            &keys.current,
-            provider.now(),
-        )?)
+        let now = provider.now();
+        let digest = Digest::of(token.as_bytes());
+        if let Some(token) = self.remembered(digest, &keys, now) {
+            return Ok(token);
+        }
+        let verified = verify_access_token(token, rules, &keys.current, now)?;
+        self.remember(
+            digest,
+            Remembered {
+                token: verified.clone(),
+                keys,
+                at: now,
+            },
+        );
+        Ok(verified)
+    }
+
+    fn remembered(&self, digest: Digest, keys: &Arc<KeySet>, now: UnixSecs) -> Option<AccessToken> {
+        let remembered = self
+            .remembered
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let found = remembered.get(&digest)?;
+        // Its beginning was judged at `at`; a clock that went back judges it again. Its end has no grace here.
+        let holds = Arc::ptr_eq(&found.keys, keys) && found.at <= now && now <= found.token.exp;
+        holds.then(|| found.token.clone())
+    }
+
+    fn remember(&self, digest: Digest, token: Remembered) {
+        let mut remembered = self
+            .remembered
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if remembered.len() >= MAX_REMEMBERED {
+            let now = token.at;
+            remembered.retain(|_, old| now <= old.token.exp && Arc::ptr_eq(&old.keys, &token.keys));
+        }
+        if remembered.len() < MAX_REMEMBERED {
+            remembered.insert(digest, token);
+        }
     }
 }

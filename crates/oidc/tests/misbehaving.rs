@@ -617,3 +617,70 @@ async fn the_page_after_the_sign_in_has_a_clean_address() {
         page.contains("You can close this") && !page.contains("<script") && !page.contains("c0de")
     );
 }
+
+#[tokio::test]
+async fn a_remembered_token_ends_with_its_life_and_with_its_key() {
+    let clock = Hands::now();
+    let (op, provider) = start(good(&clock)).await;
+    let rules = AccessRules {
+        issuer: provider.issuer().clone(),
+        audience: "urn:orders".to_owned(),
+        algorithms: vec!["Ed25519".to_owned()],
+        approver_client_ids: vec![],
+    };
+    let server = ResourceServer::new(vec![(Arc::clone(&provider), rules)]);
+    let token = access_token(&op);
+    let first = server.verify(&token).await.unwrap();
+    assert_eq!(server.verify(&token).await.unwrap(), first);
+    let (rest, signature) = token.rsplit_once('.').unwrap();
+    let forged = format!("{rest}.{}", signature.chars().rev().collect::<String>());
+    assert!(server.verify(&forged).await.is_err());
+    clock.forward(361);
+    assert_eq!(
+        server.verify(&token).await.unwrap_err().code(),
+        "token_expired"
+    );
+    // A token in the middle of its life, whose key is withdrawn: gone with the next fetch.
+    let token = access_token(&op);
+    assert!(server.verify(&token).await.is_ok());
+    *op.keys.lock().unwrap() = vec![SecretKey::generate([2; 32])];
+    clock.forward(60);
+    assert!(server.verify(&access_token(&op)).await.is_ok());
+    assert_eq!(
+        server.verify(&token).await.unwrap_err().code(),
+        "token_key_unknown"
+    );
+}
+
+#[tokio::test]
+async fn keys_seen_are_known_after_a_restart_and_forgotten_in_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = Hands::now();
+    let (op, provider) = start(good(&clock)).await;
+    let issuer = provider.issuer().clone();
+    let again = || {
+        Provider::new(issuer.clone(), clock.clone())
+            .unwrap()
+            .remember_in(folder.path())
+    };
+    let old = SecretKey::generate([1; 32]).public().thumbprint();
+    Arc::new(again().unwrap()).keys(None).await.unwrap();
+    *op.keys.lock().unwrap() = vec![SecretKey::generate([2; 32])];
+    let keys = Arc::new(again().unwrap()).keys(None).await.unwrap();
+    assert!(keys.seen.knows(&old) && !keys.current.knows(&old));
+    clock.forward(43_201);
+    let keys = Arc::new(again().unwrap()).keys(None).await.unwrap();
+    assert!(!keys.seen.knows(&old));
+    let file = std::fs::read_dir(folder.path())
+        .unwrap()
+        .next()
+        .unwrap()
+        .unwrap()
+        .path();
+    std::fs::write(file, "not JSON").unwrap();
+    assert_eq!(
+        again().unwrap_err().code(),
+        "setup",
+        "a damaged file is said, not passed over"
+    );
+}
