@@ -51,7 +51,7 @@ pub(crate) struct Stop {
 
 impl Stop {
     /// Ends the command with this code and sentence.
-    pub(crate) fn new(exit: Exit, sentence: impl Into<String>) -> anyhow::Error {
+    pub(crate) fn with(exit: Exit, sentence: impl Into<String>) -> anyhow::Error {
         anyhow::Error::new(Self {
             exit,
             sentence: sentence.into(),
@@ -96,7 +96,7 @@ mod tests {
 
     #[test]
     fn an_error_keeps_its_code_through_contexts() {
-        let error = Stop::new(Exit::Denied, "No.");
+        let error = Stop::with(Exit::Denied, "No.");
         assert_eq!(Stop::exit_of(&error), Exit::Denied);
         assert_eq!(Stop::exit_of(&anyhow::anyhow!("other")), Exit::Failed);
     }

@@ -15,7 +15,7 @@ use crate::signals;
 /// Runs the HTTP gate until it is told to end.
 pub(crate) async fn http(config: &Path, check_only: bool) -> anyhow::Result<Exit> {
     let config =
-        GateConfig::read(config).map_err(|error| Stop::new(Exit::Usage, error.to_string()))?;
+        GateConfig::read(config).map_err(|error| Stop::with(Exit::Usage, error.to_string()))?;
     if check_only {
         println!("The gate's configuration is good.");
         return Ok(Exit::Done);
@@ -40,16 +40,19 @@ pub(crate) fn keygen(path: &Path, public: Option<&Path>) -> anyhow::Result<Exit>
     open.write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut open, 0o600);
-    let mut file = open.open(path).map_err(|error| match error.kind() {
-        std::io::ErrorKind::AlreadyExists => Stop::new(
-            Exit::Usage,
-            format!(
+    let mut file = match open.open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+            let sentence = format!(
                 "`{}` exists already; choose another name, or remove it first",
                 path.display()
-            ),
-        ),
-        _ => anyhow::Error::new(error).context(format!("cannot write `{}`", path.display())),
-    })?;
+            );
+            return Err(Stop::with(Exit::Usage, sentence));
+        }
+        Err(error) => {
+            return Err(error).with_context(|| format!("cannot write `{}`", path.display()));
+        }
+    };
     writeln!(file, "{}", key.to_jwk())?;
     file.sync_all()?;
     let jwk = key.public().to_jwk();

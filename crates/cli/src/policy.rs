@@ -13,7 +13,7 @@ pub(crate) fn check(path: &Path) -> anyhow::Result<Exit> {
     let text = std::fs::read_to_string(path)
         .with_context(|| format!("cannot read `{}`", path.display()))?;
     let policy = Policy::load(&text)
-        .map_err(|error| Stop::new(Exit::Usage, format!("{}: {error}", path.display())))?;
+        .map_err(|error| Stop::with(Exit::Usage, format!("{}: {error}", path.display())))?;
     let actions: Vec<&str> = policy.actions().collect();
     println!("{} is a valid policy.", path.display());
     println!("digest   {}", policy.digest());

@@ -123,7 +123,7 @@ impl Requester {
     /// Gets an access token.
     pub(crate) async fn token(&self) -> anyhow::Result<String> {
         let missing = |what: &str, flag: &str| {
-            Stop::new(
+            Stop::with(
                 Exit::Usage,
                 format!(
                     "name {what}: with `{flag}`, or in requester.toml (`countersign token --help` says where)"
@@ -139,7 +139,7 @@ impl Requester {
             .clone()
             .ok_or_else(|| missing("the client at the provider", "--client"))?;
         let issuer =
-            Issuer::parse(issuer).map_err(|error| Stop::new(Exit::Usage, error.to_string()))?;
+            Issuer::parse(issuer).map_err(|error| Stop::with(Exit::Usage, error.to_string()))?;
         let provider =
             Arc::new(Provider::new(issuer, SystemClock::shared()).map_err(|error| stop(&error))?);
         let wish = TokenWish {
@@ -180,14 +180,14 @@ fn stop(error: &OidcError) -> anyhow::Error {
         "provider_unreachable" => Exit::Unreachable,
         _ => Exit::SignIn,
     };
-    Stop::new(exit, error.to_string())
+    Stop::with(exit, error.to_string())
 }
 
 fn read(path: &Path) -> anyhow::Result<File> {
     let text = std::fs::read_to_string(path)
         .with_context(|| format!("cannot read `{}`", path.display()))?;
     toml::from_str(&text).map_err(|error| {
-        Stop::new(
+        Stop::with(
             Exit::Usage,
             format!("`{}`: {}", path.display(), error.message()),
         )

@@ -13,9 +13,9 @@ use crate::signals;
 /// Runs the server until it is told to end.
 pub(crate) async fn run(config: &Path, check_only: bool) -> anyhow::Result<Exit> {
     let config =
-        ServerConfig::read(config).map_err(|error| Stop::new(Exit::Usage, error.to_string()))?;
+        ServerConfig::read(config).map_err(|error| Stop::with(Exit::Usage, error.to_string()))?;
     if check_only {
-        Server::check(&config).map_err(|error| Stop::new(Exit::Usage, format!("{error:#}")))?;
+        Server::check(&config).map_err(|error| Stop::with(Exit::Usage, format!("{error:#}")))?;
         println!("The server's configuration is good.");
         return Ok(Exit::Done);
     }

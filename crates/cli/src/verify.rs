@@ -78,12 +78,12 @@ pub(crate) fn run(
                 println!("The trust file is good.");
                 Ok(Exit::Done)
             }
-            _ => Err(Stop::new(Exit::Usage, "name the evidence file to verify")),
+            _ => Err(Stop::with(Exit::Usage, "name the evidence file to verify")),
         };
     };
     let bytes = std::fs::read(path).with_context(|| format!("cannot read `{}`", path.display()))?;
     let evidence = Evidence::from_json(&bytes).map_err(|error| {
-        Stop::new(
+        Stop::with(
             Exit::Failed,
             format!("`{}` is no evidence: {error}", path.display()),
         )
@@ -157,7 +157,7 @@ impl Anchors {
     fn read(path: &Path) -> anyhow::Result<Self> {
         let text = std::fs::read_to_string(path)
             .with_context(|| format!("cannot read `{}`", path.display()))?;
-        let wrong = |why: String| Stop::new(Exit::Usage, format!("`{}`: {why}", path.display()));
+        let wrong = |why: String| Stop::with(Exit::Usage, format!("`{}`: {why}", path.display()));
         let file: File =
             toml::from_str(&text).map_err(|error| wrong(error.message().to_owned()))?;
         let File {
@@ -229,13 +229,13 @@ impl Anchors {
         let named = Ask::unverified(&evidence.ask_jws)
             .map(|(_, ask)| ask.iss)
             .map_err(|error| {
-                Stop::new(
+                Stop::with(
                     Exit::Failed,
                     format!("the evidence's ask cannot be read: {error}"),
                 )
             })?;
         let pep = self.peps.iter().find(|(id, _)| *id == named).cloned().ok_or_else(|| {
-            Stop::new(Exit::Failed, format!("the evidence is from the gate `{named}`, which the trust file does not name"))
+            Stop::with(Exit::Failed, format!("the evidence is from the gate `{named}`, which the trust file does not name"))
         })?;
         Ok(Trust {
             server: &self.server,
@@ -254,7 +254,7 @@ fn public_key(path: &Path) -> anyhow::Result<PublicKey> {
         .ok()
         .and_then(|jwk| PublicKey::from_jwk(&jwk).ok())
         .ok_or_else(|| {
-            Stop::new(
+            Stop::with(
                 Exit::Usage,
                 format!("`{}` holds no public key (a JWK)", path.display()),
             )
@@ -267,7 +267,7 @@ fn op_keys(path: &Path) -> anyhow::Result<OpKeys> {
         .ok()
         .and_then(|jwks| OpKeys::from_jwks(&jwks).ok())
         .ok_or_else(|| {
-            Stop::new(
+            Stop::with(
                 Exit::Usage,
                 format!("`{}` holds no key set (a JWKS)", path.display()),
             )

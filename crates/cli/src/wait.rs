@@ -29,19 +29,19 @@ pub(crate) async fn run(
     token_file: Option<&Path>,
     args: &RequesterArgs,
 ) -> anyhow::Result<Exit> {
-    let txn = Txn::parse(id).map_err(|error| Stop::new(Exit::Usage, error.to_string()))?;
+    let txn = Txn::parse(id).map_err(|error| Stop::with(Exit::Usage, error.to_string()))?;
     let requester = Requester::read(args)?;
     let server = server
         .map(str::to_owned)
         .or_else(|| requester.server.clone())
         .ok_or_else(|| {
-            Stop::new(
+            Stop::with(
                 Exit::Usage,
                 "name the approval server: with `--server`, or as `server` in requester.toml",
             )
         })?;
     let server =
-        ServerId::parse(&server).map_err(|error| Stop::new(Exit::Usage, error.to_string()))?;
+        ServerId::parse(&server).map_err(|error| Stop::with(Exit::Usage, error.to_string()))?;
     let token = token(&server, token_file, requester).await?;
     let http = client(&server)?;
     let mut line = LiveLine::new();
@@ -54,7 +54,7 @@ pub(crate) async fn run(
             Err(Missed::Transient(why)) => {
                 failures += 1;
                 if failures >= MAX_FAILURES {
-                    return Err(Stop::new(
+                    return Err(Stop::with(
                         Exit::Unreachable,
                         format!("the server at {server} does not answer ({why})"),
                     ));
@@ -175,7 +175,7 @@ async fn token(
         return Ok(token.trim().to_owned());
     }
     if !requester.can_sign_in() {
-        return Err(Stop::new(
+        return Err(Stop::with(
             Exit::Usage,
             format!(
                 "give a token for the server (`--token-file`, {TOKEN_VARIABLE}), or name provider and client in requester.toml"
@@ -220,7 +220,7 @@ async fn task(
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(transient)? {
         if body.len() + chunk.len() > MAX_ANSWER_BYTES {
-            return Err(Missed::Stop(Stop::new(
+            return Err(Missed::Stop(Stop::with(
                 Exit::Failed,
                 "the server's answer is too long",
             )));
@@ -237,21 +237,21 @@ async fn task(
     };
     match status {
         200..=299 => serde_json::from_slice(&body).map_err(|_| {
-            Missed::Stop(Stop::new(
+            Missed::Stop(Stop::with(
                 Exit::Failed,
                 "the server's answer cannot be read; is it a Countersign server?",
             ))
         }),
-        401 | 403 => Err(Missed::Stop(Stop::new(
+        401 | 403 => Err(Missed::Stop(Stop::with(
             Exit::SignIn,
             format!("the server refuses the token: {}", said()),
         ))),
-        404 => Err(Missed::Stop(Stop::new(
+        404 => Err(Missed::Stop(Stop::with(
             Exit::Failed,
             "there is no such request of yours",
         ))),
         429 | 500..=599 => Err(Missed::Transient(said())),
-        _ => Err(Missed::Stop(Stop::new(Exit::Failed, said()))),
+        _ => Err(Missed::Stop(Stop::with(Exit::Failed, said()))),
     }
 }
 

@@ -81,8 +81,9 @@ fn text<'a>(
     text_limit: usize,
 ) -> Option<&'a str> {
     let encoded = content_encoding.is_some_and(|coding| coding.trim() != "identity");
-    let multipart = content_type.is_some_and(|kind| kind.trim_start().starts_with("multipart/"));
-    if encoded || multipart || body.len() > text_limit || names_another_charset(content_type) {
+    // Two types in one list: the upstream may read the body as either.
+    let doubtful = content_type.is_some_and(|kind| kind.contains("multipart/") || kind.contains(','));
+    if encoded || doubtful || body.len() > text_limit || names_another_charset(content_type) {
         return None;
     }
     let text = std::str::from_utf8(body).ok()?;
@@ -91,16 +92,13 @@ fn text<'a>(
 
 /// UTF-8 is shown as UTF-8 only where the upstream will read it so.
 fn names_another_charset(content_type: Option<&str>) -> bool {
-    let Some((_, after)) = content_type.and_then(|kind| kind.split_once("charset=")) else {
-        return false;
-    };
-    let charset = after
-        .split(';')
-        .next()
-        .unwrap_or_default()
-        .trim()
-        .trim_matches('"');
-    !(charset.eq_ignore_ascii_case("utf-8") || charset.eq_ignore_ascii_case("us-ascii"))
+    // However it is written: some servers take `charset = x`, `charset*=…`, or the last of two.
+    content_type.unwrap_or_default().split(';').skip(1).any(|parameter| {
+        let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
+        let charset = value.trim().trim_matches('"');
+        name.trim().to_ascii_lowercase().starts_with("charset")
+            && !(charset.eq_ignore_ascii_case("utf-8") || charset.eq_ignore_ascii_case("us-ascii"))
+    })
 }
 
 /// The strict parser refuses noncharacters, so they cannot stand in an operation.
@@ -141,6 +139,25 @@ mod tests {
             (
                 b"a",
                 Some("multipart/form-data; boundary=x"),
+                None,
+                Shown::Opaque,
+            ),
+            (b"a", json, Some("gzip, identity"), Shown::Opaque),
+            (
+                b"a",
+                Some("application/json, multipart/form-data; boundary=x"),
+                None,
+                Shown::Opaque,
+            ),
+            (
+                b"a",
+                Some("text/plain; charset=utf-8; charset=utf-7"),
+                None,
+                Shown::Opaque,
+            ),
+            (
+                b"a",
+                Some("text/plain; charset = utf-7"),
                 None,
                 Shown::Opaque,
             ),

@@ -88,26 +88,28 @@ impl Call {
             });
         }
         if let Some(query) = &self.query {
-            target::check_parameters(query)?;
-        }
-        let form = self
-            .fields
-            .content_type
-            .as_deref()
-            .is_some_and(|kind| kind.starts_with("application/x-www-form-urlencoded"));
-        if form
-            && let Some(text) = self
-                .body
-                .as_deref()
-                .and_then(|body| std::str::from_utf8(body).ok())
-        {
-            match target::check_parameters(text) {
-                // A password in a form is what people are asked to approve; another method is not.
-                Ok(()) | Err(Unusual::CredentialInQuery) => {}
-                Err(unusual) => return Err(unusual.into()),
-            }
+            target::check_credentials(query)?;
         }
         Ok(())
+    }
+
+    /// What speaks against passing this call on at all: asking for another method than its own, which the
+    /// upstream may heed and the policy did not judge. A form's body is looked at once it has been read.
+    pub fn check_overrides(&self) -> Result<(), Refused> {
+        let body = self.body.as_deref().filter(|_| self.is_form());
+        let form = body.map(String::from_utf8_lossy);
+        for parameters in self.query.as_deref().into_iter().chain(form.as_deref()) {
+            target::check_overrides(parameters)?;
+        }
+        Ok(())
+    }
+
+    /// Whether its body is a form, in which some upstreams look for another method.
+    pub fn is_form(&self) -> bool {
+        self.fields
+            .content_type
+            .as_deref()
+            .is_some_and(|kind| kind.contains("application/x-www-form-urlencoded"))
     }
 
     /// The operation that this call is.

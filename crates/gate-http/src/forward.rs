@@ -97,6 +97,7 @@ impl Forwarder {
             Err(_) => Err(unsendable()),
         };
         // CRASH G1: sent, and the outcome not told. The server's history says that it was redeemed, not how it went.
+        countersign_pep::crash::point("G1");
         match &sent {
             Ok(answer) => executing.executed(Some(answer.status().as_u16())),
             Err(problem) => executing.failed(problem.code()),

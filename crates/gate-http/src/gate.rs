@@ -77,12 +77,15 @@ async fn handle(gate: Arc<Shared>, request: Request<Incoming>) -> Result<Answer,
             call.body = Some(bytes::Bytes::new());
             Unread::Nothing
         }
-        (false, Some(size)) => Unread::Stream(incoming, size),
-        (false, None) => {
+        // A form may ask for another method, so it is read before it is judged.
+        (false, Some(size)) if !call.is_form() => Unread::Stream(incoming, size),
+        (false, _) => {
             call.body = Some(read_body(&gate, incoming).await?);
             Unread::Nothing
         }
     };
+    call.check_overrides()
+        .map_err(|refused| Problem::bad_call(refused.code, &refused.sentence))?;
     let fresh = gate.pep.draw();
     let mut known = Known {
         call,

@@ -254,15 +254,12 @@ impl HeaderRules {
             if text == "upgrade" {
                 fields.against_approval.get_or_insert(BadHeaders::Upgrade);
             }
+            // For every call: one that the policy allows must not become another behind the gate.
             if OVERRIDES.contains(&text) {
-                fields
-                    .against_approval
-                    .get_or_insert(BadHeaders::MethodOverride);
+                return Err(BadHeaders::MethodOverride);
             }
             if REWRITES.contains(&text) {
-                fields
-                    .against_approval
-                    .get_or_insert(BadHeaders::PathRewrite);
+                return Err(BadHeaders::PathRewrite);
             }
             if fields.words.take(text, value)?
                 || is_for_the_gate(text)
@@ -284,8 +281,8 @@ impl HeaderRules {
             }
             let shown = value.to_str().map_err(|_| BadHeaders::NotAscii)?;
             match text {
-                "content-type" => fields.content_type = Some(shown.to_ascii_lowercase()),
-                "content-encoding" => fields.content_encoding = Some(shown.to_ascii_lowercase()),
+                "content-type" => add(&mut fields.content_type, shown),
+                "content-encoding" => add(&mut fields.content_encoding, shown),
                 _ => {}
             }
             fields.forwarded.push(Field {
@@ -362,6 +359,15 @@ impl Words {
         }
         Ok(true)
     }
+}
+
+/// Repeated fields are one list (RFC 9110, 5.3): which of them the upstream heeds is not known here.
+fn add(list: &mut Option<String>, value: &str) {
+    let value = value.to_ascii_lowercase();
+    *list = Some(match list.take() {
+        Some(before) => format!("{before}, {value}"),
+        None => value,
+    });
 }
 
 fn is_for_the_gate(folded: &str) -> bool {
@@ -519,20 +525,36 @@ mod tests {
     }
 
     #[test]
-    fn overrides_speak_against_an_approval_only() {
+    fn overrides_are_refused_and_an_upgrade_speaks_against_an_approval_only() {
         for (name, wanted) in [
             ("x-http-method-override", BadHeaders::MethodOverride),
             ("x_http_method_override", BadHeaders::MethodOverride),
             ("x-original-url", BadHeaders::PathRewrite),
-            ("upgrade", BadHeaders::Upgrade),
+            ("x_rewrite_url", BadHeaders::PathRewrite),
         ] {
-            assert_eq!(
-                sort(&[(name, "x")]).unwrap().against_approval,
-                Some(wanted),
-                "{name}"
-            );
+            assert_eq!(sort(&[(name, "x")]).unwrap_err(), wanted, "{name}");
         }
+        assert_eq!(
+            sort(&[("upgrade", "x")]).unwrap().against_approval,
+            Some(BadHeaders::Upgrade)
+        );
         assert_eq!(sort(&[("accept", "x")]).unwrap().against_approval, None);
+    }
+
+    #[test]
+    fn repeated_types_and_codings_are_one_list() {
+        let fields = sort(&[
+            ("content-type", "text/plain"),
+            ("content_type", "Multipart/Mixed"),
+            ("content-encoding", "gzip"),
+            ("content-encoding", "identity"),
+        ])
+        .unwrap();
+        assert_eq!(
+            fields.content_type.as_deref(),
+            Some("text/plain, multipart/mixed")
+        );
+        assert_eq!(fields.content_encoding.as_deref(), Some("gzip, identity"));
     }
 
     #[test]

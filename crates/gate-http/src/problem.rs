@@ -17,7 +17,11 @@ const RETRY_AFTER_SECS: u32 = 5;
 
 /// An answer that is not the upstream's.
 #[derive(Debug, Clone)]
-pub struct Problem {
+pub struct Problem(Box<Said>);
+
+/// In a box: errors travel through every step of a call.
+#[derive(Debug, Clone)]
+struct Said {
     status: StatusCode,
     code: String,
     title: &'static str,
@@ -30,7 +34,7 @@ pub struct Problem {
 
 impl Problem {
     fn new(status: StatusCode, code: &str, title: &'static str, detail: impl Into<String>) -> Self {
-        Self {
+        Self(Box::new(Said {
             status,
             code: code.to_owned(),
             title,
@@ -39,7 +43,7 @@ impl Problem {
             authenticate: None,
             approval_id: None,
             retry_after: None,
-        }
+        }))
     }
 
     /// 400: a rule about how a call must be written.
@@ -59,7 +63,7 @@ impl Problem {
                     title,
                     "Send an access token: `Authorization: Bearer …` (`countersign token` gets one).",
                 );
-                problem.authenticate =
+                problem.0.authenticate =
                     Some(HeaderValue::from_static("Bearer realm=\"countersign\""));
                 problem
             }
@@ -81,7 +85,7 @@ impl Problem {
                 let value = format!(
                     "Bearer realm=\"countersign\", error=\"invalid_token\", error_description=\"{said}\""
                 );
-                problem.authenticate = HeaderValue::from_str(&value).ok();
+                problem.0.authenticate = HeaderValue::from_str(&value).ok();
                 problem
             }
             NotLetIn::Unavailable { sentence } => {
@@ -91,7 +95,7 @@ impl Problem {
                     "Nobody can be let in now",
                     sentence.clone(),
                 );
-                problem.retry_after = Some(RETRY_AFTER_SECS);
+                problem.0.retry_after = Some(RETRY_AFTER_SECS);
                 problem
             }
         }
@@ -209,7 +213,7 @@ impl Problem {
         let mut problem = Self::new(status, &refusal.code, title, sentence);
         problem.put("step", refusal.step.name());
         if refusal.kind != Kind::Denied {
-            problem.retry_after = Some(RETRY_AFTER_SECS);
+            problem.0.retry_after = Some(RETRY_AFTER_SECS);
         }
         problem
     }
@@ -232,7 +236,7 @@ impl Problem {
             "The gate cannot do this now",
             detail,
         );
-        problem.retry_after = Some(RETRY_AFTER_SECS);
+        problem.0.retry_after = Some(RETRY_AFTER_SECS);
         problem
     }
 
@@ -244,12 +248,12 @@ impl Problem {
 
     /// Its stable code.
     pub fn code(&self) -> &str {
-        &self.code
+        &self.0.code
     }
 
     /// The answer.
     pub fn into_response(self) -> Response<Full<Bytes>> {
-        let Self {
+        let Said {
             status,
             code,
             title,
@@ -258,7 +262,7 @@ impl Problem {
             authenticate,
             approval_id,
             retry_after,
-        } = self;
+        } = *self.0;
         let mut body = json!({
             "type": format!("https://countersign.dev/problems/{code}"),
             "title": title,
@@ -293,8 +297,8 @@ impl Problem {
         self.told(told);
         self.put("approval_id", txn.as_str());
         self.put("expires_at", told.expires_at.0);
-        self.approval_id = Some(txn.clone());
-        self.retry_after = Some(RETRY_AFTER_SECS);
+        self.0.approval_id = Some(txn.clone());
+        self.0.retry_after = Some(RETRY_AFTER_SECS);
     }
 
     fn told(&mut self, told: &Told) {
@@ -308,6 +312,6 @@ impl Problem {
     }
 
     fn put(&mut self, name: &str, value: impl Into<Value>) {
-        self.more.insert(name.to_owned(), value.into());
+        self.0.more.insert(name.to_owned(), value.into());
     }
 }

@@ -146,22 +146,36 @@ pub fn check_query(query: &str) -> Result<(), Unusual> {
     Ok(())
 }
 
-/// What a query must not hold on an operation that needs an approval.
-pub fn check_parameters(form: &str) -> Result<(), Unusual> {
-    for pair in form.split(['&', ';']) {
-        let name = pair.split('=').next().unwrap_or_default();
-        let name = decode(name).to_ascii_lowercase();
-        match name.as_str() {
-            "_method" | "_httpmethod" | "x-http-method-override" => {
-                return Err(Unusual::MethodOverride);
-            }
-            "access_token" | "api_key" | "apikey" | "client_secret" | "password" => {
-                return Err(Unusual::CredentialInQuery);
-            }
-            _ => {}
-        }
+/// What a query or a form must not hold on any call: another method, which some upstreams heed.
+pub fn check_overrides(parameters: &str) -> Result<(), Unusual> {
+    let overrides = ["_method", "_httpmethod", "x-http-method-override"];
+    match names(parameters).any(|name| overrides.contains(&name.as_str())) {
+        true => Err(Unusual::MethodOverride),
+        false => Ok(()),
     }
-    Ok(())
+}
+
+/// What a query must not hold on an operation that needs an approval.
+pub fn check_credentials(query: &str) -> Result<(), Unusual> {
+    let credentials = [
+        "access_token",
+        "api_key",
+        "apikey",
+        "client_secret",
+        "password",
+    ];
+    match names(query).any(|name| credentials.contains(&name.as_str())) {
+        true => Err(Unusual::CredentialInQuery),
+        false => Ok(()),
+    }
+}
+
+/// The names of parameters, decoded, in lower case.
+fn names(parameters: &str) -> impl Iterator<Item = String> {
+    parameters.split(['&', ';']).map(|pair| {
+        let name = pair.split('=').next().unwrap_or_default();
+        decode(name).to_ascii_lowercase()
+    })
 }
 
 /// Lossy, for comparing names only.
@@ -243,18 +257,23 @@ mod tests {
 
     #[test]
     fn overrides_and_credentials_are_found_in_parameters() {
+        for overriding in [
+            "a=1&_method=DELETE",
+            "a=1&%5FMethod=DELETE",
+            "password=x&_method=DELETE",
+            "a;_httpMethod=PUT",
+        ] {
+            assert_eq!(
+                check_overrides(overriding),
+                Err(Unusual::MethodOverride),
+                "{overriding}"
+            );
+        }
         assert_eq!(
-            check_parameters("a=1&_method=DELETE"),
-            Err(Unusual::MethodOverride)
-        );
-        assert_eq!(
-            check_parameters("a=1&%5FMethod=DELETE"),
-            Err(Unusual::MethodOverride)
-        );
-        assert_eq!(
-            check_parameters("access_token=x"),
+            check_credentials("a&access_token=x"),
             Err(Unusual::CredentialInQuery)
         );
-        assert_eq!(check_parameters("method=x&token_type=y"), Ok(()));
+        assert_eq!(check_overrides("method=x&token_type=y"), Ok(()));
+        assert_eq!(check_credentials("method=x&token_type=y"), Ok(()));
     }
 }

@@ -615,6 +615,18 @@ async fn calls_that_two_servers_could_read_differently_are_refused() {
             "method_override",
         ),
         ("DELETE /customers/42?_method=GET", "", "method_override"),
+        // What the policy allows must not become something else behind the gate.
+        (
+            "GET /customers/7",
+            "x-http-method-override: DELETE\r\n",
+            "method_override",
+        ),
+        ("GET /customers/7?_method=DELETE", "", "method_override"),
+        (
+            "GET /customers/7",
+            "x_rewrite_url: /customers/42\r\n",
+            "path_rewrite",
+        ),
         (
             "DELETE /customers/42?access_token=x",
             "",
@@ -651,6 +663,13 @@ async fn calls_that_two_servers_could_read_differently_are_refused() {
             "{line}: {answer}"
         );
     }
+    let form = scene
+        .call(Method::PUT, "/customers/7")
+        .form(&[("name", "x"), ("_method", "DELETE")]);
+    assert_eq!(
+        problem(form.send().await.unwrap()).await,
+        (400, "method_override".to_owned())
+    );
     assert!(scene.reached().is_empty());
     // On a call that needs no approval an upgrade is left behind, and the rest passes.
     let text = format!(

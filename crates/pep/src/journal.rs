@@ -52,6 +52,8 @@ pub(crate) struct Journal {
     dir: PathBuf,
     file: File,
     bytes: u64,
+    /// A part of a line may stand at the end: nothing more is written after it.
+    broken: bool,
     _lock: File,
 }
 
@@ -104,6 +106,7 @@ impl Journal {
                 dir: dir.to_owned(),
                 file,
                 bytes: whole,
+                broken: false,
                 _lock: lock,
             },
             lines,
@@ -112,6 +115,9 @@ impl Journal {
 
     /// Appends lines in one write, durable when it returns.
     pub(crate) fn append(&mut self, lines: &[Value]) -> io::Result<()> {
+        if self.broken {
+            return Err(io::Error::other("an earlier write could not be undone"));
+        }
         let mut text = Vec::new();
         for line in lines {
             text.extend_from_slice(&encode(line));
@@ -121,9 +127,12 @@ impl Journal {
             .write_all(&text)
             .and_then(|()| self.file.sync_data());
         if let Err(error) = written {
-            // A part of a line may stand there now; the next append must not continue it.
+            // A part of a line may stand there now; the next append must not continue it, or a start would take
+            // both for one torn line and forget what was spent.
+            self.broken = true;
             self.file.set_len(self.bytes)?;
             self.file.seek(SeekFrom::End(0))?;
+            self.broken = false;
             return Err(error);
         }
         self.bytes += text.len() as u64;
@@ -151,6 +160,7 @@ impl Journal {
         sync_dir(&self.dir)?;
         self.file = file;
         self.bytes = bytes;
+        self.broken = false;
         Ok(())
     }
 
@@ -288,6 +298,23 @@ mod tests {
                 "appended after a cut at {cut}"
             );
         }
+    }
+
+    #[test]
+    fn after_a_write_that_could_not_be_undone_nothing_is_written() {
+        let dir = tempfile::tempdir().unwrap();
+        let (mut journal, _) = open(dir.path());
+        journal.append(&[json!({"a": 1})]).unwrap();
+        // A disk that takes neither the line nor its removal, and then recovers.
+        let unwritable = File::open(dir.path().join(FILE)).unwrap();
+        let file = std::mem::replace(&mut journal.file, unwritable);
+        assert!(journal.append(&[json!({"a": 2})]).is_err());
+        journal.file = file;
+        assert!(journal.append(&[json!({"a": 3})]).is_err());
+        journal.replace(&[json!({"a": 1})]).unwrap();
+        journal.append(&[json!({"a": 4})]).unwrap();
+        drop(journal);
+        assert_eq!(open(dir.path()).1, vec![json!({"a": 1}), json!({"a": 4})]);
     }
 
     #[test]

@@ -9,6 +9,7 @@ use countersign_model::{Nonce, Operation, PolicyAnswer, Txn, b64u};
 use serde_json::Value;
 use tokio::sync::watch;
 
+use crate::crash;
 use crate::permit::Permit;
 use crate::refusal::{Refusal, Step};
 use crate::store::{Keep, Stored};
@@ -157,6 +158,7 @@ impl Pending {
         let verified = self.verify(&evidence, rebuilt).await?;
 
         // CRASH P6: verified, nothing spent. A retry starts over.
+        crash::point("P6");
         let spent = {
             let (pep, nonce) = (Arc::clone(pep), nonce.clone());
             blocking(move || pep.store.spend(&nonce)).await??
@@ -169,8 +171,10 @@ impl Pending {
             ));
         }
         // CRASH P7: spent, not redeemed. A new approval is needed.
+        crash::point("P7");
         self.redeem(rebuilt).await?;
         // CRASH P8: redeemed, not executed. A new approval is needed.
+        crash::point("P8");
         Ok(Permit::new(
             Arc::clone(pep),
             self.txn.clone(),

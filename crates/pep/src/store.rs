@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use countersign_model::{Members, Nonce, Operation, Txn, UnixSecs, b64u, b64u_decode};
 use serde_json::{Value, json};
 
+use crate::crash;
 use crate::journal::{Journal, JournalError};
 
 /// The journal is rewritten when it is larger than this and mostly about what is over, in bytes.
@@ -162,6 +163,7 @@ impl NonceStore {
                 .map_err(StoreRefusal::Disk)?;
         }
         // CRASH P1: remembered, not yet asked. The nonce is never used; it is pruned when its time is over.
+        crash::point("P1");
         inner.entries.insert(
             nonce,
             Entry {
@@ -182,12 +184,13 @@ impl NonceStore {
             // A server that gives one id to two operations would let a retry join the wrong one.
             return Err(StoreRefusal::Replayed);
         }
+        // CRASH P2: asked, and the id not on disk. Nobody can join it; it runs out at the server by itself.
+        crash::point("P2");
         let entry = inner.entries.get_mut(nonce).ok_or(StoreRefusal::Unknown)?;
         if entry.keep == Keep::OnDisk {
             let line = json!({ "kind": "named", "nonce": nonce.as_str(), "txn": txn.as_str() });
             inner.journal.append(&[line]).map_err(StoreRefusal::Disk)?;
         }
-        // CRASH P2: asked, and the id not on disk. Nobody can join it; it runs out at the server by itself.
         entry.txn = Some(txn.clone());
         inner.by_txn.insert(txn.clone(), nonce.clone());
         Ok(())
@@ -207,6 +210,7 @@ impl NonceStore {
                 .append(&[asked(&entry.stored, entry.txn.as_ref())])
                 .map_err(StoreRefusal::Disk)?;
             // CRASH P3: on disk, and the caller never got the id. It runs out at the server by itself.
+            crash::point("P3");
             entry.keep = Keep::OnDisk;
         }
         Ok(())
@@ -258,6 +262,7 @@ impl NonceStore {
             }
         }
         // CRASH P4: spent, nothing executed. The caller needs a new approval.
+        crash::point("P4");
         Ok(stored)
     }
 
@@ -274,6 +279,7 @@ impl NonceStore {
         if entry.keep == Keep::OnDisk {
             let line = json!({ "kind": "closed", "nonce": nonce.as_str() });
             // CRASH P5: closed at the server and still open here: the next retry asks the server and learns it.
+            crash::point("P5");
             inner.journal.append(&[line]).map_err(StoreRefusal::Disk)?;
         }
         inner.forget(nonce);

@@ -96,11 +96,17 @@ pub(crate) enum ApproveCommand {
 
 /// Runs one command of an approver.
 pub(crate) async fn run(place: Place, command: ApproveCommand) -> anyhow::Result<Exit> {
-    let browser = match command {
+    let print_only = matches!(
+        command,
         ApproveCommand::SignIn {
-            no_browser: true, ..
-        } => Browser::PrintOnly,
-        _ => Browser::Open,
+            no_browser: true,
+            ..
+        }
+    );
+    let browser = if print_only {
+        Browser::PrintOnly
+    } else {
+        Browser::Open
     };
     let approver = start(place, browser)?;
     match command {
@@ -155,7 +161,7 @@ fn start(place: Place, browser: Browser) -> anyhow::Result<Approver> {
         }
         None => {
             let data = crate::folders::data().ok_or_else(|| {
-                Stop::new(
+                Stop::with(
                     Exit::Usage,
                     "set HOME or XDG_DATA_HOME, so that there is a place for your files",
                 )
@@ -193,7 +199,7 @@ async fn sign_in(approver: &Approver, server: &str, issuer: Option<&str>) -> any
             .iter()
             .map(|one| format!("\n  --issuer {}", safe(&one.issuer)))
             .collect();
-        return Err(Stop::new(
+        return Err(Stop::with(
             Exit::Usage,
             format!("choose the identity provider:{}", list.concat()),
         ));
@@ -230,7 +236,7 @@ async fn sign_in(approver: &Approver, server: &str, issuer: Option<&str>) -> any
             eprintln!("{}", account.key_storage);
             Ok(Exit::Done)
         }
-        None => Err(Stop::new(
+        None => Err(Stop::with(
             Exit::SignIn,
             "the sign-in did not last; try again",
         )),
@@ -251,21 +257,21 @@ async fn signed_in(approver: &Approver) -> anyhow::Result<()> {
                     return Err(stop(trouble.clone()));
                 }
                 if now.account.is_none() && now.last.is_none() {
-                    return Err(Stop::new(
+                    return Err(Stop::with(
                         Exit::SignIn,
                         "nobody is signed in here: run `countersign approve sign-in SERVER` first",
                     ));
                 }
             }
             if state.changed().await.is_err() {
-                return Err(Stop::new(Exit::Failed, "the session ended"));
+                return Err(Stop::with(Exit::Failed, "the session ended"));
             }
         }
     };
     tokio::time::timeout(CONNECT_LIMIT, ready)
         .await
         .unwrap_or_else(|_| {
-            Err(Stop::new(
+            Err(Stop::with(
                 Exit::Unreachable,
                 "the approval server does not answer in time; try again",
             ))
@@ -325,7 +331,9 @@ async fn vote(
     card::print(&shown, SystemClock.now());
     let (type_words, rule) = match &shown.ballot {
         Ballot::Open { type_words, reason } => (*type_words, *reason),
-        Ballot::Locked { why: _, sentence } => return Err(Stop::new(Exit::Failed, safe(sentence))),
+        Ballot::Locked { why: _, sentence } => {
+            return Err(Stop::with(Exit::Failed, safe(sentence)));
+        }
     };
     let words = match (type_words && choice == Choice::Approve, words) {
         (false, _) => None,
@@ -381,7 +389,7 @@ fn said(choice: Choice, card: &Card) -> String {
 /// Asks on the terminal. Without one, or when told not to ask, it says which flag to use instead.
 fn ask(question: &str, quiet: bool) -> anyhow::Result<String> {
     if quiet || !std::io::stdin().is_terminal() {
-        return Err(Stop::new(
+        return Err(Stop::with(
             Exit::Usage,
             format!(
                 "this needs an answer to \"{}\": give it as a flag (--reason, --words, --yes)",
@@ -409,5 +417,5 @@ fn stop(problem: Problem) -> anyhow::Error {
         | ProblemCode::Version
         | ProblemCode::Other => Exit::Failed,
     };
-    Stop::new(exit, safe(&problem.sentence))
+    Stop::with(exit, safe(&problem.sentence))
 }

@@ -47,14 +47,16 @@ impl Keyring {
             .take()
             .is_some();
         tracing::warn!("the keyring did not do it: {error}");
-        match error {
-            Error::NoStorageAccess(_) => {
-                KeyStoreError::Locked("The keyring is locked. Unlock it, then try again.".to_owned())
-            }
-            _ if !connected => KeyStoreError::Missing(
+        if matches!(error, Error::NoStorageAccess(_)) {
+            KeyStoreError::Locked("The keyring is locked. Unlock it, then try again.".to_owned())
+        } else if connected {
+            KeyStoreError::Failed(
+                "The keyring does not work. Use another one, or `--key-file FILE`.".to_owned(),
+            )
+        } else {
+            KeyStoreError::Missing(
                 "No keyring runs in this session. Start one (such as gnome-keyring), or keep the keys in a file with `--key-file FILE`.".to_owned(),
-            ),
-            _ => KeyStoreError::Failed("The keyring does not work. Use another one, or `--key-file FILE`.".to_owned()),
+            )
         }
     }
 }
