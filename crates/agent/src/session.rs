@@ -67,6 +67,13 @@ impl<N: Notifier> Session<N> {
                 self.suggested_server.as_deref(),
                 &seen,
             );
+            let connection = self.state.borrow().connection;
+            if let Some(txn) = &seen.showing
+                && connection != state.connection
+            {
+                // Whether one can vote depends on it.
+                self.window.tell(Event::CardChanged { txn: txn.clone() });
+            }
             self.show(state);
             self.notifier.show(told.notices(&self.approver, &now, &seen).await);
             // The senders live as long as what is held here: the end of one is the end of all.
@@ -190,7 +197,7 @@ fn compose(
     suggested_server: Option<&str>,
     presence: &Presence,
 ) -> State {
-    let approver::State { account, sign_in, connection, inbox, others, troubles, last } = approver.clone();
+    let approver::State { account, sign_in, connection, inbox, others, troubles, last, listed: _ } = approver.clone();
     let mut troubles = troubles;
     let desktop = [
         match health {

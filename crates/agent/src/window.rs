@@ -300,8 +300,8 @@ fn why(status: ExitStatus) -> String {
         (Some(EXIT_NO_DISPLAY), _) => {
             "There is no display to open the window on. Start Countersign inside a desktop session.".to_owned()
         }
-        (Some(code), _) => format!("The window stopped (code {code}). Nothing was voted on. Open it again."),
-        (None, Some(signal)) => format!("The window was stopped (signal {signal}). Nothing was voted on. Open it again."),
-        (None, None) => "The window stopped. Nothing was voted on. Open it again.".to_owned(),
+        (Some(code), _) => format!("The window stopped (code {code}). Open it again to see where things stand."),
+        (None, Some(signal)) => format!("The window was stopped (signal {signal}). Open it again to see where things stand."),
+        (None, None) => "The window stopped. Open it again to see where things stand.".to_owned(),
     }
 }

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+#[allow(dead_code, reason = "each test program uses a part")]
 mod session;
 
 use std::sync::{Arc, Mutex};
