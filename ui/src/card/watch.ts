@@ -1,6 +1,6 @@
 /**
  * Measures what of a card is on screen, and tells {@link Seen}. A unit is an element with `data-unit`; one
- * inside an element with `data-scroller` is clipped by that too. The head and the vote cover what they cover.
+ * inside an element with `data-scroller` is clipped by that too, and one with `data-blank` is never seen. The head and the vote cover what they cover.
  */
 import type { Seen } from "./seen";
 
@@ -42,7 +42,8 @@ export function look(sheet: HTMLElement, seen: Seen): boolean {
     seen.expect(unit);
     const band = visibleBand(sheet, element);
     const box = element.getBoundingClientRect();
-    if (box.height <= 0) continue;
+    // A blank is a place where text will be: it is not the text.
+    if (box.height <= 0 || element.dataset["blank"] !== undefined) continue;
     const from = (Math.max(box.top, band[0]) - box.top) / box.height;
     const to = (Math.min(box.bottom, band[1]) - box.top) / box.height;
     if (to > from && seen.add(unit, from, to, SLACK_PX / box.height)) news = true;
@@ -59,7 +60,7 @@ export function goToUnseen(sheet: HTMLElement, seen: Seen) {
     const around = element.parentElement?.closest<HTMLElement>("[data-scroller]");
     // At full height the text does not scroll by itself.
     const scroller = around && around.scrollHeight > around.clientHeight + SLACK_PX ? around : null;
-    if (scroller) scroller.scrollTop = element.offsetHeight * gap;
+    if (scroller) scroller.scrollTop += element.getBoundingClientRect().top + element.offsetHeight * gap - scroller.getBoundingClientRect().top - MARGIN_PX;
     const body = sheet.querySelector(".card-body");
     const moving = body !== null && scrolls(body) ? body : sheet;
     const box = (scroller ?? element).getBoundingClientRect();
@@ -84,12 +85,16 @@ export function watch(sheet: HTMLElement, seen: Seen, changed: () => void): () =
   sizes.observe(sheet);
   const body = sheet.querySelector(".card-body");
   if (body !== null) for (const child of [body, ...body.children]) sizes.observe(child);
+  // A block that is drawn takes the place of its blank, often at the same height.
+  const blocks = new MutationObserver(soon);
+  blocks.observe(sheet, { subtree: true, attributes: true, attributeFilter: ["data-blank"] });
   sheet.addEventListener("scroll", soon, { capture: true, passive: true });
   document.addEventListener("visibilitychange", soon);
   soon();
   return () => {
     cancelAnimationFrame(frame);
     sizes.disconnect();
+    blocks.disconnect();
     sheet.removeEventListener("scroll", soon, { capture: true });
     document.removeEventListener("visibilitychange", soon);
   };

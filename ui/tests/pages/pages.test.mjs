@@ -192,4 +192,23 @@ test("a long queue and a long text stay quick", () =>
       return performance.now() - began;
     });
     console.log(`two cards, one of 1,118 lines: ${Math.round(took)} ms`);
+    // Blocks that nobody came near are not there.
+    assert.ok((await page.locator(".xl").count()) <= 600);
+  }));
+
+test("sixty thousand lines open as fast as sixty, and a blank is never taken for read", () =>
+  scene("inbox/sql", async (page) => {
+    await page.evaluate(() =>
+      globalThis.played.changeCard("txn-sql", (card) => {
+        card.display_digest = "long";
+        card.exhibit.lines = Array.from({ length: 60_000 }, (_, n) => ({ indent: 0, spans: [{ role: "punctuation", text: `${n + 1}  ` }, { role: "data", text: "x" }] }));
+      }),
+    );
+    await page.locator(".long").waitFor();
+    assert.ok((await page.locator(".xl").count()) <= 600);
+    await page.locator("[data-scroller]").evaluate((text) => text.scrollTo(0, text.scrollHeight));
+    await page.locator(".xl", { hasText: "60000" }).waitFor();
+    await page.waitForFunction(() => document.querySelectorAll(".long .seen i").length === 2);
+    assert.match(await page.locator("#say").innerText(), /\d\d % of the operation has not been on screen yet/);
+    assert.match(await page.locator(".long-bar").innerText(), /60,000 lines\. Nothing is left out\. You have seen 0 %/);
   }));

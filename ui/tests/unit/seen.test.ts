@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { BLOCK_LINES, isText, seenOf, unitOf } from "../../src/card/blocks";
 import { join, Seen } from "../../src/card/seen";
 
 test("intervals join where they meet", () => {
@@ -44,4 +45,19 @@ test("tells news from what was known, and forgets for another card", () => {
   seen.expect("what");
   seen.clear();
   expect(seen.unseen()).toEqual([]);
+});
+
+test("blocks of a long text add up by their lines", () => {
+  const seen = new Seen();
+  const lines = BLOCK_LINES + 50;
+  seen.add(unitOf(0), 0, 1, 0);
+  expect(seenOf(seen, lines)).toEqual([[0, BLOCK_LINES / lines]]);
+  seen.add(unitOf(1), 0, 0.5, 0);
+  const [only, more] = seenOf(seen, lines);
+  expect(more).toBeUndefined();
+  expect(only?.[1]).toBeCloseTo((BLOCK_LINES + 25) / lines);
+  seen.add(unitOf(1), 0.5, 1, 0);
+  expect(seenOf(seen, lines)).toEqual([[0, 1]]);
+  expect(isText(unitOf(3))).toBe(true);
+  expect(isText("votes")).toBe(false);
 });
