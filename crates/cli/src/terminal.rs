@@ -38,7 +38,7 @@ pub(crate) fn duration(secs: i64) -> String {
     match secs {
         ..=0 => "no time".to_owned(),
         1..=90 => format!("{secs} s"),
-        91..=5400 => format!("{} min", (secs + 30) / 60),
+        91..=3599 => format!("{} min", (secs + 30) / 60),
         _ => format!("{} h {:02} min", secs / 3600, secs % 3600 / 60),
     }
 }
