@@ -14,9 +14,14 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use countersign_api::ipc::{Ballot, Choice, Connection, ProblemCode, SignIn, WhyLocked};
+use countersign_api::ipc::{
+    Ballot, Choice, Conclusion, Connection, HistoryQuery, Outcome, ProblemCode, SignIn,
+    StepOutcome, VerifyReport, WhyLocked,
+};
 use countersign_approver::{Approver, Deps, Event, KeyStore, KeyStoreError, Opener};
-use countersign_evidence::{Ask, Choice as Signed, Request, SecretKey, Statement, Vote, dpop};
+use countersign_evidence::{
+    Ask, Choice as Signed, Grant, GrantVote, Request, SecretKey, Statement, Vote, dpop,
+};
 use countersign_model::{
     By, Clock, Digest, Issuer, MatchWords, NotifyButtons, Operation, PepId, ReasonRule,
     Requirement, ServerId, StepUp, Subject, Txn, UnixSecs, b64u, b64u_decode,
@@ -104,6 +109,10 @@ struct Does {
     /// The token endpoint's answer to a renewal, when it is not the usual one.
     renewal: Option<Value>,
     refreshes: bool,
+    gives_tokens: bool,
+    forges_grants: bool,
+    /// Access tokens that are not accepted any more.
+    ended_tokens: Vec<String>,
     published_peps: Vec<(String, SecretKey)>,
     nonce: String,
 }
@@ -118,6 +127,8 @@ struct Seen {
     votes: Vec<Value>,
     revoked: Vec<String>,
     lists: u32,
+    queries: Vec<String>,
+    id_token: String,
 }
 
 type App = Arc<Server>;
@@ -164,7 +175,7 @@ async fn token(
     .unwrap();
     let answer = |binding: String| {
         Json(json!({
-            "access_token": format!("token-{binding}"), "token_type": "DPoP", "expires_in": 600, "binding_id": binding,
+            "access_token": format!("token-{}", server.seen.lock().unwrap().renewals), "token_type": "DPoP", "expires_in": 600, "binding_id": binding,
             "issued_token_type": "urn:ietf:params:oauth:token-type:access_token",
             "session_ends_at": server.clock.now().0 + 43_200,
         }))
@@ -185,6 +196,7 @@ async fn token(
         (pop.aud.as_str(), pop.nonce.as_str(), pop.cic_digest),
         (server.id.as_str(), "once", Digest::of(&cic))
     );
+    server.seen.lock().unwrap().id_token = form["subject_token"].clone();
     server
         .seen
         .lock()
@@ -229,6 +241,13 @@ async fn list(State(server): State<App>, headers: HeaderMap) -> Json<Value> {
 }
 
 async fn one(State(server): State<App>, Path(txn): Path<String>, headers: HeaderMap) -> Response {
+    let token = headers["authorization"]
+        .to_str()
+        .unwrap()
+        .replace("DPoP ", "");
+    if server.does.lock().unwrap().ended_tokens.contains(&token) {
+        return error(401);
+    }
     authorized(&server, &headers, "GET", &format!("/requests/{txn}"));
     match server.does.lock().unwrap().requests.get(&txn) {
         Some(view) => Json(view.clone()).into_response(),
@@ -254,6 +273,82 @@ async fn vote(
     let (iss, sub) = (format!("{}/op", server.id), "elin");
     view["votes"] = json!([{"jws": body["vote"], "name": "Elin", "iss": iss, "sub": sub, "at": server.clock.now().0}]);
     Json(json!({"state": "pending", "approvals": 1, "needed": 2})).into_response()
+}
+
+/// What the server keeps of a request that this one vote decided.
+async fn evidence(
+    State(server): State<App>,
+    Path(txn): Path<String>,
+    headers: HeaderMap,
+) -> Response {
+    authorized(
+        &server,
+        &headers,
+        "GET",
+        &format!("/requests/{txn}/evidence"),
+    );
+    let does = server.does.lock().unwrap();
+    let view = &does.requests[&txn];
+    let seen = server.seen.lock().unwrap();
+    let jws = view["votes"][0]["jws"].as_str().unwrap();
+    let (_, vote) = Vote::unverified(jws).unwrap();
+    let now = server.clock.now();
+    let grant = Grant {
+        iss: vote.server.clone(),
+        aud: vote.pep.clone(),
+        jti: "grant".to_owned(),
+        iat: now,
+        nbf: now,
+        exp: now + 300,
+        txn: vote.txn.clone(),
+        operation_digest: vote.operation_digest,
+        request_jws_digest: vote.request_jws_digest,
+        votes: vec![GrantVote {
+            digest: countersign_evidence::jws_digest(jws),
+            subject: vote.sub_id.clone(),
+            binding_id: vote.binding_id,
+        }],
+        policy_digest: vote.policy_digest,
+    };
+    let mut own = json!({"jws": jws, "cic": seen.exchanges[0].0});
+    if does.gives_tokens {
+        own["id_token"] = seen.id_token.clone().into();
+    }
+    let signer = if does.forges_grants {
+        &server.op
+    } else {
+        &server.rk
+    };
+    Json(json!({
+        "operation_b64": view["operation_b64"], "ask_jws": view["ask_jws"], "request_jws": view["request_jws"],
+        "grant": grant.sign(signer), "votes": [own],
+    }))
+    .into_response()
+}
+
+async fn history(
+    State(server): State<App>,
+    uri: axum::http::Uri,
+    headers: HeaderMap,
+) -> Json<Value> {
+    authorized(&server, &headers, "GET", "/history");
+    let query = uri.query().unwrap_or_default().to_owned();
+    server.seen.lock().unwrap().queries.push(query);
+    let does = server.does.lock().unwrap();
+    let closed: Vec<&Value> = does
+        .requests
+        .values()
+        .filter(|view| view["state"] != "pending")
+        .collect();
+    Json(json!({"requests": closed, "next": "more"}))
+}
+
+async fn bindings(State(server): State<App>, headers: HeaderMap) -> Json<Value> {
+    authorized(&server, &headers, "GET", "/bindings");
+    let cic = b64u_decode(&server.seen.lock().unwrap().exchanges[0].0).unwrap();
+    let device = |id: Digest, name: &str| json!({"binding_id": id.to_string(), "device_name": name, "bound_at": 1, "session_ends_at": 2});
+    let other = device(Digest::of(b"other"), "old\u{202e}laptop");
+    Json(json!({"bindings": [other, device(Digest::of(&cic), "test")]}))
 }
 
 async fn revoke(
@@ -391,6 +486,9 @@ async fn world() -> World {
             lose_votes: 0,
             renewal: None,
             refreshes: true,
+            gives_tokens: true,
+            forges_grants: false,
+            ended_tokens: Vec::new(),
             published_peps: vec![("orders-gate".to_owned(), pk.clone())],
             nonce: String::new(),
         }),
@@ -409,6 +507,9 @@ async fn world() -> World {
         .route("/requests", get(list))
         .route("/requests/{txn}", get(one))
         .route("/requests/{txn}/votes", post(vote))
+        .route("/requests/{txn}/evidence", get(evidence))
+        .route("/history", get(history))
+        .route("/bindings", get(bindings))
         .route("/bindings/{id}", axum::routing::delete(revoke))
         .route("/stream", get(stream))
         .route("/op/.well-known/openid-configuration", get(discovery))
@@ -1258,4 +1359,210 @@ async fn ones_own_request_is_not_voted_on() {
         .await
         .unwrap_err();
     assert_eq!(problem.code, ProblemCode::Forbidden);
+}
+
+// --- connection, history, devices ------------------------------------------------------------------
+
+#[tokio::test]
+async fn an_access_token_that_ended_is_renewed_in_passing() {
+    let world = world().await;
+    let app = world.signed_in().await;
+    world.put(world.request("t1", |_| ()));
+    world.does(|does| does.ended_tokens = vec!["token-0".to_owned()]);
+    assert!(app.card("t1").await.is_ok());
+    assert_eq!(
+        world.seen(|seen| (seen.renewals, seen.browser_opened)),
+        (1, 1)
+    );
+    // One that is refused for good says so, and is not asked for again and again.
+    world.does(|does| does.ended_tokens = (0..10).map(|n| format!("token-{n}")).collect());
+    assert_eq!(
+        app.card("t1").await.unwrap_err().code,
+        ProblemCode::SignedOut
+    );
+    assert_eq!(world.seen(|seen| seen.renewals), 2);
+}
+
+#[tokio::test]
+async fn what_the_stream_no_longer_keeps_is_found_in_the_list() {
+    let world = world().await;
+    world.put(world.request("t1", |_| ()));
+    let app = world.signed_in().await;
+    let mut events = app.events();
+    world.does(|does| does.requests.get_mut("t1").unwrap()["state"] = "expired".into());
+    world.put(world.request("t2", |_| ()));
+    let reset = json!({"v": 1, "seq": 0, "type": "reset", "data": {"seq": 900}});
+    world.server.stream.send(reset).unwrap();
+    assert_eq!(
+        events.recv().await.unwrap(),
+        Event::Arrived {
+            txn: "t2".to_owned()
+        }
+    );
+    assert!(matches!(events.recv().await.unwrap(), Event::Closed { txn, .. } if txn == "t1"));
+    let mut states = app.state();
+    states
+        .wait_for(|state| state.inbox.iter().map(|row| row.txn.as_str()).eq(["t2"]))
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn a_request_that_is_gone_for_this_person_leaves_the_inbox() {
+    let world = world().await;
+    world.put(world.request("t1", |_| ()));
+    let app = world.signed_in().await;
+    let mut events = app.events();
+    world.does(|does| drop(does.requests.remove("t1")));
+    world.says("request.updated", "t1", 6);
+    assert!(matches!(
+        events.recv().await.unwrap(),
+        Event::Closed { by: None, .. }
+    ));
+    app.state()
+        .wait_for(|state| state.inbox.is_empty())
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn another_device_is_announced_and_can_be_revoked() {
+    let world = world().await;
+    let app = world.signed_in().await;
+    let mut events = app.events();
+    let other = Digest::of(b"other").to_string();
+    let added = json!({"v": 1, "seq": 6, "type": "binding.added", "data": {"binding_id": other}});
+    world.server.stream.send(added).unwrap();
+    assert_eq!(
+        events.recv().await.unwrap(),
+        Event::DeviceAdded {
+            binding_id: other.clone()
+        }
+    );
+    let devices = app.devices().await.unwrap();
+    assert_eq!(
+        devices
+            .iter()
+            .map(|device| device.this_device)
+            .collect::<Vec<_>>(),
+        [false, true]
+    );
+    assert!(
+        text(&devices[0].name).contains("202E"),
+        "what hides is made visible in names of devices too"
+    );
+    app.revoke_device(&other).await.unwrap();
+    assert_eq!(world.seen(|seen| seen.revoked.clone()), [other]);
+    assert!(app.revoke_device("../requests").await.is_err());
+    // This one: by signing out.
+    let mine = devices[1].binding_id.clone();
+    assert!(app.revoke_device(&mine).await.unwrap().is_empty());
+    assert!(app.state().borrow().account.is_none());
+}
+
+/// One approval that decided, as history.
+async fn decided(world: &World) -> Approver {
+    let (app, digest) = ready(world, |requirement| requirement.approvals = 1).await;
+    app.vote("t1", Choice::Approve, None, None, digest)
+        .await
+        .unwrap();
+    world.does(|does| {
+        let view = does.requests.get_mut("t1").unwrap();
+        view["state"] = "redeemed".into();
+        view["ended_at"] = 1_800_000_000.into();
+    });
+    app
+}
+
+#[tokio::test]
+async fn evidence_is_verified_on_this_device_and_says_what_it_cannot_prove() {
+    let world = world().await;
+    let app = decided(&world).await;
+    let outcomes = |report: &VerifyReport| {
+        report
+            .steps
+            .iter()
+            .map(|step| step.outcome)
+            .collect::<Vec<_>>()
+    };
+    use StepOutcome::{Failed, NotApplicable, NotProven, NotReached, Passed};
+    let report = app.verify("t1").await.unwrap();
+    assert_eq!(report.conclusion, Conclusion::Consistent);
+    let with_own_token = [
+        Passed,
+        Passed,
+        NotProven,
+        Passed,
+        Passed,
+        NotApplicable,
+        NotProven,
+        NotApplicable,
+    ];
+    assert_eq!(outcomes(&report), with_own_token, "{report:?}");
+    world.does(|does| does.gives_tokens = false);
+    let report = app.verify("t1").await.unwrap();
+    assert_eq!(
+        (report.conclusion, report.steps[4].outcome),
+        (Conclusion::Consistent, NotProven)
+    );
+    world.does(|does| does.forges_grants = true);
+    let report = app.verify("t1").await.unwrap();
+    assert_eq!(report.conclusion, Conclusion::Failed);
+    let forged = [
+        Passed, Failed, NotReached, NotReached, NotReached, NotReached, NotReached, NotReached,
+    ];
+    assert_eq!(outcomes(&report), forged);
+}
+
+#[tokio::test]
+async fn evidence_is_written_as_a_file_that_others_read() {
+    let world = world().await;
+    let app = decided(&world).await;
+    let path = app
+        .export_evidence("t1", world.folder.path())
+        .await
+        .unwrap();
+    let evidence =
+        countersign_evidence::Evidence::from_json(&std::fs::read(&path).unwrap()).unwrap();
+    assert_eq!(evidence.votes.len(), 1);
+    assert_eq!(path.file_name().unwrap(), "countersign-t1.json");
+    assert!(
+        app.export_evidence("../t1", world.folder.path())
+            .await
+            .is_err()
+    );
+    let nowhere = app
+        .export_evidence("t1", FsPath::new("/nonexistent"))
+        .await
+        .unwrap_err();
+    assert!(nowhere.sentence.contains("could not be written"));
+}
+
+#[tokio::test]
+async fn history_is_asked_for_as_wished_and_verified_row_by_row() {
+    let world = world().await;
+    let app = decided(&world).await;
+    let mut altered = world.request("t2", |_| ());
+    altered["state"] = "denied".into();
+    altered["operation_b64"] = b64u(b"{}").into();
+    world.put(altered);
+    let query = HistoryQuery {
+        text: " customer 42 ".to_owned(),
+        outcomes: vec![Outcome::Denied, Outcome::Redeemed],
+        mine: true,
+        cursor: Some("c".to_owned()),
+    };
+    let page = app.history(query).await.unwrap();
+    assert_eq!(
+        world.seen(|seen| seen.queries.clone()),
+        ["q=customer+42&outcome=denied%2Credeemed&mine=true&cursor=c"]
+    );
+    assert_eq!(
+        (text(&page.rows[0].summary).as_str(), page.rows[0].outcome),
+        ("Delete customer 42", Outcome::Redeemed)
+    );
+    assert!(text(&page.rows[1].summary).starts_with("Not genuine"));
+    assert_eq!(page.next.as_deref(), Some("more"));
+    let report = app.verify("t2").await.unwrap_err();
+    assert_eq!(report.code, ProblemCode::NotGenuine);
 }
