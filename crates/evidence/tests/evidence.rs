@@ -8,7 +8,7 @@ mod common;
 use common::{Edit, NOW, Scene};
 use countersign_evidence::verify::{Outcome, StepId, check_consistency};
 use countersign_evidence::{Evidence, EvidenceVote, Statement, dpop, jose, op_token};
-use countersign_model::b64u;
+use countersign_model::{Subject, b64u};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -253,7 +253,11 @@ fn without_trust_nothing_is_proven_but_contradictions_show() {
     // Another key signed it all: that alone cannot be seen without trust.
     let forged = Scene::with(Edit::Scene(|s| s.request_signer = common::key(99)));
     assert!(check_consistency(&forged.evidence(), NOW).is_ok());
-    let cases: [(Edit, &str); 4] = [
+    let cases: [(Edit, &str); 5] = [
+        (
+            Edit::Vote(|v| v.sub_id = Subject::parse("https://other.example|elin").unwrap()),
+            "voter_differs",
+        ),
         (
             Edit::IdToken(|t| t.claims["nonce"] = json!("x")),
             "binding_nonce",

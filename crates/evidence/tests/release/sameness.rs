@@ -289,6 +289,12 @@ fn all_parts_speak_of_the_same() {
             "times_differ",
         ),
         (
+            "ask ends before it begins",
+            Ask(|a| a.exp = a.iat),
+            step,
+            "times_differ",
+        ),
+        (
             "request long after the ask",
             Request(|r| r.iat = r.iat + 200),
             step,

@@ -103,6 +103,30 @@ fn votes_are_signed_approving_and_in_time() {
             "grant_times",
         ),
         (
+            "older than the request, though not than the asking",
+            Whole(|s| {
+                s.people[0].voted_at = NOW - 101;
+                s.edit = Edit::Request(|r| r.iat = NOW - 39);
+            }),
+            step,
+            "vote_too_early",
+        ),
+        (
+            "grant is good only after it ends",
+            Grant(|g| g.nbf = g.exp + 1),
+            step,
+            "grant_times",
+        ),
+        (
+            "grant made in the future",
+            Grant(|g| {
+                g.iat = NOW + 61;
+                g.exp = NOW + 200;
+            }),
+            step,
+            "grant_in_future",
+        ),
+        (
             "grant from the future",
             Grant(|g| g.nbf = NOW + 61),
             step,
