@@ -53,9 +53,9 @@ impl ServerHttp {
             .connect_timeout(Duration::from_secs(5))
             .pool_idle_timeout(Duration::from_secs(60))
             .user_agent(concat!("countersign/", env!("CARGO_PKG_VERSION")));
-        // `ServerId` allows http on this computer only; no proxy has business there.
+        // `ServerId` allows http on this computer only: no proxy has business there, and no root certificate.
         if base.scheme() == "http" {
-            builder = builder.no_proxy();
+            builder = builder.no_proxy().tls_certs_only([]);
         }
         let client = builder
             .build()

@@ -55,6 +55,10 @@ impl Http {
         if is_loopback(base) {
             builder = builder.no_proxy();
         }
+        if base.scheme() == "http" {
+            // No TLS there: the system's root certificates need not be there either.
+            builder = builder.tls_certs_only([]);
+        }
         let client = builder
             .build()
             .map_err(|error| OidcError::Setup { why: chain(&error) })?;
