@@ -39,7 +39,8 @@ export class Store {
   /** Grows whenever a card is opened by a person: then, and only then, the focus moves. */
   opened = $state(0);
 
-  #pointerInList = false;
+  /** Somebody points at the list, or moves through it by keys. */
+  #inList = { pointer: false, focus: false };
   #reads = 0;
 
   constructor(
@@ -69,6 +70,7 @@ export class Store {
         return;
       case "open":
         this.page = "inbox";
+        if (event.txn !== null) this.greeting = false;
         if (event.txn !== null) void this.open(event.txn);
         return;
       case "card_changed":
@@ -97,30 +99,27 @@ export class Store {
     if (before !== null && before.connection !== state.connection && this.inboxSheet.sheet === "card") void this.#readAgain(this.inboxSheet.txn);
   }
 
-  #settle() {
+  #settle(hold = this.#inList.pointer || this.#inList.focus) {
     const state = this.state;
     if (state === null) return;
     const keep = this.inboxSheet.sheet === "none" ? null : this.inboxSheet.txn;
     const others = new Set(state.others.map((row) => row.txn));
     const inbox = new Set(state.inbox.map((row) => row.txn));
-    // A row that changed lists leaves the one for the other, even while it is held.
+    // A row that changed lists leaves the one for the other.
     const without = (shown: Held, gone: Set<string>): Held => ({ ...shown, rows: shown.rows.filter((row) => !gone.has(row.txn)) });
-    this.waiting = held(without(this.waiting, this.#pointerInList ? new Set() : others), state.inbox, this.#pointerInList, keep);
-    this.others = held(without(this.others, this.#pointerInList ? new Set() : inbox), state.others, this.#pointerInList, keep);
+    this.waiting = held(without(this.waiting, hold ? new Set() : others), state.inbox, hold, keep);
+    this.others = held(without(this.others, hold ? new Set() : inbox), state.others, hold, keep);
   }
 
-  /** The pointer came into the list, or left it. */
-  pointerInList(inside: boolean) {
-    this.#pointerInList = inside;
+  /** The pointer or the focus came into the list, or left it. */
+  inList(who: "pointer" | "focus", inside: boolean) {
+    this.#inList[who] = inside;
     this.#settle();
   }
 
   /** Shows the rows that wait: asked for by the person. */
   showWaiting() {
-    const inside = this.#pointerInList;
-    this.#pointerInList = false;
-    this.#settle();
-    this.#pointerInList = inside;
+    this.#settle(false);
   }
 
   /** Opens a request in the inbox. Only a person's act leads here, never an arrival. */

@@ -37,11 +37,22 @@ test("a new request never replaces the card", async () => {
 
 test("while the pointer is in the list new rows wait", async () => {
   const { store, played } = await started("inbox/sql");
-  store.pointerInList(true);
+  store.inList("pointer", true);
   played.change((state) => state.inbox.unshift({ ...state.inbox[0]!, txn: "txn-new" }));
   expect(store.waiting.waiting).toBe(1);
   expect(store.waiting.rows.map((row) => row.txn)).not.toContain("txn-new");
   store.showWaiting();
+  expect(store.waiting.rows[0]?.txn).toBe("txn-new");
+});
+
+test("nor do rows move under the keys, and the list comes up to date when both are gone", async () => {
+  const { store, played } = await started("inbox/sql");
+  store.inList("focus", true);
+  store.inList("pointer", true);
+  played.change((state) => state.inbox.unshift({ ...state.inbox[0]!, txn: "txn-new" }));
+  store.inList("pointer", false);
+  expect(store.waiting.waiting).toBe(1);
+  store.inList("focus", false);
   expect(store.waiting.rows[0]?.txn).toBe("txn-new");
 });
 
