@@ -50,7 +50,7 @@ fn a_resources_own_access_token_is_taken() {
 
 #[test]
 fn every_other_token_is_refused_by_its_rule() {
-    let cases: [(&str, fn(&mut Token)); 24] = [
+    let cases: [(&str, fn(&mut Token)); 25] = [
         ("token_alg", |t| t.header["alg"] = json!("none")),
         ("token_alg", |t| t.header["alg"] = json!("HS256")),
         ("token_alg", |t| t.header["alg"] = json!("RS256")),
@@ -95,6 +95,7 @@ fn every_other_token_is_refused_by_its_rule() {
         }),
         ("token_foreign_claim", |t| t.claims["events"] = json!({})),
         ("token_foreign_claim", |t| t.claims["nonce"] = json!("x")),
+        ("token_bound", |t| t.claims["cnf"] = json!({"jkt": "x"})),
     ];
     for (index, (code, change)) in cases.into_iter().enumerate() {
         let mut token = access();

@@ -47,6 +47,10 @@ pub fn verify_access_token(
     }
     let found = signed.claims;
     claims::refuse(&found, &["events", "nonce"])?;
+    // RFC 9449, section 7.1: nobody here proves the key, so whoever stole the token could use it.
+    if found.get("cnf").is_some() {
+        return Err(OpTokenError::Bound);
+    }
     let subject = claims::subject(&found, &rules.issuer)?;
     if !claims::audiences(&found)?.contains(&rules.audience.as_str()) {
         return Err(OpTokenError::Audience);

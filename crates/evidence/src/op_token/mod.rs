@@ -63,6 +63,9 @@ pub enum OpTokenError {
     /// It belongs to the approver client, and is a credential nowhere.
     #[error("a token of the approver client is no credential")]
     ApproverClient,
+    /// It is bound to a key, so it is no bearer token.
+    #[error("the token is bound to a key; only bearer tokens are taken here")]
+    Bound,
     /// The provider's key set is not one.
     #[error("the provider's keys cannot be read: {0}")]
     Keys(&'static str),
@@ -86,6 +89,7 @@ impl OpTokenError {
             Self::Claim(_) => "token_claim",
             Self::Foreign(_) => "token_foreign_claim",
             Self::ApproverClient => "token_approver_client",
+            Self::Bound => "token_bound",
             Self::Keys(_) => "token_keys",
         }
     }

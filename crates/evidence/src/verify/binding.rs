@@ -300,6 +300,7 @@ fn code(error: &OpTokenError) -> &'static str {
         | OpTokenError::Claim(_)
         | OpTokenError::Foreign(_)
         | OpTokenError::ApproverClient
+        | OpTokenError::Bound
         | OpTokenError::Keys(_) => error.code(),
     }
 }
