@@ -12,6 +12,7 @@ export default defineConfig(({ mode }) => ({
     target: ["safari16", "chrome110"],
     assetsInlineLimit: 0, // the content security policy forbids data: addresses
     modulePreload: { polyfill: false },
+    rolldownOptions: { checks: { pluginTimings: false } },
   },
   server: { host: "127.0.0.1" },
   // Svelte's browser build, not its server build, under test.
