@@ -1,42 +1,29 @@
 //! The handle that programs hold: every call of a window, as a method.
 
-use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
 
-use countersign_api::http::{self, RequestState, VoteRequest};
-use countersign_api::ipc::{
-    Card, Choice, Connection, Device, HistoryPage, HistoryQuery, Outcome, Problem, ProblemCode,
-    Provider, ServerInfo, SignIn, VerifyReport,
-};
+use countersign_api::http::{self, VoteRequest};
+use countersign_api::ipc::{Card, Choice, Problem, ProblemCode, Provider, ServerInfo, SignIn};
 use countersign_client::ApiError;
-use countersign_display::Role;
-use countersign_evidence::Evidence;
-use countersign_evidence::verify::{Trust, TrustedOp};
-use countersign_model::{Clock, Digest, Txn};
+use countersign_model::{Clock, Txn};
 use countersign_oidc::{Opener, Progress};
 use tokio::sync::{Notify, broadcast, watch};
 
 use crate::binding::{Hands, bind, forget_pending, look_up};
-use crate::claims::{Changed, Source};
-use crate::item::{Item, ended};
-use crate::kept::{ACCOUNT, Folder, Secrets, write_whole};
-use crate::keys::{KeyStore, with_store};
-use crate::past;
+use crate::inner::Inner;
+use crate::kept::{ACCOUNT, Folder};
+use crate::keys::KeyStore;
 use crate::problem::{of_api, problem, signed_out};
 use crate::runner;
 use crate::session::{Session, lock};
 use crate::state::{Event, LastServer, State};
 use crate::vote::{Unanswered, Wish, check, refused, sign};
-use crate::wire;
 
 /// Events that wait for a slow listener.
 const EVENTS: usize = 256;
 /// How often a vote is sent when its answer is lost, before the person is told.
 const VOTE_TRIES: u32 = 3;
-/// The longest evidence file that is written, in bytes.
-const MAX_EVIDENCE_BYTES: usize = 4 * 1024 * 1024;
 
 /// What a program gives.
 pub struct Deps {
@@ -68,23 +55,8 @@ pub enum StartError {
 /// An approver's program without a desktop. Clones are the same one; the last one to go ends it.
 #[derive(Clone)]
 pub struct Approver {
-    inner: Arc<Inner>,
+    pub(crate) inner: Arc<Inner>,
     _end: Arc<End>,
-}
-
-pub(crate) struct Inner {
-    pub(crate) hands: Hands,
-    pub(crate) folder: Folder,
-    pub(crate) state: watch::Sender<Arc<State>>,
-    pub(crate) events: broadcast::Sender<Event>,
-    pub(crate) wake: Notify,
-    session: Mutex<Option<Arc<Session>>>,
-    running: Mutex<Option<tokio::task::JoinHandle<()>>>,
-    signing_in: tokio::sync::Mutex<()>,
-    give_up: Notify,
-    unanswered: Mutex<HashMap<String, Unanswered>>,
-    /// One vote at a time on one device: two clicks are one vote.
-    voting: tokio::sync::Mutex<()>,
 }
 
 /// Ends the tasks when the last handle goes; the tasks themselves hold `Inner`.
@@ -376,197 +348,6 @@ impl Approver {
         let vote = sign(genuine, challenge, wish.choice, said, signer, session.now())?;
         Ok(VoteRequest { vote, claims_token })
     }
-
-    /// A page of closed requests.
-    ///
-    /// # Errors
-    /// As the server or the network has it.
-    pub async fn history(&self, query: HistoryQuery) -> Result<HistoryPage, Problem> {
-        let session = self.inner.session().ok_or_else(signed_out)?;
-        let HistoryQuery {
-            text,
-            outcomes,
-            mine,
-            cursor,
-        } = query;
-        let outcomes: Vec<&str> = outcomes.into_iter().map(outcome_name).collect();
-        let query = http::HistoryQuery {
-            q: Some(text.trim().to_owned()).filter(|text| !text.is_empty()),
-            outcome: (!outcomes.is_empty()).then(|| outcomes.join(",")),
-            mine: mine.then_some(true),
-            cursor,
-            limit: None,
-        };
-        let query = &query;
-        let page = session
-            .call(|api| async move { api.history(query).await })
-            .await
-            .map_err(|error| of_api(&error))?;
-        let http::HistoryPage { requests, next } = page;
-        let mut rows = Vec::with_capacity(requests.len());
-        for view in requests {
-            rows.push(session.verify(view).await.row());
-        }
-        Ok(HistoryPage { rows, next })
-    }
-
-    /// Fetches the evidence of a request and verifies it here.
-    ///
-    /// # Errors
-    /// When there is none to be had.
-    pub async fn verify(&self, txn: &str) -> Result<VerifyReport, Problem> {
-        let session = self.inner.session().ok_or_else(signed_out)?;
-        let id = parse(txn)?;
-        let item = session.read(&id).await.map_err(|error| of_api(&error))?;
-        let started = Instant::now();
-        let millis = || u32::try_from(started.elapsed().as_millis()).unwrap_or(u32::MAX);
-        let genuine = item.genuine()?;
-        match item.state {
-            RequestState::Approved | RequestState::Redeemed | RequestState::Voided => {}
-            RequestState::Pending
-            | RequestState::Denied
-            | RequestState::Expired
-            | RequestState::Withdrawn => {
-                return Ok(past::without_grant(ended(item.state), millis()));
-            }
-        }
-        let evidence = self.evidence(&session, &id).await?;
-        let pep = genuine.open.request().pep.clone();
-        let pep_key = session
-            .pep_keys()
-            .into_iter()
-            .find(|(known, _)| *known == pep);
-        let pep = pep_key
-            .ok_or_else(|| problem(ProblemCode::NotGenuine, "The gate's key is not known here."))?;
-        let tokens: Vec<&str> = evidence
-            .votes
-            .iter()
-            .flat_map(|vote| [vote.id_token.as_deref(), vote.claims_token.as_deref()])
-            .flatten()
-            .collect();
-        // Without the provider the rest can still be checked; the report says what is not proven.
-        let keys = match session.provider.keys_for(&tokens).await {
-            Ok(keys) => Some(keys.seen.clone()),
-            Err(error) => {
-                tracing::warn!(
-                    code = error.code(),
-                    "the provider's keys cannot be had: {error}"
-                );
-                None
-            }
-        };
-        let trust = Trust {
-            server: &session.account.server,
-            server_keys: session.account.server_keys.clone(),
-            pep,
-            ops: vec![TrustedOp {
-                config: session.config.clone(),
-                keys,
-            }],
-            session_secs: session.session_secs(),
-            policy: None,
-        };
-        let started = Instant::now();
-        let millis = || u32::try_from(started.elapsed().as_millis()).unwrap_or(u32::MAX);
-        Ok(past::report(&evidence, &trust, session.now(), millis))
-    }
-
-    /// Writes the evidence of a request to a file in this folder.
-    ///
-    /// # Errors
-    /// When there is none, or the file cannot be written.
-    pub async fn export_evidence(&self, txn: &str, folder: &Path) -> Result<PathBuf, Problem> {
-        let session = self.inner.session().ok_or_else(signed_out)?;
-        let id = parse(txn)?;
-        let evidence = self.evidence(&session, &id).await?;
-        let path = folder.join(format!("countersign-{id}.json"));
-        write_whole(&path, &evidence.to_json()).map_err(|error| {
-            problem(
-                ProblemCode::Other,
-                format!("The file {} could not be written: {error}.", path.display()),
-            )
-        })?;
-        Ok(path)
-    }
-
-    async fn evidence(&self, session: &Arc<Session>, txn: &Txn) -> Result<Evidence, Problem> {
-        let bytes = session
-            .call(|api| async move { api.evidence(txn).await })
-            .await
-            .map_err(|error| {
-                if matches!(error, ApiError::NotFound { .. }) {
-                    let sentence = "There is no evidence of this request: it was not approved.";
-                    problem(ProblemCode::NotFound, sentence)
-                } else {
-                    of_api(&error)
-                }
-            })?;
-        if bytes.len() > MAX_EVIDENCE_BYTES {
-            return Err(problem(
-                ProblemCode::Other,
-                "The evidence is too long to be read.",
-            ));
-        }
-        Evidence::from_json(&bytes).map_err(|error| {
-            problem(
-                ProblemCode::NotGenuine,
-                format!("The server's evidence is refused: {error}."),
-            )
-        })
-    }
-
-    /// This person's devices, newest first.
-    ///
-    /// # Errors
-    /// As the server or the network has it.
-    pub async fn devices(&self) -> Result<Vec<Device>, Problem> {
-        let session = self.inner.session().ok_or_else(signed_out)?;
-        let list = session
-            .call(|api| async move { api.bindings().await })
-            .await
-            .map_err(|error| of_api(&error))?;
-        let mine = session.binding().to_string();
-        Ok(list
-            .bindings
-            .into_iter()
-            .map(|binding| {
-                let http::BindingView {
-                    binding_id,
-                    device_name,
-                    bound_at,
-                    session_ends_at,
-                } = binding;
-                let this_device = binding_id == mine;
-                let name = wire::safe(&device_name, Role::Name);
-                Device {
-                    binding_id,
-                    name,
-                    bound_at,
-                    session_ends_at,
-                    this_device,
-                }
-            })
-            .collect())
-    }
-
-    /// Revokes one device of this person; this one by signing out.
-    ///
-    /// # Errors
-    /// As the server or the network has it.
-    pub async fn revoke_device(&self, binding_id: &str) -> Result<Vec<Device>, Problem> {
-        let session = self.inner.session().ok_or_else(signed_out)?;
-        let binding = Digest::parse(binding_id)
-            .map_err(|_| problem(ProblemCode::NotFound, "There is no such device."))?;
-        if binding == session.binding() {
-            self.sign_out().await?;
-            return Ok(Vec::new());
-        }
-        session
-            .call(|api| async move { api.revoke_binding(binding).await })
-            .await
-            .map_err(|error| of_api(&error))?;
-        self.devices().await
-    }
 }
 
 /// Sends a vote, and the very same again while its answer is lost.
@@ -592,169 +373,6 @@ async fn send(
     }
 }
 
-fn parse(txn: &str) -> Result<Txn, Problem> {
+pub(crate) fn parse(txn: &str) -> Result<Txn, Problem> {
     Txn::parse(txn).map_err(|_| problem(ProblemCode::NotFound, "There is no such request."))
-}
-
-fn outcome_name(outcome: Outcome) -> &'static str {
-    match outcome {
-        Outcome::Pending => "pending",
-        Outcome::Approved => "approved",
-        Outcome::Redeemed => "redeemed",
-        Outcome::Denied => "denied",
-        Outcome::Expired => "expired",
-        Outcome::Withdrawn => "withdrawn",
-        Outcome::Voided => "voided",
-    }
-}
-
-impl Inner {
-    pub(crate) fn session(&self) -> Option<Arc<Session>> {
-        lock(&self.session).clone()
-    }
-
-    pub(crate) fn connection(&self) -> Connection {
-        self.state.borrow().connection
-    }
-
-    pub(crate) fn change(&self, change: impl FnOnce(&mut State)) {
-        self.state.send_if_modified(|shared| {
-            let mut state = State::clone(shared);
-            change(&mut state);
-            let changed = state != **shared;
-            if changed {
-                *shared = Arc::new(state);
-            }
-            changed
-        });
-    }
-
-    pub(crate) fn tell(&self, event: Event) {
-        // Nobody listening is fine.
-        let _ = self.events.send(event);
-    }
-
-    /// Takes a session into use, and starts what keeps it up to date.
-    pub(crate) fn run(self: &Arc<Self>, session: Session) {
-        let session = Arc::new(session);
-        self.enter(&session);
-        let task = tokio::spawn(runner::keep(Arc::clone(self), session));
-        if let Some(before) = lock(&self.running).replace(task) {
-            before.abort();
-        }
-    }
-
-    pub(crate) fn enter(&self, session: &Arc<Session>) {
-        *lock(&self.session) = Some(Arc::clone(session));
-        let account = session.on_show(self.hands.keys.describe());
-        self.change(|state| {
-            state.last = Some(LastServer {
-                server: account.server.clone(),
-                issuer: account.issuer.clone(),
-            });
-            *state = State {
-                account: Some(account),
-                connection: Connection::Connecting,
-                last: state.last.take(),
-                ..State::default()
-            };
-        });
-    }
-
-    /// Puts what was learned about a request where it belongs, and tells.
-    pub(crate) fn learned(&self, session: &Session, item: &Arc<Item>) {
-        self.note(session, item);
-        self.show_rows(session);
-    }
-
-    /// The same, but for the rows: for many at once.
-    pub(crate) fn note(&self, session: &Session, item: &Arc<Item>) {
-        let txn = item.txn.clone();
-        if item.state == RequestState::Pending {
-            match session.put(Arc::clone(item)) {
-                None if item.is_for_me() => self.tell(Event::Arrived { txn }),
-                Some(before) if !before.looks_like(item) => self.tell(Event::Changed { txn }),
-                None | Some(_) => {}
-            }
-        } else if session.remove(&txn).is_some() {
-            let row = item.row();
-            self.tell(Event::Closed {
-                txn,
-                outcome: row.outcome,
-                by: row.ended_by,
-            });
-        } else {
-            self.tell(Event::Changed { txn });
-        }
-    }
-
-    pub(crate) fn show_rows(&self, session: &Session) {
-        let (inbox, others) = session.rows();
-        self.change(|state| {
-            state.inbox = inbox;
-            state.others = others;
-        });
-    }
-
-    /// Claims that are fresh enough for a vote: the newest token, where it is not the sign-in's own.
-    async fn fresh_claims(
-        &self,
-        session: &Session,
-        fresh_secs: u32,
-    ) -> Result<Option<String>, Problem> {
-        let mut claims = session.claims.lock().await;
-        let source = Source {
-            provider: &session.provider,
-            config: &session.config,
-            nonce: &session.nonce,
-            sub: &session.account.subject.sub,
-        };
-        let had = claims.refresh_token.clone();
-        let freshened = claims.freshen(&source, fresh_secs, session.now()).await;
-        if matches!(freshened, Ok(Changed::RefreshToken)) || claims.refresh_token != had {
-            // CRASH: the provider may have used up the old one; then claims need a sign-in, nothing else.
-            let secrets = Secrets {
-                refresh_token: claims.refresh_token.clone(),
-                ..session.secrets.clone()
-            };
-            let kept = secrets.to_bytes();
-            if let Err(error) =
-                with_store(&self.hands.keys, move |store| store.set(ACCOUNT, &kept)).await
-            {
-                tracing::warn!("the new refresh token was not kept: {error}");
-            }
-        }
-        freshened?;
-        Ok(claims.token.clone())
-    }
-
-    /// Ends the session here: keys are deleted, the program is signed out.
-    pub(crate) async fn forget(&self, why: Option<Problem>) -> Result<(), Problem> {
-        *lock(&self.session) = None;
-        lock(&self.unanswered).clear();
-        self.change(|state| {
-            *state = State {
-                last: state.last.take(),
-                troubles: why.into_iter().collect(),
-                ..State::default()
-            };
-        });
-        let file = self.folder.delete(ACCOUNT);
-        let deleted = with_store(&self.hands.keys, |store| store.delete(ACCOUNT)).await;
-        // Last, because this may be called from the very task that is stopped.
-        self.stop();
-        file.map_err(|error| {
-            problem(
-                ProblemCode::Other,
-                format!("The account's file could not be deleted: {error}."),
-            )
-        })?;
-        Ok(deleted?)
-    }
-
-    pub(crate) fn stop(&self) {
-        if let Some(task) = lock(&self.running).take() {
-            task.abort();
-        }
-    }
 }

@@ -13,11 +13,14 @@
 mod approver;
 mod binding;
 mod claims;
+mod devices;
+mod inner;
 mod item;
 mod kept;
 mod keys;
 mod past;
 mod problem;
+mod report;
 mod runner;
 mod session;
 mod state;

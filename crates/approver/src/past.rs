@@ -1,133 +1,176 @@
-//! Closed requests: the report of verifying one's evidence on this device.
+//! Closed requests: pages of history, and each one's evidence, verified or written to a file.
 
-use countersign_api::ipc::{Conclusion, Step, StepOutcome, VerifyReport};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
+
+use countersign_api::http::{self, RequestState};
+use countersign_api::ipc::{
+    HistoryPage, HistoryQuery, Outcome, Problem, ProblemCode, VerifyReport,
+};
+use countersign_client::ApiError;
 use countersign_evidence::Evidence;
-use countersign_evidence::verify::{self, Outcome, Refusal, StepId, Trust, Verified};
-use countersign_model::UnixSecs;
+use countersign_evidence::verify::{Trust, TrustedOp};
+use countersign_model::Txn;
 
-/// Steps that a history can speak of. Single use and execution are the gate's alone.
-const STEPS: [StepId; 8] = [
-    StepId::Operation,
-    StepId::Sameness,
-    StepId::Requirement,
-    StepId::Votes,
-    StepId::Bindings,
-    StepId::StepUp,
-    StepId::People,
-    StepId::Log,
-];
+use crate::approver::{Approver, parse};
+use crate::item::ended;
+use crate::kept::write_whole;
+use crate::problem::{of_api, problem, signed_out};
+use crate::report;
+use crate::session::Session;
 
-/// Verifies, and tells about each step.
-pub(crate) fn report(
-    evidence: &Evidence,
-    trust: &Trust<'_>,
-    now: UnixSecs,
-    millis: impl FnOnce() -> u32,
-) -> VerifyReport {
-    match verify::verify(evidence, trust, None, now) {
-        Ok(verified) => good(&verified, millis()),
-        Err(refusal) => bad(&refusal, millis()),
+/// The longest evidence that is read, in bytes.
+const MAX_EVIDENCE_BYTES: usize = 4 * 1024 * 1024;
+
+impl Approver {
+    /// A page of closed requests.
+    ///
+    /// # Errors
+    /// As the server or the network has it.
+    pub async fn history(&self, query: HistoryQuery) -> Result<HistoryPage, Problem> {
+        let session = self.inner.session().ok_or_else(signed_out)?;
+        let HistoryQuery {
+            text,
+            outcomes,
+            mine,
+            cursor,
+        } = query;
+        let outcomes: Vec<&str> = outcomes.into_iter().map(outcome_name).collect();
+        let query = http::HistoryQuery {
+            q: Some(text.trim().to_owned()).filter(|text| !text.is_empty()),
+            outcome: (!outcomes.is_empty()).then(|| outcomes.join(",")),
+            mine: mine.then_some(true),
+            cursor,
+            limit: None,
+        };
+        let query = &query;
+        let page = session
+            .call(|api| async move { api.history(query).await })
+            .await
+            .map_err(|error| of_api(&error))?;
+        let http::HistoryPage { requests, next } = page;
+        let mut rows = Vec::with_capacity(requests.len());
+        for view in requests {
+            rows.push(session.verify(view).await.row());
+        }
+        Ok(HistoryPage { rows, next })
     }
-}
 
-fn good(verified: &Verified, millis: u32) -> VerifyReport {
-    let (conclusion, sentence) = if verified.complete() {
-        (
-            Conclusion::Proven,
-            "Everything holds, by keys that this device got itself.",
-        )
-    } else {
-        (
-            Conclusion::Consistent,
-            "Nothing contradicts, but not all of it can be proven on this device. An auditor with the policy and everybody's sign-ins can prove it.",
-        )
-    };
-    VerifyReport {
-        conclusion,
-        sentence: sentence.to_owned(),
-        steps: verified.steps().iter().map(step).collect(),
-        millis,
-    }
-}
-
-fn bad(refusal: &Refusal, millis: u32) -> VerifyReport {
-    let mut steps: Vec<Step> = refusal.passed.iter().map(step).collect();
-    steps.push(Step {
-        title: refusal.step.title().to_owned(),
-        outcome: StepOutcome::Failed,
-        detail: refusal.sentence.clone(),
-    });
-    steps.extend(
-        STEPS
+    /// Fetches the evidence of a request and verifies it here.
+    ///
+    /// # Errors
+    /// When there is none to be had.
+    pub async fn verify(&self, txn: &str) -> Result<VerifyReport, Problem> {
+        let session = self.inner.session().ok_or_else(signed_out)?;
+        let id = parse(txn)?;
+        let item = session.read(&id).await.map_err(|error| of_api(&error))?;
+        let started = Instant::now();
+        let millis = || u32::try_from(started.elapsed().as_millis()).unwrap_or(u32::MAX);
+        let genuine = item.genuine()?;
+        match item.state {
+            RequestState::Approved | RequestState::Redeemed | RequestState::Voided => {}
+            RequestState::Pending
+            | RequestState::Denied
+            | RequestState::Expired
+            | RequestState::Withdrawn => {
+                return Ok(report::without_grant(ended(item.state), millis()));
+            }
+        }
+        let evidence = self.evidence(&session, &id).await?;
+        let pep = genuine.open.request().pep.clone();
+        let pep_key = session
+            .pep_keys()
+            .into_iter()
+            .find(|(known, _)| *known == pep);
+        let pep = pep_key
+            .ok_or_else(|| problem(ProblemCode::NotGenuine, "The gate's key is not known here."))?;
+        let tokens: Vec<&str> = evidence
+            .votes
             .iter()
-            .filter(|id| **id > refusal.step)
-            .map(|id| Step {
-                title: id.title().to_owned(),
-                outcome: StepOutcome::NotReached,
-                detail: String::new(),
-            }),
-    );
-    VerifyReport {
-        conclusion: Conclusion::Failed,
-        sentence: format!("The evidence does not hold. {}", refusal.sentence),
-        steps,
-        millis,
+            .flat_map(|vote| [vote.id_token.as_deref(), vote.claims_token.as_deref()])
+            .flatten()
+            .collect();
+        // Without the provider the rest can still be checked; the report says what is not proven.
+        let keys = match session.provider.keys_for(&tokens).await {
+            Ok(keys) => Some(keys.seen.clone()),
+            Err(error) => {
+                tracing::warn!(
+                    code = error.code(),
+                    "the provider's keys cannot be had: {error}"
+                );
+                None
+            }
+        };
+        let trust = Trust {
+            server: &session.account.server,
+            server_keys: session.account.server_keys.clone(),
+            pep,
+            ops: vec![TrustedOp {
+                config: session.config.clone(),
+                keys,
+            }],
+            session_secs: session.session_secs(),
+            policy: None,
+        };
+        let started = Instant::now();
+        let millis = || u32::try_from(started.elapsed().as_millis()).unwrap_or(u32::MAX);
+        Ok(report::report(&evidence, &trust, session.now(), millis))
     }
-}
 
-fn step(step: &verify::Step) -> Step {
-    let verify::Step {
-        id: _,
-        title,
-        outcome,
-        detail,
-    } = step;
-    let (outcome, detail) = match outcome {
-        Outcome::Passed => (StepOutcome::Passed, detail),
-        Outcome::NotApplicable(why) => (StepOutcome::NotApplicable, why),
-        Outcome::NotProven(what) => (StepOutcome::NotProven, what),
-    };
-    Step {
-        title: (*title).to_owned(),
-        outcome,
-        detail: detail.clone(),
+    /// Writes the evidence of a request to a file in this folder.
+    ///
+    /// # Errors
+    /// When there is none, or the file cannot be written.
+    pub async fn export_evidence(&self, txn: &str, folder: &Path) -> Result<PathBuf, Problem> {
+        let session = self.inner.session().ok_or_else(signed_out)?;
+        let id = parse(txn)?;
+        let evidence = self.evidence(&session, &id).await?;
+        let path = folder.join(format!("countersign-{id}.json"));
+        write_whole(&path, &evidence.to_json()).map_err(|error| {
+            problem(
+                ProblemCode::Other,
+                format!("The file {} could not be written: {error}.", path.display()),
+            )
+        })?;
+        Ok(path)
     }
-}
 
-/// For a request that nobody's approval ended: there is no grant to prove, only that the request is genuine.
-pub(crate) fn without_grant(how: &str, millis: u32) -> VerifyReport {
-    let step = |id: StepId, outcome, detail: &str| Step {
-        title: id.title().to_owned(),
-        outcome,
-        detail: detail.to_owned(),
-    };
-    let steps = STEPS
-        .iter()
-        .map(|id| match id {
-            StepId::Operation => step(*id, StepOutcome::Passed, ""),
-            StepId::Sameness => step(
-                *id,
-                StepOutcome::Passed,
-                "Ask and request; there is no grant.",
-            ),
-            StepId::Requirement
-            | StepId::Votes
-            | StepId::Bindings
-            | StepId::StepUp
-            | StepId::People
-            | StepId::Log
-            | StepId::SingleUse
-            | StepId::Execution => step(
-                *id,
-                StepOutcome::NotApplicable,
-                "There is no grant to prove.",
-            ),
+    async fn evidence(&self, session: &Arc<Session>, txn: &Txn) -> Result<Evidence, Problem> {
+        let bytes = session
+            .call(|api| async move { api.evidence(txn).await })
+            .await
+            .map_err(|error| {
+                if matches!(error, ApiError::NotFound { .. }) {
+                    let sentence = "There is no evidence of this request: it was not approved.";
+                    problem(ProblemCode::NotFound, sentence)
+                } else {
+                    of_api(&error)
+                }
+            })?;
+        if bytes.len() > MAX_EVIDENCE_BYTES {
+            return Err(problem(
+                ProblemCode::Other,
+                "The evidence is too long to be read.",
+            ));
+        }
+        Evidence::from_json(&bytes).map_err(|error| {
+            problem(
+                ProblemCode::NotGenuine,
+                format!("The server's evidence is refused: {error}."),
+            )
         })
-        .collect();
-    VerifyReport {
-        conclusion: Conclusion::Consistent,
-        sentence: format!("{how} So there is no grant to prove; the request itself is genuine."),
-        steps,
-        millis,
+    }
+}
+
+fn outcome_name(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Pending => "pending",
+        Outcome::Approved => "approved",
+        Outcome::Redeemed => "redeemed",
+        Outcome::Denied => "denied",
+        Outcome::Expired => "expired",
+        Outcome::Withdrawn => "withdrawn",
+        Outcome::Voided => "voided",
     }
 }

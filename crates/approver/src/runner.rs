@@ -13,8 +13,8 @@ use countersign_model::Txn;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use crate::approver::Inner;
 use crate::binding::resume;
+use crate::inner::Inner;
 use crate::kept::{ACCOUNT, Account, Secrets};
 use crate::keys::{KeyStoreError, with_store};
 use crate::problem::{of_api, problem};

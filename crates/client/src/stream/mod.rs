@@ -6,13 +6,12 @@
 //! One task per stream does everything. It never gives up by itself, save where going on is pointless
 //! without the caller ([`Cause::needs_caller`]); then it waits for [`Stream::wake`].
 
+mod event;
+
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use countersign_api::http::RequestState;
-use countersign_api::stream::{
-    ClientFrame, PING_SECS, SUBPROTOCOL, ServerBody, ServerFrame, close,
-};
+use countersign_api::stream::{ClientFrame, PING_SECS, SUBPROTOCOL, close};
 use futures_util::{SinkExt as _, StreamExt as _};
 use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, timeout};
@@ -22,7 +21,10 @@ use tokio_tungstenite::tungstenite::protocol::{Message, Role, WebSocketConfig};
 
 use crate::approver_api::ApproverApi;
 use crate::backoff::Backoff;
-use crate::error::ApiError;
+
+use event::{Read, cause_of, read};
+
+pub use event::{Cause, Change, Event};
 
 /// The longest frame from the server, in bytes.
 pub const MAX_SERVER_FRAME_BYTES: usize = 64 * 1024;
@@ -35,99 +37,6 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(15);
 /// Events that wait for the caller. When it does not take them, reading stops, and the server closes the
 /// connection (4008): nothing is lost, `resume` brings it again.
 const EVENTS: usize = 64;
-
-/// What the stream tells.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Event {
-    /// It is live. With `resumed: None` nothing was asked for yet: read the list, then [`Stream::resume`] from
-    /// its number.
-    Connected {
-        /// The newest number of this approver.
-        seq: u64,
-        /// Where it goes on.
-        resumed: Option<u64>,
-    },
-    /// It is not live.
-    Disconnected {
-        /// Why.
-        cause: Cause,
-    },
-    /// Something about a request.
-    Request {
-        /// To acknowledge when dealt with.
-        seq: u64,
-        /// The request.
-        txn: String,
-        /// What.
-        change: Change,
-    },
-    /// A device of this person came or went.
-    Binding {
-        /// To acknowledge when dealt with.
-        seq: u64,
-        /// The binding.
-        binding_id: String,
-        /// Whether it is new; else it is gone.
-        added: bool,
-    },
-    /// The access token ends soon: renew, then [`Stream::renewed`].
-    SessionExpiring {
-        /// Unix seconds.
-        at: i64,
-    },
-    /// What was missed is not kept any more: read the list, then [`Stream::resume`] from its number.
-    Reset {
-        /// The newest number.
-        seq: u64,
-    },
-    /// Something that this version does not know.
-    Unknown {
-        /// To acknowledge.
-        seq: u64,
-    },
-}
-
-/// What happened to a request.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Change {
-    /// New.
-    Created,
-    /// A vote was cast on it.
-    Updated,
-    /// It is over.
-    Closed {
-        /// How.
-        state: RequestState,
-        /// Who ended it, where a person did.
-        by: Option<String>,
-    },
-}
-
-/// Why the stream is not live.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Cause {
-    /// The network, or the server's restart: it is being tried again.
-    Lost(String),
-    /// The access token ended or was refused: renew, then wake.
-    Unauthorized,
-    /// Another program with the same session key took over.
-    Superseded,
-    /// The binding was revoked: sign in again.
-    Revoked,
-    /// The clocks differ: nothing would be accepted.
-    ClockOff(i64),
-}
-
-impl Cause {
-    /// Whether trying again by itself would be pointless: the stream waits for [`Stream::wake`].
-    #[must_use]
-    pub fn needs_caller(&self) -> bool {
-        match self {
-            Self::Unauthorized | Self::Revoked => true,
-            Self::Lost(_) | Self::Superseded | Self::ClockOff(_) => false,
-        }
-    }
-}
 
 /// A running stream. Dropping it ends it.
 #[derive(Debug)]
@@ -459,69 +368,4 @@ async fn send(socket: &mut Socket, frame: &ClientFrame) -> Result<(), Cause> {
         .send(Message::Text(text.into()))
         .await
         .map_err(|error| Cause::Lost(error.to_string()))
-}
-
-fn cause_of(error: &ApiError) -> Cause {
-    match error {
-        ApiError::Unauthorized { problem }
-            if problem.code.as_deref() == Some("binding_revoked") =>
-        {
-            Cause::Revoked
-        }
-        ApiError::Unauthorized { .. } => Cause::Unauthorized,
-        ApiError::ClockOff { ahead_secs } => Cause::ClockOff(*ahead_secs),
-        ApiError::Unreachable { why, .. } => Cause::Lost(why.clone()),
-        ApiError::Setup { .. }
-        | ApiError::Forbidden { .. }
-        | ApiError::NotFound { .. }
-        | ApiError::Conflict { .. }
-        | ApiError::Gone { .. }
-        | ApiError::Busy { .. }
-        | ApiError::Refused { .. }
-        | ApiError::TokenRefused { .. }
-        | ApiError::Fault { .. }
-        | ApiError::BadAnswer { .. } => Cause::Lost(error.to_string()),
-    }
-}
-
-enum Read {
-    Hello { seq: u64 },
-    Alive,
-    Event(Event),
-}
-
-/// Reads a frame. A type that this version does not know is not an error: a newer server may send it.
-fn read(text: &str) -> Option<Read> {
-    let Ok(ServerFrame { v: _, seq, body }) = serde_json::from_str::<ServerFrame>(text) else {
-        let value: serde_json::Value = serde_json::from_str(text).ok()?;
-        return match (
-            value["v"].as_u64(),
-            value["seq"].as_u64(),
-            value["type"].as_str(),
-        ) {
-            (Some(1), Some(0), Some(_)) => Some(Read::Alive),
-            (Some(1), Some(seq), Some(_)) => Some(Read::Event(Event::Unknown { seq })),
-            _ => None,
-        };
-    };
-    let request = |txn, change| Read::Event(Event::Request { seq, txn, change });
-    Some(match body {
-        ServerBody::Hello { seq, time: _ } => Read::Hello { seq },
-        ServerBody::Ping {} => Read::Alive,
-        ServerBody::RequestCreated { txn } => request(txn, Change::Created),
-        ServerBody::RequestUpdated { txn } => request(txn, Change::Updated),
-        ServerBody::RequestClosed { txn, state, by } => request(txn, Change::Closed { state, by }),
-        ServerBody::BindingAdded { binding_id } => Read::Event(Event::Binding {
-            seq,
-            binding_id,
-            added: true,
-        }),
-        ServerBody::BindingRevoked { binding_id } => Read::Event(Event::Binding {
-            seq,
-            binding_id,
-            added: false,
-        }),
-        ServerBody::SessionExpiring { at } => Read::Event(Event::SessionExpiring { at }),
-        ServerBody::Reset { seq } => Read::Event(Event::Reset { seq }),
-    })
 }

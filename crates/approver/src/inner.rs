@@ -1,0 +1,185 @@
+//! What all handles and tasks of one program share: the session in use, the state, and how both change.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use countersign_api::http::RequestState;
+use countersign_api::ipc::{Connection, Problem, ProblemCode};
+use tokio::sync::{Notify, broadcast, watch};
+
+use crate::binding::Hands;
+use crate::claims::{Changed, Source};
+use crate::item::Item;
+use crate::kept::{ACCOUNT, Folder, Secrets};
+use crate::keys::with_store;
+use crate::problem::problem;
+use crate::runner;
+use crate::session::{Session, lock};
+use crate::state::{Event, LastServer, State};
+use crate::vote::Unanswered;
+
+pub(crate) struct Inner {
+    pub(crate) hands: Hands,
+    pub(crate) folder: Folder,
+    pub(crate) state: watch::Sender<Arc<State>>,
+    pub(crate) events: broadcast::Sender<Event>,
+    pub(crate) wake: Notify,
+    pub(crate) session: Mutex<Option<Arc<Session>>>,
+    pub(crate) running: Mutex<Option<tokio::task::JoinHandle<()>>>,
+    pub(crate) signing_in: tokio::sync::Mutex<()>,
+    pub(crate) give_up: Notify,
+    pub(crate) unanswered: Mutex<HashMap<String, Unanswered>>,
+    /// One vote at a time on one device: two clicks are one vote.
+    pub(crate) voting: tokio::sync::Mutex<()>,
+}
+
+impl Inner {
+    pub(crate) fn session(&self) -> Option<Arc<Session>> {
+        lock(&self.session).clone()
+    }
+
+    pub(crate) fn connection(&self) -> Connection {
+        self.state.borrow().connection
+    }
+
+    pub(crate) fn change(&self, change: impl FnOnce(&mut State)) {
+        self.state.send_if_modified(|shared| {
+            let mut state = State::clone(shared);
+            change(&mut state);
+            let changed = state != **shared;
+            if changed {
+                *shared = Arc::new(state);
+            }
+            changed
+        });
+    }
+
+    pub(crate) fn tell(&self, event: Event) {
+        // Nobody listening is fine.
+        let _ = self.events.send(event);
+    }
+
+    /// Takes a session into use, and starts what keeps it up to date.
+    pub(crate) fn run(self: &Arc<Self>, session: Session) {
+        let session = Arc::new(session);
+        self.enter(&session);
+        let task = tokio::spawn(runner::keep(Arc::clone(self), session));
+        if let Some(before) = lock(&self.running).replace(task) {
+            before.abort();
+        }
+    }
+
+    pub(crate) fn enter(&self, session: &Arc<Session>) {
+        *lock(&self.session) = Some(Arc::clone(session));
+        let account = session.on_show(self.hands.keys.describe());
+        self.change(|state| {
+            state.last = Some(LastServer {
+                server: account.server.clone(),
+                issuer: account.issuer.clone(),
+            });
+            *state = State {
+                account: Some(account),
+                connection: Connection::Connecting,
+                last: state.last.take(),
+                ..State::default()
+            };
+        });
+    }
+
+    /// Puts what was learned about a request where it belongs, and tells.
+    pub(crate) fn learned(&self, session: &Session, item: &Arc<Item>) {
+        self.note(session, item);
+        self.show_rows(session);
+    }
+
+    /// The same, but for the rows: for many at once.
+    pub(crate) fn note(&self, session: &Session, item: &Arc<Item>) {
+        let txn = item.txn.clone();
+        if item.state == RequestState::Pending {
+            match session.put(Arc::clone(item)) {
+                None if item.is_for_me() => self.tell(Event::Arrived { txn }),
+                Some(before) if !before.looks_like(item) => self.tell(Event::Changed { txn }),
+                None | Some(_) => {}
+            }
+        } else if session.remove(&txn).is_some() {
+            let row = item.row();
+            self.tell(Event::Closed {
+                txn,
+                outcome: row.outcome,
+                by: row.ended_by,
+            });
+        } else {
+            self.tell(Event::Changed { txn });
+        }
+    }
+
+    pub(crate) fn show_rows(&self, session: &Session) {
+        let (inbox, others) = session.rows();
+        self.change(|state| {
+            state.inbox = inbox;
+            state.others = others;
+        });
+    }
+
+    /// Claims that are fresh enough for a vote: the newest token, where it is not the sign-in's own.
+    pub(crate) async fn fresh_claims(
+        &self,
+        session: &Session,
+        fresh_secs: u32,
+    ) -> Result<Option<String>, Problem> {
+        let mut claims = session.claims.lock().await;
+        let source = Source {
+            provider: &session.provider,
+            config: &session.config,
+            nonce: &session.nonce,
+            sub: &session.account.subject.sub,
+        };
+        let had = claims.refresh_token.clone();
+        let freshened = claims.freshen(&source, fresh_secs, session.now()).await;
+        if matches!(freshened, Ok(Changed::RefreshToken)) || claims.refresh_token != had {
+            // CRASH: the provider may have used up the old one; then claims need a sign-in, nothing else.
+            let secrets = Secrets {
+                refresh_token: claims.refresh_token.clone(),
+                ..session.secrets.clone()
+            };
+            let kept = secrets.to_bytes();
+            if let Err(error) =
+                with_store(&self.hands.keys, move |store| store.set(ACCOUNT, &kept)).await
+            {
+                tracing::warn!("the new refresh token was not kept: {error}");
+            }
+        }
+        freshened?;
+        Ok(claims.token.clone())
+    }
+
+    /// Ends the session here: keys are deleted, the program is signed out.
+    pub(crate) async fn forget(&self, why: Option<Problem>) -> Result<(), Problem> {
+        *lock(&self.session) = None;
+        lock(&self.unanswered).clear();
+        self.change(|state| {
+            *state = State {
+                last: state.last.take(),
+                troubles: why.into_iter().collect(),
+                ..State::default()
+            };
+        });
+        let file = self.folder.delete(ACCOUNT);
+        let deleted = with_store(&self.hands.keys, |store| store.delete(ACCOUNT)).await;
+        // Last, because this may be called from the very task that is stopped.
+        self.stop();
+        file.map_err(|error| {
+            problem(
+                ProblemCode::Other,
+                format!("The account's file could not be deleted: {error}."),
+            )
+        })?;
+        Ok(deleted?)
+    }
+
+    pub(crate) fn stop(&self) {
+        if let Some(task) = lock(&self.running).take() {
+            task.abort();
+        }
+    }
+}
