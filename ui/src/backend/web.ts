@@ -90,7 +90,7 @@ export function play(scene: Scene, live: boolean): Played {
       case "verify":
         return { reply: "verification", report: scene.report };
       case "export_evidence":
-        return { reply: "exported", path: `/home/elin/Downloads/countersign-${call.txn}.json` };
+        return { reply: "exported", path: `~/Downloads/countersign-${call.txn}.json` };
       case "devices":
         return { reply: "devices", devices: bound };
       case "revoke_device":

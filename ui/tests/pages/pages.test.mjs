@@ -73,7 +73,7 @@ for (const [name, headline, failed, unproven] of [
       assert.equal(await page.locator(".steps li").count(), 9);
       assert.deepEqual([await page.locator(".steps .fail").count(), await page.locator(".steps .unproven").count()], [failed, unproven]);
       await page.getByRole("button", { name: "Export evidence" }).click();
-      await page.getByText("/home/elin/Downloads/countersign-past-2.json").waitFor();
+      await page.getByText("~/Downloads/countersign-past-2.json").waitFor();
       await page.getByRole("button", { name: "Back to the request" }).click();
       await page.getByRole("heading", { name: "Course" }).waitFor();
     }));
