@@ -6,7 +6,7 @@
 #![allow(clippy::wildcard_enum_match_arm)]
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -41,6 +41,12 @@ pub struct TestClock(AtomicI64);
 impl TestClock {
     pub fn new() -> Arc<Self> {
         Arc::new(Self(AtomicI64::new(1_800_000_000)))
+    }
+
+    /// Of the machine, for tests that run real programs beside this.
+    pub fn of_the_machine() -> Arc<Self> {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+        Arc::new(Self(AtomicI64::new(since.as_secs().try_into().unwrap())))
     }
 
     pub fn forward(&self, secs: i64) {
@@ -83,6 +89,7 @@ pub struct Op {
     pub issuer: Issuer,
     key: SecretKey,
     clock: Arc<TestClock>,
+    withdrawn: Arc<AtomicBool>,
 }
 
 impl Op {
@@ -97,20 +104,35 @@ impl Op {
         jwk["kid"] = json!(key.public().thumbprint());
         jwk["alg"] = json!("Ed25519");
         jwk["use"] = json!("sig");
-        let jwks = json!({ "keys": [jwk] });
+        let withdrawn = Arc::new(AtomicBool::new(false));
+        let withdraws = Arc::clone(&withdrawn);
+        let jwks = move || {
+            let keys = if withdraws.load(Ordering::SeqCst) {
+                json!([])
+            } else {
+                json!([jwk])
+            };
+            std::future::ready(Json(json!({ "keys": keys })))
+        };
         let router = Router::new()
             .route(
                 "/.well-known/openid-configuration",
                 get(move || async move { Json(document) }),
             )
-            .route("/jwks", get(move || async move { Json(jwks) }))
+            .route("/jwks", get(jwks))
             .layer(from_fn_with_state(Arc::clone(clock), dated));
         tokio::spawn(serve(router, listener));
         Self {
             issuer: Issuer::parse(&url).unwrap(),
             key,
             clock: Arc::clone(clock),
+            withdrawn,
         }
+    }
+
+    /// Publishes its key no more.
+    pub fn withdraw_key(&self) {
+        self.withdrawn.store(true, Ordering::SeqCst);
     }
 
     pub fn subject(&self, sub: &str) -> Subject {
@@ -273,6 +295,11 @@ impl Server {
 
     pub fn outcomes(&self) -> Vec<Value> {
         self.book.lock().unwrap().outcomes.clone()
+    }
+
+    /// The ids of all requests that were ever opened.
+    pub fn known(&self) -> Vec<String> {
+        self.book.lock().unwrap().opened.keys().cloned().collect()
     }
 
     pub fn cancelled(&self) -> Vec<String> {
@@ -662,9 +689,12 @@ pub struct World {
 
 impl World {
     pub async fn new() -> Self {
+        Self::by(TestClock::new()).await
+    }
+
+    pub async fn by(clock: Arc<TestClock>) -> Self {
         // The first installation in a process wins.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let clock = TestClock::new();
         let op = Op::start(&clock).await;
         let policy = Arc::new(Policy::load(&policy_text(&op.issuer)).unwrap());
         let pep_key = Arc::new(SecretKey::generate([42; 32]));
