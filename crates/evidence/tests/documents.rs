@@ -419,3 +419,55 @@ fn es256_signatures_are_low_s() {
         );
     }
 }
+
+#[test]
+fn lists_and_counts_have_bounds() {
+    let granted = GrantVote {
+        digest: Digest::of(b"v"),
+        subject: subject("elin"),
+        binding_id: Digest::of(b"b"),
+    };
+    let grant = |votes| Grant {
+        iss: server(),
+        aud: gate(),
+        jti: "j".into(),
+        iat: NOW,
+        nbf: NOW,
+        exp: NOW + 60,
+        txn: Txn::parse("t").unwrap(),
+        operation_digest: Digest::of(b"o"),
+        request_jws_digest: Digest::of(b"r"),
+        votes: vec![granted.clone(); votes],
+        policy_digest: Digest::of(b"p"),
+    };
+    for (votes, ok) in [(0, false), (1, true), (64, true), (65, false)] {
+        assert_eq!(
+            Grant::from_value(&grant(votes).to_value()).is_ok(),
+            ok,
+            "{votes}"
+        );
+    }
+    for uses in [0, 2] {
+        let mut value = grant(1).to_value();
+        value["max_uses"] = json!(uses);
+        assert!(Grant::from_value(&value).is_err(), "{uses} uses");
+    }
+    let authenticator = Authenticator {
+        key: key(3).public(),
+        rp_id: "rp".into(),
+    };
+    for (count, ok) in [(16, true), (17, false)] {
+        let statement = Statement {
+            aud: server(),
+            authenticators: vec![authenticator.clone(); count],
+            key: key(1).public(),
+            rz: b64u(&[7; 32]),
+            session_jkt: Digest::of(b"s"),
+        };
+        assert_eq!(
+            Statement::from_bytes(&statement.to_bytes()).is_ok(),
+            ok,
+            "{count}"
+        );
+    }
+}

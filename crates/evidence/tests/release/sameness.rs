@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::common::Edit::{
     Ask, Evidence, Grant, Operation, Request, Scene as Whole, Statement, Vote,
 };
-use crate::common::{self, key, subject};
+use crate::common::{self, Scene, key, subject};
 use crate::{answer, check, graft, other};
 
 fn gate() -> PepId {
@@ -435,4 +435,18 @@ fn requirement_is_my_own_policys() {
             "policy_missing",
         ),
     ]);
+}
+
+#[test]
+fn a_whole_approval_for_another_server_is_not_mine() {
+    // One key may serve two server ids: then every part agrees, and only mine differs.
+    let evidence = Scene::new().evidence();
+    let mut scene = Scene::new();
+    scene.server = server();
+    let refusal = scene.release(&evidence).unwrap_err();
+    assert_eq!(
+        (refusal.step, refusal.code),
+        (StepId::Sameness, "server_differs")
+    );
+    assert_eq!(scene.open(&evidence).unwrap_err().code, "server_differs");
 }
