@@ -82,7 +82,8 @@ fn text<'a>(
 ) -> Option<&'a str> {
     let encoded = content_encoding.is_some_and(|coding| coding.trim() != "identity");
     // Two types in one list: the upstream may read the body as either.
-    let doubtful = content_type.is_some_and(|kind| kind.contains("multipart/") || kind.contains(','));
+    let doubtful =
+        content_type.is_some_and(|kind| kind.contains("multipart/") || kind.contains(','));
     if encoded || doubtful || body.len() > text_limit || names_another_charset(content_type) {
         return None;
     }
@@ -93,12 +94,17 @@ fn text<'a>(
 /// UTF-8 is shown as UTF-8 only where the upstream will read it so.
 fn names_another_charset(content_type: Option<&str>) -> bool {
     // However it is written: some servers take `charset = x`, `charset*=…`, or the last of two.
-    content_type.unwrap_or_default().split(';').skip(1).any(|parameter| {
-        let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
-        let charset = value.trim().trim_matches('"');
-        name.trim().to_ascii_lowercase().starts_with("charset")
-            && !(charset.eq_ignore_ascii_case("utf-8") || charset.eq_ignore_ascii_case("us-ascii"))
-    })
+    content_type
+        .unwrap_or_default()
+        .split(';')
+        .skip(1)
+        .any(|parameter| {
+            let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
+            let charset = value.trim().trim_matches('"');
+            name.trim().to_ascii_lowercase().starts_with("charset")
+                && !(charset.eq_ignore_ascii_case("utf-8")
+                    || charset.eq_ignore_ascii_case("us-ascii"))
+        })
 }
 
 /// The strict parser refuses noncharacters, so they cannot stand in an operation.

@@ -1,24 +1,19 @@
 //! Who calls: the bearer token, verified against the providers that the configuration names.
 //!
-//! A token's *signature* is remembered by the token's SHA-256 until the token ends; its time is judged at every
-//! call, and once more when an approved call is released. The rules themselves are `countersign-oidc`'s and
-//! `countersign-evidence`'s.
+//! Every call's token is verified, and once more when an approved call is released: its time, and its signature
+//! by the keys that the provider publishes now (of which [`ResourceServer`] remembers no more than it may). The
+//! rules themselves are `countersign-oidc`'s and `countersign-evidence`'s.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use countersign_evidence::op_token::AccessToken;
-use countersign_model::{Clock, Digest, Issuer, Subject, UnixSecs};
+use countersign_model::{Issuer, Subject};
 use countersign_oidc::{AccessError, ResourceServer};
 use http::header::HeaderValue;
 use serde_json::{Map, Value, json};
 
-/// Tokens that are remembered, at most.
-const MAX_REMEMBERED: usize = 10_000;
 /// How many actors may stand in a token's `act` chain.
 const MAX_ACTORS: usize = 8;
-/// How far the provider's clock may be from ours, in seconds (protocol, section 1).
-const SKEW_SECS: i64 = 60;
 
 /// A caller whose token holds.
 #[derive(Debug, Clone, PartialEq)]
@@ -65,24 +60,12 @@ pub struct ClaimRules {
 pub struct Callers {
     tokens: ResourceServer,
     rules: Vec<ClaimRules>,
-    clock: Arc<dyn Clock>,
-    remembered: Mutex<HashMap<Digest, Remembered>>,
-}
-
-struct Remembered {
-    caller: Arc<Caller>,
-    until: UnixSecs,
 }
 
 impl Callers {
     /// Lets in callers of these providers.
-    pub fn new(tokens: ResourceServer, rules: Vec<ClaimRules>, clock: Arc<dyn Clock>) -> Self {
-        Self {
-            tokens,
-            rules,
-            clock,
-            remembered: Mutex::default(),
-        }
+    pub fn new(tokens: ResourceServer, rules: Vec<ClaimRules>) -> Self {
+        Self { tokens, rules }
     }
 
     /// Verifies the token in an `Authorization` field.
@@ -91,10 +74,6 @@ impl Callers {
         authorization: Option<&HeaderValue>,
     ) -> Result<Arc<Caller>, NotLetIn> {
         let token = bearer(authorization)?;
-        let name = Digest::of(token.as_bytes());
-        if let Some(caller) = self.recall(&name) {
-            return Ok(caller);
-        }
         let access = self
             .tokens
             .verify(token)
@@ -108,10 +87,7 @@ impl Callers {
                     sentence: error.to_string(),
                 },
             })?;
-        let until = access.exp + SKEW_SECS;
-        let caller = Arc::new(self.caller(access)?);
-        self.remember(name, Arc::clone(&caller), until);
-        Ok(caller)
+        Ok(Arc::new(self.caller(access)?))
     }
 
     fn caller(&self, access: AccessToken) -> Result<Caller, NotLetIn> {
@@ -125,13 +101,6 @@ impl Callers {
                     "the token is from a provider that this gate has no rules for",
                 )
             })?;
-        // RFC 9449, section 7.1: a token that is bound to a key is no bearer token.
-        if access.claims.get("cnf").is_some() {
-            return Err(invalid(
-                "token_bound",
-                "the token is bound to a key; this gate takes bearer tokens",
-            ));
-        }
         let mut claims = Map::new();
         for name in &rules.claims {
             if let Some(value) = access.claims.get(name) {
@@ -152,34 +121,6 @@ impl Callers {
             claims,
             act,
         })
-    }
-
-    fn recall(&self, name: &Digest) -> Option<Arc<Caller>> {
-        let mut remembered = self
-            .remembered
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        let found = remembered.get(name)?;
-        if found.until < self.clock.now() {
-            remembered.remove(name);
-            return None;
-        }
-        Some(Arc::clone(&found.caller))
-    }
-
-    fn remember(&self, name: Digest, caller: Arc<Caller>, until: UnixSecs) {
-        let mut remembered = self
-            .remembered
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        if remembered.len() >= MAX_REMEMBERED {
-            let now = self.clock.now();
-            remembered.retain(|_, known| known.until >= now);
-        }
-        // Full of tokens that are still good: this one is verified again next time.
-        if remembered.len() < MAX_REMEMBERED {
-            remembered.insert(name, Remembered { caller, until });
-        }
     }
 }
 
@@ -265,25 +206,19 @@ mod tests {
     use super::*;
 
     fn callers(claims: &[&str]) -> Callers {
-        struct Still;
-        impl Clock for Still {
-            fn now(&self) -> UnixSecs {
-                UnixSecs(1_800_000_000)
-            }
-        }
         let rules = ClaimRules {
             issuer: Issuer::parse("https://op.example").unwrap(),
             claims: claims.iter().map(|name| (*name).to_owned()).collect(),
             groups_claim: "/realm/roles".to_owned(),
         };
-        Callers::new(ResourceServer::default(), vec![rules], Arc::new(Still))
+        Callers::new(ResourceServer::default(), vec![rules])
     }
 
     fn access(claims: Value) -> AccessToken {
         AccessToken {
             subject: Subject::parse("https://op.example|mara").unwrap(),
             client_id: "cli".to_owned(),
-            exp: UnixSecs(1_800_000_600),
+            exp: countersign_model::UnixSecs(1_800_000_600),
             claims,
         }
     }
@@ -327,20 +262,6 @@ mod tests {
                 .caller(access(json!({ "act": { "iss": 1, "sub": "a" } })))
                 .is_err()
         );
-    }
-
-    #[test]
-    fn a_token_bound_to_a_key_is_no_bearer_token() {
-        let refused = callers(&[])
-            .caller(access(json!({ "cnf": { "jkt": "x" } })))
-            .unwrap_err();
-        assert!(matches!(
-            refused,
-            NotLetIn::Invalid {
-                code: "token_bound",
-                ..
-            }
-        ));
     }
 
     #[test]

@@ -139,6 +139,11 @@ fn shared(
         headers,
         routes,
     } = config;
+    let folder = |path: &PathBuf| {
+        let path = path.clone();
+        move |error| StartError::Folder { path, error }
+    };
+    std::fs::create_dir_all(&state_dir).map_err(folder(&state_dir))?;
     let mut rules = Vec::new();
     let mut trusted = Vec::new();
     let mut tokens = Vec::new();
@@ -154,7 +159,8 @@ fn shared(
     } in providers
     {
         let provider = Provider::new(op.issuer.clone(), Arc::clone(&clock))?
-            .keep_keys_for(session_secs.into());
+            .keep_keys_for(session_secs.into())
+            .remember_in(&state_dir)?;
         let provider = Arc::new(provider);
         rules.push(ClaimRules {
             issuer: op.issuer.clone(),
@@ -183,16 +189,12 @@ fn shared(
         bounds,
     };
     let the_pep = Pep::start(pep_config, &state_dir, policy, Arc::clone(&clock))?;
-    let folder = |path: &PathBuf| {
-        let path = path.clone();
-        move |error| StartError::Folder { path, error }
-    };
     if let Some(dir) = &evidence_dir {
         std::fs::create_dir_all(dir).map_err(folder(dir))?;
     }
     let credential_key = CredentialKey::load(&state_dir).map_err(folder(&state_dir))?;
     Ok(Shared {
-        callers: Callers::new(ResourceServer::new(tokens), rules, clock),
+        callers: Callers::new(ResourceServer::new(tokens), rules),
         headers,
         routes,
         frame: Frame {

@@ -321,6 +321,33 @@ async fn a_remembered_token_ends_with_its_time() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_token_ends_with_the_key_that_signed_it() {
+    let scene = Scene::new().await;
+    let until = scene.world.clock.now().0 + 1_000_000;
+    let token = scene
+        .world
+        .op
+        .access_token(|claims| claims["exp"] = json!(until));
+    let send = async || {
+        let call = scene.http.get(format!("{}/customers/7", scene.url));
+        call.bearer_auth(&token).send().await.unwrap()
+    };
+    assert_eq!(send().await.status(), StatusCode::OK);
+    scene.world.op.withdraw_key();
+    scene.world.clock.forward(3601);
+    // The keys are fetched anew while the old ones still judge.
+    for _ in 0..200 {
+        let answer = send().await;
+        if answer.status() != StatusCode::OK {
+            assert_eq!(problem(answer).await, (401, "token_key_unknown".to_owned()));
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    panic!("the token outlives its key");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_held_call_is_forwarded_exactly_once_approved() {
     let scene = Scene::new().await;
     let call = scene
