@@ -231,16 +231,28 @@ server.on('request', (request, response) => {
   });
 });
 
-/** For tests: `GET /people/SUB`, and `PUT /people/SUB {"groups": […]}`. Never on the provider's own port. */
+/** The body of a test's wish. */
+async function wish(request) {
+  let text = '';
+  for await (const chunk of request) text += chunk;
+  return JSON.parse(text);
+}
+
+/**
+ * For tests: `GET /people/SUB`, `PUT /people/SUB {"groups": […]}`, and `PUT /clock {"secs": N}`, which sets how far this
+ * provider's clock is ahead. Never on the provider's own port.
+ */
 async function control(port) {
+  const systemNow = Date.now;
   const door = createServer(async (request, response) => {
+    if (request.method === 'PUT' && request.url === '/clock') {
+      const { secs } = await wish(request);
+      Date.now = () => systemNow() + 1000 * Number(secs);
+      return response.writeHead(204).end();
+    }
     const person = people.get(request.url.replace('/people/', ''));
     if (!person) return response.writeHead(404).end();
-    if (request.method === 'PUT') {
-      let text = '';
-      for await (const chunk of request) text += chunk;
-      person.groups = JSON.parse(text).groups.map(String);
-    }
+    if (request.method === 'PUT') person.groups = (await wish(request)).groups.map(String);
     return response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(claimsOf(person.sub)));
   });
   await new Promise((resolve) => door.listen(Number(port), '127.0.0.1', resolve));

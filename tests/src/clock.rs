@@ -1,5 +1,5 @@
-//! The clock of a world: the system's, moved by as much as a test says. (The provider runs by the system's own clock;
-//! signatures of both must fit together, so a world's clock starts there.)
+//! The clock of a world: the system's, moved by as much as a test says. The provider's is moved along with it
+//! ([`crate::world::World::advance`]): what both sign must fit together.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -13,9 +13,9 @@ pub struct MovedClock {
 }
 
 impl MovedClock {
-    /// Moves it forward.
-    pub fn advance(&self, secs: i64) {
-        self.secs.fetch_add(secs, Ordering::SeqCst);
+    /// Moves it forward, and gives how far it is ahead now.
+    pub fn advance(&self, secs: i64) -> i64 {
+        self.secs.fetch_add(secs, Ordering::SeqCst) + secs
     }
 }
 

@@ -1,17 +1,21 @@
 //! Reads what is on the screen: a picture of it, and the words on the picture with their places (by tesseract). What a
 //! person could not read is not there for a test either.
 
+mod plain;
+
 use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::desktop::Desktop;
+use crate::eyes::plain::Gray;
 
 /// Small letters are read better when enlarged.
-const ENLARGE: u32 = 2;
+const ENLARGE_PERCENT: u32 = 250;
 
 /// A word and where it is, in pixels of the screen.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -147,80 +151,94 @@ impl Desktop {
     }
 }
 
-/// Reads a picture: as it is, and with light and dark exchanged, for letters on dark buttons.
+/// Reads a picture.
 ///
 /// # Errors
 /// When ImageMagick or tesseract fail.
 pub fn read(picture: &Path) -> Result<Sight> {
-    let (plain, negative) = std::thread::scope(|scope| {
-        let plain = scope.spawn(|| words_on(picture, Light::AsItIs));
-        let negative = words_on(picture, Light::Exchanged);
-        (plain.join(), negative)
-    });
-    let Ok(plain) = plain else {
-        bail!("the reading of {} broke off", picture.display())
-    };
-    let mut words = plain?;
-    words.extend(negative?);
+    let pixels = Command::new("convert")
+        .arg(picture)
+        .args(["-depth", "8", "ppm:-"])
+        .output()
+        .context("start ImageMagick")?;
+    ensure!(
+        pixels.status.success(),
+        "ImageMagick cannot read {}",
+        picture.display()
+    );
+    let (mut gray, buttons) =
+        plain::of_ppm(&pixels.stdout).with_context(|| format!("read {}", picture.display()))?;
+    let large = picture.with_extension("large.png");
+    let mut words = Vec::new();
+    for (number, button) in buttons.into_iter().enumerate() {
+        let label = recognize(&gray.take_out(button), "6", &large)?;
+        let text: Vec<&str> = label
+            .lines()
+            .filter_map(|row| row.split('\t').nth(11))
+            .skip(1)
+            .collect();
+        let line = (u32::MAX, 0, u32::try_from(number).unwrap_or(u32::MAX));
+        let place = [button.left, button.top, button.width, button.height]
+            .map(|n| u32::try_from(n).unwrap_or(u32::MAX));
+        // Each word of the label is where the button is: that is what a hand aims at.
+        words.extend(
+            text.iter()
+                .flat_map(|text| text.split_whitespace())
+                .map(|text| Word {
+                    text: text.to_owned(),
+                    line,
+                    left: place[0],
+                    top: place[1],
+                    width: place[2],
+                    height: place[3],
+                }),
+        );
+    }
+    words.extend(recognize(&gray, "11", &large)?.lines().filter_map(word));
     Ok(Sight {
         words,
         picture: picture.to_path_buf(),
     })
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Light {
-    AsItIs,
-    Exchanged,
-}
-
-fn words_on(picture: &Path, light: Light) -> Result<Vec<Word>> {
-    let percent = format!("{}%", ENLARGE * 100);
-    let mut convert = Command::new("convert");
-    convert.arg(picture).args([
-        "-colorspace",
-        "Gray",
-        "-filter",
-        "Triangle",
-        "-resize",
-        &percent,
-    ]);
-    let (large, block) = match light {
-        Light::AsItIs => (picture.with_extension("large.png"), 0),
-        Light::Exchanged => {
-            convert.arg("-negate");
-            // Lines of the two readings are never taken for one.
-            (picture.with_extension("negative.png"), 1_000_000)
-        }
-    };
-    let scaled = convert.arg(&large).status().context("start ImageMagick")?;
+/// Enlarges a picture and has tesseract read it, in one of its modes (6: one block; 11: text anywhere).
+fn recognize(gray: &Gray, mode: &str, large: &Path) -> Result<String> {
+    let mut enlarge = Command::new("convert")
+        .args([
+            "pgm:-",
+            "-filter",
+            "Catrom",
+            "-resize",
+            &format!("{ENLARGE_PERCENT}%"),
+        ])
+        .arg(large)
+        .stdin(Stdio::piped())
+        .spawn()
+        .context("start ImageMagick")?;
+    enlarge
+        .stdin
+        .take()
+        .context("take ImageMagick's input")?
+        .write_all(&gray.to_pgm())
+        .context("give ImageMagick the picture")?;
     ensure!(
-        scaled.success(),
-        "ImageMagick cannot enlarge {}",
-        picture.display()
+        enlarge.wait().context("wait for ImageMagick")?.success(),
+        "ImageMagick cannot enlarge a picture"
     );
     let output = Command::new("tesseract")
-        .arg(&large)
-        .args(["stdout", "--psm", "11", "-l", "eng", "tsv"])
+        .arg(large)
+        .args(["stdout", "--psm", mode, "-l", "eng", "tsv"])
         .env("OMP_THREAD_LIMIT", "1")
         .output()
         .context("start tesseract")?;
+    // Only the picture itself is of use to people.
+    fs::remove_file(large).context("remove the enlarged picture")?;
     ensure!(
         output.status.success(),
-        "tesseract cannot read {}: {}",
-        picture.display(),
+        "tesseract cannot read: {}",
         String::from_utf8_lossy(&output.stderr)
     );
-    // Only the picture itself is of use to people.
-    fs::remove_file(&large).context("remove the enlarged picture")?;
-    Ok(String::from_utf8_lossy(&output.stdout)
-        .lines()
-        .filter_map(word)
-        .map(|word| Word {
-            line: (word.line.0 + block, word.line.1, word.line.2),
-            ..word
-        })
-        .collect())
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 /// A line of tesseract's table: level, page, block, paragraph, line, word, left, top, width, height, confidence, text.
@@ -234,10 +252,10 @@ fn word(row: &str) -> Option<Word> {
     Some(Word {
         text: text.to_owned(),
         line: (number(2)?, number(3)?, number(4)?),
-        left: number(6)? / ENLARGE,
-        top: number(7)? / ENLARGE,
-        width: number(8)? / ENLARGE,
-        height: number(9)? / ENLARGE,
+        left: number(6)? * 100 / ENLARGE_PERCENT,
+        top: number(7)? * 100 / ENLARGE_PERCENT,
+        width: number(8)? * 100 / ENLARGE_PERCENT,
+        height: number(9)? * 100 / ENLARGE_PERCENT,
     })
 }
 

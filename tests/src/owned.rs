@@ -168,7 +168,8 @@ impl Processes {
             .rposition(|(known, _)| known == name)
             .with_context(|| format!("no process is called {name}"))?;
         let (_, mut child) = self.children.remove(at);
-        child.kill().with_context(|| format!("kill {name}"))?;
+        // The group, so that what it has started in turn goes too.
+        signal(&format!("-{}", child.id()), "KILL");
         child.wait().with_context(|| format!("wait for {name}"))?;
         Ok(())
     }
@@ -218,7 +219,7 @@ impl Processes {
 impl Drop for Processes {
     fn drop(&mut self) {
         for (_, child) in self.children.iter().rev() {
-            signal(child.id(), "TERM");
+            signal(&child.id().to_string(), "TERM");
         }
         let deadline = Instant::now() + END_WITHIN;
         while Instant::now() < deadline
@@ -253,16 +254,10 @@ fn drain(stdout: impl Read + Send + 'static, mut log: File) -> mpsc::Receiver<St
     receiver
 }
 
-/// Sends a signal to one process. (The shell's own `kill`: this tree holds no unsafe code.)
-fn signal(pid: u32, name: &str) {
+/// Sends a signal to one process, or to a group (`-ID`). (The shell's own `kill`: this tree holds no unsafe code.)
+fn signal(target: &str, name: &str) {
     let _ = Command::new("bash")
-        .args([
-            "-c",
-            "kill -s \"$1\" \"$2\"",
-            "signal",
-            name,
-            &pid.to_string(),
-        ])
+        .args(["-c", "kill -s \"$1\" -- \"$2\"", "signal", name, target])
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .status();
@@ -292,7 +287,7 @@ fn sweep(id: &str) {
             return;
         }
         for pid in found {
-            signal(pid, "KILL");
+            signal(&pid.to_string(), "KILL");
         }
     }
 }

@@ -300,7 +300,7 @@ impl Story<'_> {
             trust.display()
         );
         self.terminal("elin", "auditor-finds-alteration", &verify, 1)?;
-        self.stage.start_server(&[])?;
+        self.stage.start_server()?;
         Ok((evidence, trust))
     }
 

@@ -89,7 +89,7 @@ impl Stage {
         };
         fs::write(stage.setup.path("requester.toml"), stage.requester_toml())
             .context("write requester.toml")?;
-        stage.start_server(&[])?;
+        stage.start_server()?;
         stage.start_gate()?;
         Ok(stage)
     }
@@ -100,19 +100,46 @@ impl Stage {
         &self.state
     }
 
-    /// Starts the server's program, with more in its environment.
+    /// Starts the server's program.
     ///
     /// # Errors
     /// When it does not start.
-    pub fn start_server(&mut self, environment: &[(&str, &str)]) -> Result<()> {
+    pub fn start_server(&mut self) -> Result<()> {
         let mut command = Command::new(paths::program("countersign")?);
         command
             .args(["serve", "--config"])
-            .arg(self.setup.path("server.toml"))
-            .envs(environment.iter().copied());
+            .arg(self.setup.path("server.toml"));
         self.processes.spawn_until("server", &mut command, |line| {
             line.contains("ready").then_some(())
         })
+    }
+
+    /// Starts the server's program so that it dies at its `write`-th write, and is started again at once, as an
+    /// operator's supervisor does. [`Stage::server_died`] tells whether it came to that.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub fn start_server_dying_at(&mut self, write: u32) -> Result<()> {
+        let script = "COUNTERSIGN_KILL_AT_WRITE=\"$1\" \"$2\" serve --config \"$3\"; echo \"died at write $1\"; \
+                      exec \"$2\" serve --config \"$3\"";
+        let mut command = Command::new("bash");
+        command
+            .args(["-c", script, "supervisor", &write.to_string()])
+            .arg(paths::program("countersign")?)
+            .arg(self.setup.path("server.toml"));
+        self.processes.spawn_until("server", &mut command, |line| {
+            line.contains("ready").then_some(())
+        })
+    }
+
+    /// Whether the server died at this write.
+    #[must_use]
+    pub fn server_died(&self, write: u32) -> bool {
+        let died = format!("died at write {write}");
+        self.processes
+            .said("server")
+            .lines()
+            .any(|line| line == died)
     }
 
     /// Starts the gate's program.

@@ -166,12 +166,23 @@ impl World {
         Ok(())
     }
 
-    /// Moves the clock, and lets the server do what is due.
-    pub async fn advance(&self, secs: i64) {
-        self.clock.advance(secs);
+    /// Moves everybody's clock, the provider's too, and lets the server do what is due.
+    ///
+    /// # Errors
+    /// When the provider does not answer.
+    pub async fn advance(&self, secs: i64) -> Result<()> {
+        let ahead = self.clock.advance(secs);
+        self.http
+            .put(format!("{}/clock", self.op.control))
+            .body(serde_json::json!({ "secs": ahead }).to_string())
+            .send()
+            .await
+            .and_then(Response::error_for_status)
+            .context("move the provider's clock")?;
         if let Some(server) = &self.server {
             server.tick().await;
         }
+        Ok(())
     }
 
     /// Somebody who approves, signed in.
