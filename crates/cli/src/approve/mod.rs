@@ -23,8 +23,6 @@ use crate::terminal::{duration, line, safe};
 
 /// How long a session of an earlier run may take to be back.
 const CONNECT_LIMIT: Duration = Duration::from_secs(20);
-/// After connecting, how long nothing may change before the list counts as read.
-const QUIET: Duration = Duration::from_millis(250);
 
 /// Where keys and the rest are kept.
 #[derive(Debug, Args)]
@@ -281,11 +279,12 @@ async fn signed_in(approver: &Approver) -> anyhow::Result<()> {
 async fn list(approver: &Approver) -> anyhow::Result<Exit> {
     signed_in(approver).await?;
     let mut state = approver.state();
-    while tokio::time::timeout(QUIET, state.changed())
-        .await
-        .is_ok_and(|changed| changed.is_ok())
-    {
-        state.mark_unchanged();
+    let listed = tokio::time::timeout(CONNECT_LIMIT, state.wait_for(|now| now.listed)).await;
+    if !listed.is_ok_and(|waited| waited.is_ok()) {
+        return Err(Stop::with(
+            Exit::Unreachable,
+            "the list could not be read in time; try again",
+        ));
     }
     let now = Arc::clone(&state.borrow());
     if let Some(trouble) = now.troubles.first() {
