@@ -1,6 +1,7 @@
 //! The handle that programs hold: every call of a window, as a method.
 
 use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 
 use countersign_api::http::{self, VoteRequest};
@@ -11,7 +12,7 @@ use countersign_oidc::{Opener, Progress};
 use tokio::sync::{Notify, broadcast, watch};
 
 use crate::binding::{Hands, bind, forget_pending, look_up};
-use crate::inner::Inner;
+use crate::inner::{Inner, When};
 use crate::kept::{ACCOUNT, Folder};
 use crate::keys::KeyStore;
 use crate::problem::{of_api, problem, signed_out};
@@ -107,6 +108,7 @@ impl Approver {
             running: Mutex::default(),
             signing_in: tokio::sync::Mutex::default(),
             give_up: Notify::new(),
+            settling: AtomicBool::new(false),
             unanswered: Mutex::default(),
             voting: tokio::sync::Mutex::default(),
         });
@@ -136,6 +138,11 @@ impl Approver {
         if let Some(session) = self.inner.session() {
             session.with_stream(countersign_client::stream::Stream::wake);
         }
+    }
+
+    /// Waits for what must not be cut off: call it before the program ends.
+    pub async fn settle(&self) {
+        self.inner.settle().await;
     }
 
     /// Reads a server's self-description, from an address as a person types it.
@@ -265,7 +272,7 @@ impl Approver {
             let fresh_secs = genuine.open.request().requirement.fresh_claims_secs;
             let (inner, session) = (Arc::clone(&self.inner), Arc::clone(&session));
             tokio::spawn(async move {
-                if let Err(trouble) = inner.fresh_claims(&session, fresh_secs).await {
+                if let Err(trouble) = inner.fresh_claims(&session, fresh_secs, When::Ahead).await {
                     tracing::info!(
                         "claims are not made newer ahead of a vote: {}",
                         trouble.sentence
@@ -343,7 +350,10 @@ impl Approver {
             ));
         };
         let fresh_secs = genuine.open.request().requirement.fresh_claims_secs;
-        let claims_token = self.inner.fresh_claims(session, fresh_secs).await?;
+        let claims_token = self
+            .inner
+            .fresh_claims(session, fresh_secs, When::Now)
+            .await?;
         let signer = (&session.account, &session.secrets);
         let vote = sign(genuine, challenge, wish.choice, said, signer, session.now())?;
         Ok(VoteRequest { vote, claims_token })

@@ -1,6 +1,7 @@
 //! What all handles and tasks of one program share: the session in use, the state, and how both change.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use countersign_api::http::RequestState;
@@ -28,9 +29,20 @@ pub(crate) struct Inner {
     pub(crate) running: Mutex<Option<tokio::task::JoinHandle<()>>>,
     pub(crate) signing_in: tokio::sync::Mutex<()>,
     pub(crate) give_up: Notify,
+    /// The program ends soon: nothing is begun ahead any more.
+    pub(crate) settling: AtomicBool,
     pub(crate) unanswered: Mutex<HashMap<String, Unanswered>>,
     /// One vote at a time on one device: two clicks are one vote.
     pub(crate) voting: tokio::sync::Mutex<()>,
+}
+
+/// When claims are made newer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum When {
+    /// For a vote.
+    Now,
+    /// While a card is read, so that the vote need not wait.
+    Ahead,
 }
 
 impl Inner {
@@ -122,12 +134,37 @@ impl Inner {
     }
 
     /// Claims that are fresh enough for a vote: the newest token, where it is not the sign-in's own.
+    ///
+    /// A task of its own: whoever asked may go away, and a provider that has just made a new refresh token takes
+    /// the old one no more, so the new one must still be kept.
     pub(crate) async fn fresh_claims(
-        &self,
-        session: &Session,
+        self: &Arc<Self>,
+        session: &Arc<Session>,
         fresh_secs: u32,
+        when: When,
+    ) -> Result<Option<String>, Problem> {
+        let (inner, session) = (Arc::clone(self), Arc::clone(session));
+        let task = tokio::spawn(async move { inner.freshen(&session, fresh_secs, when).await });
+        task.await.unwrap_or_else(|_| {
+            let sentence =
+                "What your identity provider says about you could not be read anew. Try again.";
+            Err(problem(ProblemCode::Other, sentence))
+        })
+    }
+
+    async fn freshen(
+        &self,
+        session: &Arc<Session>,
+        fresh_secs: u32,
+        when: When,
     ) -> Result<Option<String>, Problem> {
         let mut claims = session.claims.lock().await;
+        let in_use = self
+            .session()
+            .is_some_and(|in_use| Arc::ptr_eq(&in_use, session));
+        if !in_use || (when == When::Ahead && self.settling.load(Ordering::SeqCst)) {
+            return Ok(None);
+        }
         let source = Source {
             provider: &session.provider,
             config: &session.config,
@@ -153,9 +190,17 @@ impl Inner {
         Ok(claims.token.clone())
     }
 
+    /// Waits for what must not be cut off.
+    pub(crate) async fn settle(&self) {
+        self.settling.store(true, Ordering::SeqCst);
+        if let Some(session) = self.session() {
+            drop(session.claims.lock().await);
+        }
+    }
+
     /// Ends the session here: keys are deleted, the program is signed out.
     pub(crate) async fn forget(&self, why: Option<Problem>) -> Result<(), Problem> {
-        *lock(&self.session) = None;
+        let session = lock(&self.session).take();
         lock(&self.unanswered).clear();
         self.change(|state| {
             *state = State {
@@ -164,8 +209,14 @@ impl Inner {
                 ..State::default()
             };
         });
+        // A refresh that is under way would put the keys back.
+        let claims = match &session {
+            Some(session) => Some(session.claims.lock().await),
+            None => None,
+        };
         let file = self.folder.delete(ACCOUNT);
         let deleted = with_store(&self.hands.keys, |store| store.delete(ACCOUNT)).await;
+        drop(claims);
         // Last, because this may be called from the very task that is stopped.
         self.stop();
         file.map_err(|error| {

@@ -424,7 +424,7 @@ async fn op_token(
         "auth_time": now - 5, "nonce": does.nonce, "name": "Elin Holm", "groups": ["dba"],
     });
     let id_token = countersign_evidence::jose::sign(&server.op, "JWT", &claims);
-    Json(json!({"access_token": "x", "token_type": "Bearer", "id_token": id_token, "refresh_token": "r1"})).into_response()
+    Json(json!({"access_token": "x", "token_type": "Bearer", "id_token": id_token, "refresh_token": format!("r{}", server.seen.lock().unwrap().refreshes)})).into_response()
 }
 
 /// The browser of a person who says yes at once.
@@ -1359,6 +1359,28 @@ async fn ones_own_request_is_not_voted_on() {
         .await
         .unwrap_err();
     assert_eq!(problem.code, ProblemCode::Forbidden);
+}
+
+#[tokio::test]
+async fn a_rotated_refresh_token_is_kept_before_the_program_ends() {
+    let world = world().await;
+    let (app, _) = ready(&world, |_| ()).await;
+    world.server.clock.forward(400);
+    world.put(world.request("t2", |_| ()));
+    world.says("request.created", "t2", 6);
+    app.state()
+        .wait_for(|state| state.inbox.iter().any(|row| row.txn == "t2"))
+        .await
+        .unwrap();
+    // Reading the card refreshes ahead; the program ends at once.
+    app.card("t2").await.unwrap();
+    while world.seen(|seen| seen.refreshes) == 0 {
+        tokio::task::yield_now().await;
+    }
+    app.settle().await;
+    drop(app);
+    let kept = String::from_utf8(world.store.kept.lock().unwrap()["account"].clone()).unwrap();
+    assert!(kept.contains("\"r1\""), "{kept}");
 }
 
 // --- connection, history, devices ------------------------------------------------------------------

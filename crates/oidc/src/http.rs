@@ -22,7 +22,7 @@ pub const CLOCK_SKEW_SECS: i64 = 60;
 
 /// A client for one provider.
 #[derive(Debug, Clone)]
-pub struct Http {
+pub(crate) struct Http {
     client: reqwest::Client,
 }
 
@@ -41,7 +41,7 @@ impl Http {
     ///
     /// # Errors
     /// When TLS cannot be set up, for example because the system has no root certificates.
-    pub fn new(base: &Url) -> Result<Self, OidcError> {
+    pub(crate) fn new(base: &Url) -> Result<Self, OidcError> {
         // The first caller in the process wins; a second installation is the same provider.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let mut builder = reqwest::Client::builder()

@@ -26,7 +26,7 @@ mod tokens;
 pub use code::{CodeRequest, Opener, Progress, REDIRECT_LIMIT, code_flow};
 pub use discovery::Metadata;
 pub use error::OidcError;
-pub use http::{CLOCK_SKEW_SECS, EXCHANGE_LIMIT, Http, MAX_DOCUMENT_BYTES};
+pub use http::{CLOCK_SKEW_SECS, EXCHANGE_LIMIT, MAX_DOCUMENT_BYTES};
 pub use keys::{KeySet, MAX_KEYS, REFRESH_SECS, RETRY_SECS, STALE_SECS, UNKNOWN_KID_SECS};
 pub use loopback::MAX_HEAD_BYTES;
 pub use provider::{KEEP_KEYS_SECS, Provider};
