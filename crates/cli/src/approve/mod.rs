@@ -107,15 +107,22 @@ pub(crate) async fn run(place: Place, command: ApproveCommand) -> anyhow::Result
         Browser::Open
     };
     let approver = start(place, browser)?;
+    let ended = act(&approver, command).await;
+    // A refresh under way has used up the old refresh token: the new one must be stored before this ends.
+    approver.settle().await;
+    ended
+}
+
+async fn act(approver: &Approver, command: ApproveCommand) -> anyhow::Result<Exit> {
     match command {
         ApproveCommand::SignIn {
             server,
             issuer,
             no_browser: _,
-        } => sign_in(&approver, &server, issuer.as_deref()).await,
-        ApproveCommand::List => list(&approver).await,
+        } => sign_in(approver, &server, issuer.as_deref()).await,
+        ApproveCommand::List => list(approver).await,
         ApproveCommand::Show { id } => {
-            signed_in(&approver).await?;
+            signed_in(approver).await?;
             card::print(&approver.card(&id).await.map_err(stop)?, SystemClock.now());
             Ok(Exit::Done)
         }
@@ -124,18 +131,18 @@ pub(crate) async fn run(place: Place, command: ApproveCommand) -> anyhow::Result
             reason,
             words,
             yes,
-        } => vote(&approver, &id, Choice::Approve, reason, words, yes).await,
+        } => vote(approver, &id, Choice::Approve, reason, words, yes).await,
         ApproveCommand::Deny { id, reason, yes } => {
-            vote(&approver, &id, Choice::Deny, reason, None, yes).await
+            vote(approver, &id, Choice::Deny, reason, None, yes).await
         }
         ApproveCommand::Evidence { id, into } => {
-            signed_in(&approver).await?;
+            signed_in(approver).await?;
             let path = approver.export_evidence(&id, &into).await.map_err(stop)?;
             println!("{}", path.display());
             Ok(Exit::Done)
         }
         ApproveCommand::SignOut => {
-            signed_in(&approver).await?;
+            signed_in(approver).await?;
             approver.sign_out().await.map_err(stop)?;
             eprintln!("Signed out; this device's keys are deleted.");
             Ok(Exit::Done)
