@@ -82,7 +82,7 @@ fn every_member_is_in_the_digest() {
 
 #[test]
 fn members_are_exact_and_typed() {
-    let cases: [(&str, Option<Value>); 24] = [
+    let cases: [(&str, Option<Value>); 29] = [
         ("/subject", None),
         ("/action", None),
         ("/resource", None),
@@ -102,11 +102,16 @@ fn members_are_exact_and_typed() {
         ("/action/properties", Some(json!(null))),
         ("/resource/id", Some(json!(""))),
         ("/resource/id", Some(json!(42))),
+        ("/resource/id", Some(json!("x".repeat(1025)))),
+        ("/resource/owner", Some(json!("x"))),
         ("/context/pep", Some(json!("../gate"))),
         ("/context/nonce", Some(json!("short"))),
         ("/context/nonce", None),
         ("/context/time", Some(json!(1))),
         ("/context/justification", Some(json!(""))),
+        ("/context/justification", Some(json!("x".repeat(4097)))),
+        ("/context/ticket", Some(json!("x".repeat(257)))),
+        ("/subject/properties/device", Some(json!("phone"))),
     ];
     for (pointer, value) in cases {
         let mut changed = sample();
@@ -124,6 +129,23 @@ fn members_are_exact_and_typed() {
         assert_eq!(error.rule(), "operation_shape", "{pointer}");
         let bytes = json::canonical(&changed);
         assert_eq!(Operation::parse(&bytes).unwrap_err(), error, "{pointer}");
+    }
+}
+
+#[test]
+fn what_is_put_together_here_obeys_the_strict_rules_too() {
+    let deep = (0..16).fold(json!(1), |value, _| json!({"a": value}));
+    for (value, rule) in [
+        (json!(0.5), "number"),
+        (json!(1_u64 << 53), "number"),
+        (json!({"a b": 1}), "member_name"),
+        (json!("\u{fffe}"), "noncharacter"),
+        (deep, "too_deep"),
+        (json!("x".repeat(64 * 1024)), "too_long"),
+    ] {
+        let mut changed = sample();
+        changed["action"]["properties"]["more"] = value;
+        assert_eq!(Operation::build(changed).unwrap_err().rule(), rule);
     }
 }
 

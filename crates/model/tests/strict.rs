@@ -118,6 +118,7 @@ fn foreign_reader_takes_any_number_and_name_but_no_duplicate() {
 #[test]
 fn check_refuses_what_parse_would() {
     let deep = (0..17).fold(json!(1), |value, _| json!([value]));
+    let deep_objects = (0..17).fold(json!(1), |value, _| json!({"a": value}));
     for (value, rule) in [
         (json!(1.0), "number"),
         (json!(u64::MAX), "number"),
@@ -125,6 +126,7 @@ fn check_refuses_what_parse_would() {
         (json!({"a b": 1}), "member_name"),
         (json!(["\u{fffe}"]), "noncharacter"),
         (deep, "too_deep"),
+        (deep_objects, "too_deep"),
         (json!("x".repeat(64 * 1024)), "too_long"),
     ] {
         assert_eq!(json::check(&value, OPERATION).unwrap_err().rule(), rule);
