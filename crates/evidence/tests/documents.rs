@@ -452,6 +452,9 @@ fn lists_and_counts_have_bounds() {
         value["max_uses"] = json!(uses);
         assert!(Grant::from_value(&value).is_err(), "{uses} uses");
     }
+    let mut value = grant(1).to_value();
+    value["votes"][0]["more"] = json!(1);
+    assert!(Grant::from_value(&value).is_err(), "one more");
     let authenticator = Authenticator {
         key: key(3).public(),
         rp_id: "rp".into(),

@@ -31,6 +31,16 @@ fn file_comes_back_and_holds_exactly_its_members() {
         Evidence::from_json(twice.as_bytes()).is_err(),
         "a duplicate"
     );
+    let mut newer = evidence.clone();
+    newer.votes[0].claims_token = Some("newer".to_owned());
+    assert_eq!(Evidence::from_json(&newer.to_json()).unwrap(), newer);
+    let redacted = String::from_utf8(newer.without_tokens().to_json()).unwrap();
+    for vote in &newer.votes {
+        for token in vote.id_token.iter().chain(&vote.claims_token) {
+            assert!(!redacted.contains(token.as_str()));
+        }
+        assert!(redacted.contains(&vote.jws) && redacted.contains(&vote.cic));
+    }
 }
 
 #[test]
