@@ -184,7 +184,9 @@ fn providers(
     for it in &config.providers {
         let provider = Provider::new(it.op.issuer.clone(), Arc::clone(clock))
             .with_context(|| format!("prepare the provider `{}`", it.op.issuer))?
-            .keep_keys_for(i64::from(config.session_secs));
+            .keep_keys_for(i64::from(config.session_secs))
+            .remember_in(&config.state_dir)
+            .with_context(|| format!("read the keys seen of `{}`", it.op.issuer))?;
         found.push(TrustedProvider {
             config: it.clone(),
             provider: Arc::new(provider),

@@ -640,6 +640,14 @@ async fn access_tokens_end_and_are_bound_to_their_key() {
         .await;
     elin.view(&world, &txn).await;
     let nonce = elin.statement.nonce();
+    // Somebody else's, or one that commits to another key, is not taken; the session goes on without.
+    for bad in [
+        world.id_token("jonas", &nonce, |_| {}),
+        world.id_token("elin", "another", |_| {}),
+    ] {
+        elin.renew(&world, Some(bad)).await.is(200);
+        elin.view(&world, &txn).await;
+    }
     let left = world.id_token("elin", &nonce, |it| it["groups"] = json!([]));
     elin.renew(&world, Some(left)).await.is(200);
     elin.get(&world, &format!("/approver/v1/requests/{txn}"))

@@ -56,12 +56,19 @@ impl App {
         tx.push(spend(nonce));
         tx.push(Write::ExpectUnrevoked(id));
         if let Some(token) = &request.subject_token {
-            self.claims_token(token, &binding, now).await?;
-            if is_newer(token, &binding) {
-                tx.push(Write::RefreshBinding {
-                    id,
-                    claims_token: token.clone(),
-                });
+            match self.claims_token(token, &binding, now).await {
+                Ok(_) if is_newer(token, &binding) => {
+                    tx.push(Write::RefreshBinding {
+                        id,
+                        claims_token: token.clone(),
+                    });
+                }
+                Ok(_) => {}
+                // Without newer claims a session works the same, save that a vote which needs fresh ones is told so:
+                // a provider whose refreshed tokens are no good must not end it.
+                Err(refused) => {
+                    tracing::warn!(binding = %id, code = refused.code, "newer claims were not taken: {}", refused.detail);
+                }
             }
         }
         match self.commit(tx).await? {

@@ -43,21 +43,33 @@ impl App {
         txn: &Txn,
         wait: Duration,
     ) -> Result<Task, Refused> {
+        let loaded = self.read_after(caller, txn, wait, None).await?;
+        Ok(self.task(&loaded, for_pep(caller)))
+    }
+
+    /// The request once it is no longer at `version` (the one that is found, unless told), or no longer pending,
+    /// or the time is over.
+    pub(crate) async fn read_after(
+        &self,
+        caller: &Caller,
+        txn: &Txn,
+        wait: Duration,
+        version: Option<i64>,
+    ) -> Result<Loaded, Refused> {
+        // The place in the feed comes first: what changes after the reading is not missed.
         let mut seen = self.feed.watch();
-        let first = self.own(caller, txn).await?;
-        let for_pep = for_pep(caller);
+        let mut loaded = self.own(caller, txn).await?;
+        let version = version.unwrap_or(loaded.row.version);
         let wait = wait.min(Duration::from_secs(MAX_WAIT_SECS));
-        if wait.is_zero() || !matches!(first.row.state, State::Pending(_)) {
-            return Ok(self.task(&first, for_pep));
+        if wait.is_zero() {
+            return Ok(loaded);
         }
         // Without room for another waiter the answer comes at once: the caller asks again.
         let Ok(_room) = self.waiting.try_acquire() else {
-            return Ok(self.task(&first, for_pep));
+            return Ok(loaded);
         };
         let deadline = tokio::time::Instant::now() + wait;
-        let mut loaded = first;
-        let version = loaded.row.version;
-        while loaded.row.version == version {
+        while loaded.row.version == version && matches!(loaded.row.state, State::Pending(_)) {
             let waited = tokio::select! {
                 waited = tokio::time::timeout_at(deadline, self.feed.about(&mut seen, txn)) => waited.is_ok(),
                 () = self.stop.cancelled() => false,
@@ -67,7 +79,7 @@ impl App {
             }
             loaded = self.own(caller, txn).await?;
         }
-        Ok(self.task(&loaded, for_pep))
+        Ok(loaded)
     }
 
     /// The task as it stands.

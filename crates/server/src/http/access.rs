@@ -18,6 +18,7 @@ use super::body::{Body, wrong};
 use super::problem::Problem;
 use crate::app::evaluate::Tuple;
 use crate::app::submit::Submission;
+use crate::app::task::{MAX_WAIT_SECS, for_pep};
 use crate::app::{App, Caller};
 use crate::refused::Refused;
 
@@ -203,14 +204,14 @@ pub(crate) async fn events(
     Path(id): Path<String>,
 ) -> Result<Response, Problem> {
     let txn = txn(&id)?;
-    let first = without_evidence(app.read_task(&caller, &txn, Duration::ZERO).await?);
+    // Whoever may not see it is told so now, not within a stream.
+    app.own(&caller, &txn).await?;
     let deadline = tokio::time::Instant::now() + Duration::from_secs(MAX_EVENTS_SECS);
-    let start = Next {
+    let start = Watching {
         app,
         caller,
         txn,
         last: None,
-        next: Some(first),
         deadline,
     };
     let events = futures_util::stream::unfold(start, next_event);
@@ -219,43 +220,41 @@ pub(crate) async fn events(
         .into_response())
 }
 
-struct Next {
+struct Watching {
     app: Arc<App>,
     caller: Caller,
     txn: Txn,
-    last: Option<Task>,
-    next: Option<Task>,
+    /// The version that was sent last, and whether it was still open.
+    last: Option<(i64, bool)>,
     deadline: tokio::time::Instant,
 }
 
-async fn next_event(mut this: Next) -> Option<(Result<Event, Infallible>, Next)> {
+async fn next_event(mut this: Watching) -> Option<(Result<Event, Infallible>, Watching)> {
     loop {
-        if let Some(task) = this.next.take() {
-            let event = Event::default().event("task").json_data(&task).ok()?;
-            this.last = Some(task);
-            return Some((Ok(event), this));
-        }
-        let open = this
-            .last
-            .as_ref()
-            .is_some_and(|task| task.status == TaskStatus::Pending);
-        let over = this.app.stop.is_cancelled() || tokio::time::Instant::now() >= this.deadline;
-        if !open || over {
+        let (wait, version) = match this.last {
+            None => (Duration::ZERO, None),
+            Some((_, false)) => return None,
+            Some((version, true)) => (Duration::from_secs(MAX_WAIT_SECS), Some(version)),
+        };
+        if this.app.stop.is_cancelled() || tokio::time::Instant::now() >= this.deadline {
             return None;
         }
-        let wait = Duration::from_secs(crate::app::task::MAX_WAIT_SECS);
         let looked_at = tokio::time::Instant::now();
-        let task = this
+        let loaded = this
             .app
-            .read_task(&this.caller, &this.txn, wait)
+            .read_after(&this.caller, &this.txn, wait, version)
             .await
-            .ok()
-            .map(without_evidence)?;
-        if this.last.as_ref() != Some(&task) {
-            this.next = Some(task);
-        } else if looked_at.elapsed() < EVENTS_PACE {
-            tokio::time::sleep(EVENTS_PACE).await;
+            .ok()?;
+        if version == Some(loaded.row.version) {
+            if looked_at.elapsed() < EVENTS_PACE {
+                tokio::time::sleep(EVENTS_PACE).await;
+            }
+            continue;
         }
+        let task = without_evidence(this.app.task(&loaded, for_pep(&this.caller)));
+        this.last = Some((loaded.row.version, task.status == TaskStatus::Pending));
+        let event = Event::default().event("task").json_data(&task).ok()?;
+        return Some((Ok(event), this));
     }
 }
 

@@ -48,7 +48,14 @@ struct Socket<'a> {
 /// Serves a socket until it ends.
 pub(crate) async fn run(app: Arc<App>, approver: Approver, socket: WebSocket) {
     let (sink, source) = socket.split();
-    let cursor = app.feed.newest();
+    // The store's own number: what was published before is the list's, not this stream's, to tell.
+    let cursor = match app.store.event_range().await {
+        Ok((_, newest)) => newest,
+        Err(error) => {
+            tracing::error!(%error, "events cannot be read for a stream");
+            return;
+        }
+    };
     let mut socket = Socket {
         app: &app,
         sink,
@@ -266,7 +273,7 @@ impl Socket<'_> {
         let (oldest, newest) = range;
         self.unacked = 0;
         if seq > newest || seq + 1 < oldest {
-            self.cursor = self.app.feed.newest();
+            self.cursor = newest;
             return self.send(0, ServerBody::Reset { seq: self.cursor }).await;
         }
         self.cursor = seq;
