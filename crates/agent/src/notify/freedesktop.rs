@@ -22,6 +22,7 @@ use crate::bus::Bus;
 use crate::intent::Intent;
 
 mod daemon;
+mod image;
 mod left;
 
 use daemon::{Daemon, Failure};
@@ -358,7 +359,7 @@ impl Desk {
                 self.write_left();
                 None
             }
-            Said::Action(action) if matches!(action.as_str(), daemon::DEFAULT | daemon::OPEN) => {
+            Said::Action(action) if action == daemon::DEFAULT => {
                 let opens = match key.and_then(|key| self.shown.remove(&key)) {
                     Some(shown) => {
                         // Daemons differ in whether a click closes: we do, always.

@@ -9,13 +9,13 @@ use zbus::names::OwnedUniqueName;
 use zbus::zvariant::Value;
 
 use super::super::signals::{PATH, SERVICE};
+use super::image;
 use crate::notify::{Notice, Urgency};
 use crate::text::time_left;
 
-/// The action of a click on the notification itself.
+/// The only action: a click on the notification itself. Daemons that offer no such click draw it as a button by its
+/// name, so that a button of our own would stand there twice.
 pub(super) const DEFAULT: &str = "default";
-/// The action of its button: some daemons offer no click on the notification itself.
-pub(super) const OPEN: &str = "open";
 /// A daemon that takes longer is taken for broken.
 pub(super) const CALL_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -95,23 +95,26 @@ impl Daemon {
         replaces: Option<u32>,
         now: UnixSecs,
     ) -> Result<(u32, OwnedUniqueName), Failure> {
-        let actions: &[&str] = if self.can.actions { &[DEFAULT, "Open", OPEN, "Open"] } else { &[] };
+        let actions: &[&str] = if self.can.actions { &[DEFAULT, "Open"] } else { &[] };
         let urgency: u8 = match notice.urgency {
             Urgency::Normal => 1,
             Urgency::Critical => 2,
         };
-        let hints = HashMap::from([
+        let mut hints = HashMap::from([
             ("urgency", Value::from(urgency)),
             ("desktop-entry", Value::from("countersign")),
             ("resident", Value::from(false)),
         ]);
+        if let Some(icon) = image::icon() {
+            hints.insert("image-data", icon);
+        }
         let body = self.body(notice, now);
         // Never expires by itself: it goes when the request does.
         let timeout_millis = 0i32;
         let arguments = (
             "Countersign",
             replaces.unwrap_or(0),
-            "countersign",
+            "",
             notice.title.as_str(),
             body.as_str(),
             actions,
