@@ -238,7 +238,10 @@ impl App {
         requirement: &Requirement,
         now: UnixSecs,
     ) -> (NewRequest, Digest) {
-        let txn = Txn::from_bytes(rand::random());
+        let mut id: [u8; 16] = rand::random();
+        // The first character is a letter: an id that began with `-` would be taken for an option on a command line.
+        id[0] &= 0x3f;
+        let txn = Txn::from_bytes(id);
         let vote_until = now + i64::from(requirement.ttl_secs);
         let request = Request {
             iss: self.config.public_url.clone(),
