@@ -52,36 +52,36 @@ impl Sight {
         text
     }
 
-    /// The middle of each place where these words stand one after the other on a line, from top to bottom.
+    /// The middle of each place where these words stand one after the other on a line, from top to bottom. Where one
+    /// word ends and the next begins is often read wrongly, so that only the phrase's own ends must fall between words.
     #[must_use]
     pub fn all(&self, phrase: &str) -> Vec<(u32, u32)> {
-        let wanted: Vec<String> = phrase
-            .split_whitespace()
-            .map(folded)
-            .filter(|word| !word.is_empty())
-            .collect();
+        let wanted = folded(phrase);
         let words: Vec<(String, &Word)> = self
             .words
             .iter()
             .map(|word| (folded(&word.text), word))
             .filter(|(text, _)| !text.is_empty())
             .collect();
-        let mut places: Vec<(u32, u32)> = words
-            .windows(wanted.len().max(1))
-            .filter(|some| {
-                let line = some[0].1.line;
-                !wanted.is_empty()
-                    && some.iter().all(|(_, word)| word.line == line)
-                    && some.iter().map(|(text, _)| text).eq(wanted.iter())
-            })
-            .map(|some| {
-                let (first, last) = (some[0].1, some[some.len() - 1].1);
-                (
-                    (first.left + last.left + last.width) / 2,
-                    first.top + first.height / 2,
-                )
-            })
-            .collect();
+        let mut places = Vec::new();
+        for (at, (_, first)) in words.iter().enumerate() {
+            let mut read = String::new();
+            for (text, last) in words[at..]
+                .iter()
+                .take_while(|(_, word)| word.line == first.line)
+            {
+                read.push_str(text);
+                if read == wanted {
+                    places.push((
+                        (first.left + last.left + last.width) / 2,
+                        first.top + first.height / 2,
+                    ));
+                }
+                if !wanted.starts_with(&read) {
+                    break;
+                }
+            }
+        }
         places.sort_by_key(|(x, y)| (*y, *x));
         places
     }
@@ -194,7 +194,11 @@ pub fn read(picture: &Path) -> Result<Sight> {
                 }),
         );
     }
-    words.extend(recognize(&gray, "11", &large)?.lines().filter_map(word));
+    words.extend(
+        recognize(&gray.without_lines(), "11", &large)?
+            .lines()
+            .filter_map(word),
+    );
     Ok(Sight {
         words,
         picture: picture.to_path_buf(),

@@ -13,6 +13,9 @@ const FILLED_RUN: usize = 9;
 /// Letters within a button interrupt its color by no more than this.
 const LETTER_GAP: usize = 24;
 
+/// The longest straight stroke within text, across and down.
+const LONGEST_DASH: usize = 50;
+const TALLEST_LETTER: usize = 26;
 /// Smaller things in a button's color are no buttons: icons, dots, lines.
 const LEAST_BUTTON: (usize, usize) = (44, 20);
 
@@ -63,6 +66,35 @@ impl Gray {
             row.fill(PAPER);
         }
         label
+    }
+}
+
+impl Gray {
+    /// Rubs out straight lines, such as the frames of fields and buttons: a reader takes a framed word for a drawing.
+    pub(super) fn without_lines(mut self) -> Self {
+        let (width, height) = (self.width, self.height);
+        for y in 0..height {
+            self.rub_out(LONGEST_DASH, (0..width).map(|x| y * width + x));
+        }
+        for x in 0..width {
+            self.rub_out(TALLEST_LETTER, (0..height).map(|y| y * width + x));
+        }
+        self
+    }
+
+    fn rub_out(&mut self, longest: usize, places: impl Iterator<Item = usize>) {
+        const DARK: u8 = 215;
+        let mut run = Vec::new();
+        for place in places {
+            if self.pixels[place] < DARK {
+                run.push(place);
+            } else {
+                if run.len() > longest {
+                    run.iter().for_each(|place| self.pixels[*place] = PAPER);
+                }
+                run.clear();
+            }
+        }
     }
 }
 
