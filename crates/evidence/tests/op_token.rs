@@ -8,7 +8,7 @@ use common::{NOW, OP, Token, op_jwks, subject};
 use countersign_evidence::op_token::{
     AccessRules, NonceRule, OpConfig, OpKeys, OpTokenError, verify_access_token, verify_id_token,
 };
-use countersign_model::Issuer;
+use countersign_model::{Issuer, b64u};
 use serde_json::{Value, json};
 
 fn rules() -> AccessRules {
@@ -232,4 +232,80 @@ fn groups_are_an_array_of_strings_of_their_own_provider() {
         groups(&config, json!({"realm_access": {"roles": ["dba"]}})),
         ["https://op.example#dba"]
     );
+}
+
+#[test]
+fn symmetric_algorithms_are_refused_even_where_configuration_allows_them() {
+    let mut lax = rules();
+    lax.algorithms = ["none", "HS256", "HS512"].map(str::to_owned).to_vec();
+    for alg in ["none", "HS256", "HS512"] {
+        let mut token = access();
+        token.header["alg"] = json!(alg);
+        let error = verify_access_token(&token.sign(), &lax, &keys(), NOW).unwrap_err();
+        assert_eq!(error.code(), "token_alg", "{alg}");
+    }
+}
+
+#[test]
+fn rsa_keys_have_a_decent_size_and_exponent() {
+    let knows = |modulus_bytes: usize, exponent: &[u8]| {
+        let jwk = json!({"kty": "RSA", "kid": "k", "n": b64u(&vec![0xff; modulus_bytes]), "e": b64u(exponent)});
+        OpKeys::from_jwks(&json!({"keys": [jwk]}))
+            .unwrap()
+            .knows("k")
+    };
+    assert!(knows(256, &[1, 0, 1]) && knows(512, &[3]));
+    assert!(
+        !knows(128, &[1, 0, 1]) && !knows(255, &[1, 0, 1]),
+        "too short"
+    );
+    assert!(!knows(1025, &[1, 0, 1]), "too long");
+    for exponent in [&[0][..], &[1], &[2], &[1, 0, 0], &[], &[0xff; 9]] {
+        assert!(!knows(256, exponent), "{exponent:?}");
+    }
+}
+
+#[test]
+fn ed25519_tokens_are_taken_under_either_name() {
+    use ed25519_dalek::Signer as _;
+    let secret = common::key(60);
+    let mut jwk = secret.public().to_jwk();
+    jwk["kid"] = json!("op-1");
+    let keys = OpKeys::from_jwks(&json!({"keys": [jwk]})).unwrap();
+    let mut both = rules();
+    both.algorithms = ["EdDSA", "Ed25519"].map(str::to_owned).to_vec();
+    for alg in ["EdDSA", "Ed25519"] {
+        let mut token = access();
+        token.header["alg"] = json!(alg);
+        let compact = token.sign();
+        let (message, foreign) = compact.rsplit_once('.').unwrap();
+        let signature = ed25519_dalek::SigningKey::from_bytes(&[60; 32]).sign(message.as_bytes());
+        let signed = format!("{message}.{}", b64u(&signature.to_bytes()));
+        assert!(
+            verify_access_token(&signed, &both, &keys, NOW).is_ok(),
+            "{alg}"
+        );
+        let forged = format!("{message}.{foreign}");
+        assert_eq!(
+            verify_access_token(&forged, &both, &keys, NOW).unwrap_err(),
+            OpTokenError::Signature
+        );
+        assert_eq!(
+            verify_access_token(&signed, &rules(), &keys, NOW)
+                .unwrap_err()
+                .code(),
+            "token_alg"
+        );
+    }
+    let mut weak = jwk_of_small_order();
+    weak["kid"] = json!("op-1");
+    assert!(
+        !OpKeys::from_jwks(&json!({"keys": [weak]}))
+            .unwrap()
+            .knows("op-1")
+    );
+}
+
+fn jwk_of_small_order() -> Value {
+    json!({"kty": "OKP", "crv": "Ed25519", "x": b64u(&[0; 32])})
 }
