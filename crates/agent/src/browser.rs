@@ -30,9 +30,9 @@ impl Opener for Browser {
                 });
                 Ok(())
             }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Err(
-                "`xdg-open` is not installed".to_owned(),
-            ),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                Err("`xdg-open` is not installed".to_owned())
+            }
             Err(error) => Err(format!("`xdg-open` does not start: {error}")),
         }
     }

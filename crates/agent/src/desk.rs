@@ -46,8 +46,12 @@ impl<N: Notifier> Desk<N> {
     async fn reply(&self, call: Call) -> Result<Reply, Problem> {
         let approver = &self.approver;
         match call {
-            Call::State => Ok(Reply::State { state: Box::new(State::clone(&self.state.borrow())) }),
-            Call::LookUpServer { url } => Ok(Reply::Server { server: approver.look_up_server(&url).await? }),
+            Call::State => Ok(Reply::State {
+                state: Box::new(State::clone(&self.state.borrow())),
+            }),
+            Call::LookUpServer { url } => Ok(Reply::Server {
+                server: approver.look_up_server(&url).await?,
+            }),
             Call::SignIn { server, issuer } => {
                 let approver = approver.clone();
                 // It takes as long as the person does in the browser. How it goes, and how it fails, is in the state.
@@ -59,23 +63,43 @@ impl<N: Notifier> Desk<N> {
                 Ok(Reply::Nothing)
             }
             Call::SignOut => approver.sign_out().await.map(|()| Reply::Nothing),
-            Call::Card { txn } => Ok(Reply::Card { card: Box::new(approver.card(&txn).await?) }),
-            Call::Vote { txn, choice, reason, words, display_digest } => {
-                let card = approver.vote(&txn, choice, reason, words, display_digest).await?;
-                Ok(Reply::Card { card: Box::new(card) })
+            Call::Card { txn } => Ok(Reply::Card {
+                card: Box::new(approver.card(&txn).await?),
+            }),
+            Call::Vote {
+                txn,
+                choice,
+                reason,
+                words,
+                display_digest,
+            } => {
+                let card = approver
+                    .vote(&txn, choice, reason, words, display_digest)
+                    .await?;
+                Ok(Reply::Card {
+                    card: Box::new(card),
+                })
             }
-            Call::History { query } => Ok(Reply::History { page: approver.history(query).await? }),
-            Call::Verify { txn } => Ok(Reply::Verification { report: approver.verify(&txn).await? }),
+            Call::History { query } => Ok(Reply::History {
+                page: approver.history(query).await?,
+            }),
+            Call::Verify { txn } => Ok(Reply::Verification {
+                report: approver.verify(&txn).await?,
+            }),
             Call::ExportEvidence { txn } => {
                 let folder = folders::downloads().map_err(|error| other(&error))?;
                 let path = approver.export_evidence(&txn, &folder).await?;
-                Ok(Reply::Exported { path: path.display().to_string() })
+                Ok(Reply::Exported {
+                    path: path.display().to_string(),
+                })
             }
             Call::TestNotification => self.notifier.test().await.map(|()| Reply::Nothing),
-            Call::Devices => Ok(Reply::Devices { devices: approver.devices().await? }),
-            Call::RevokeDevice { binding_id } => {
-                Ok(Reply::Devices { devices: approver.revoke_device(&binding_id).await? })
-            }
+            Call::Devices => Ok(Reply::Devices {
+                devices: approver.devices().await?,
+            }),
+            Call::RevokeDevice { binding_id } => Ok(Reply::Devices {
+                devices: approver.revoke_device(&binding_id).await?,
+            }),
             Call::SetTheme { theme } => {
                 prefs::write_theme(&self.prefs, theme).map_err(|error| other(&error))?;
                 self.theme.send_replace(theme);
@@ -90,5 +114,8 @@ impl<N: Notifier> Desk<N> {
 }
 
 fn other(error: &dyn std::error::Error) -> Problem {
-    Problem { code: ProblemCode::Other, sentence: format!("{error}.") }
+    Problem {
+        code: ProblemCode::Other,
+        sentence: format!("{error}."),
+    }
 }

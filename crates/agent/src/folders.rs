@@ -42,7 +42,10 @@ pub fn data() -> Result<PathBuf, FolderError> {
 pub fn downloads() -> Result<PathBuf, FolderError> {
     let home = home()?;
     let named = std::fs::read_to_string(base("XDG_CONFIG_HOME", ".config")?.join("user-dirs.dirs"));
-    let path = named.ok().and_then(|text| download_dir(&text, &home)).unwrap_or_else(|| home.join("Downloads"));
+    let path = named
+        .ok()
+        .and_then(|text| download_dir(&text, &home))
+        .unwrap_or_else(|| home.join("Downloads"));
     match std::fs::create_dir_all(&path) {
         Ok(()) => Ok(path),
         Err(source) => Err(FolderError::Io { path, source }),
@@ -51,7 +54,11 @@ pub fn downloads() -> Result<PathBuf, FolderError> {
 
 /// The entry of `user-dirs.dirs`, whose values are absolute or start with `$HOME/`.
 fn download_dir(text: &str, home: &Path) -> Option<PathBuf> {
-    let value = text.lines().find_map(|line| line.trim().strip_prefix("XDG_DOWNLOAD_DIR="))?.trim().trim_matches('"');
+    let value = text
+        .lines()
+        .find_map(|line| line.trim().strip_prefix("XDG_DOWNLOAD_DIR="))?
+        .trim()
+        .trim_matches('"');
     match value.strip_prefix("$HOME/") {
         Some(below) => Some(home.join(below)),
         None if value.starts_with('/') => Some(PathBuf::from(value)),
@@ -61,14 +68,20 @@ fn download_dir(text: &str, home: &Path) -> Option<PathBuf> {
 
 fn base(variable: &str, below_home: &str) -> Result<PathBuf, FolderError> {
     // The specification: a path that is not absolute is to be ignored.
-    match std::env::var_os(variable).map(PathBuf::from).filter(|path| path.is_absolute()) {
+    match std::env::var_os(variable)
+        .map(PathBuf::from)
+        .filter(|path| path.is_absolute())
+    {
         Some(path) => Ok(path),
         None => Ok(home()?.join(below_home)),
     }
 }
 
 fn home() -> Result<PathBuf, FolderError> {
-    std::env::var_os("HOME").map(PathBuf::from).filter(|path| path.is_absolute()).ok_or(FolderError::NoHome)
+    std::env::var_os("HOME")
+        .map(PathBuf::from)
+        .filter(|path| path.is_absolute())
+        .ok_or(FolderError::NoHome)
 }
 
 #[cfg(test)]
@@ -79,8 +92,14 @@ mod tests {
     fn the_download_folder_is_the_one_that_the_desktop_names() {
         let home = Path::new("/home/elin");
         let text = "# comment\nXDG_DESKTOP_DIR=\"$HOME/Schreibtisch\"\nXDG_DOWNLOAD_DIR=\"$HOME/Nedladdat\"\n";
-        assert_eq!(download_dir(text, home), Some(PathBuf::from("/home/elin/Nedladdat")));
-        assert_eq!(download_dir("XDG_DOWNLOAD_DIR=\"/data/in\"", home), Some(PathBuf::from("/data/in")));
+        assert_eq!(
+            download_dir(text, home),
+            Some(PathBuf::from("/home/elin/Nedladdat"))
+        );
+        assert_eq!(
+            download_dir("XDG_DOWNLOAD_DIR=\"/data/in\"", home),
+            Some(PathBuf::from("/data/in"))
+        );
         assert_eq!(download_dir("XDG_DOWNLOAD_DIR=\"relative\"", home), None);
         assert_eq!(download_dir("", home), None);
     }

@@ -4,7 +4,9 @@ use std::io;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tokio::io::{AsyncBufRead, AsyncBufReadExt as _, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::io::{
+    AsyncBufRead, AsyncBufReadExt as _, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _,
+};
 
 /// Why a frame could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -37,7 +39,10 @@ where
 {
     let mut line = Vec::new();
     // One byte more than allowed (and the line's end) tells a line that is too long from one that just fits.
-    let read = from.take(max_bytes as u64 + 2).read_until(b'\n', &mut line).await?;
+    let read = from
+        .take(max_bytes as u64 + 2)
+        .read_until(b'\n', &mut line)
+        .await?;
     if read == 0 {
         return Ok(None);
     }
@@ -49,7 +54,9 @@ where
     if line.len() > max_bytes {
         return Err(FrameError::TooLong { max_bytes });
     }
-    serde_json::from_slice(&line).map(Some).map_err(FrameError::Unknown)
+    serde_json::from_slice(&line)
+        .map(Some)
+        .map_err(FrameError::Unknown)
 }
 
 /// Writes one frame.
@@ -79,7 +86,9 @@ mod tests {
         let mut from = bytes;
         let mut seen = Vec::new();
         loop {
-            let frame = read::<String, _>(&mut from, max_bytes).await.map_err(|e| e.to_string());
+            let frame = read::<String, _>(&mut from, max_bytes)
+                .await
+                .map_err(|e| e.to_string());
             let over = !matches!(frame, Ok(Some(_)));
             seen.push(frame);
             if over {
@@ -97,20 +106,32 @@ mod tests {
     #[tokio::test]
     async fn the_bound_is_exact() {
         assert_eq!(read_all(b"\"abcd\"\n", 6).await[0], Ok(Some("abcd".into())));
-        assert_eq!(read_all(b"\"abcde\"\n", 6).await[0], Err("a line is longer than 6 bytes".into()));
-        assert_eq!(read_all(&[b'x'; 100], 6).await[0], Err("a line is longer than 6 bytes".into()));
+        assert_eq!(
+            read_all(b"\"abcde\"\n", 6).await[0],
+            Err("a line is longer than 6 bytes".into())
+        );
+        assert_eq!(
+            read_all(&[b'x'; 100], 6).await[0],
+            Err("a line is longer than 6 bytes".into())
+        );
     }
 
     #[tokio::test]
     async fn a_cut_line_and_foreign_json_are_refused() {
         assert_eq!(read_all(b"\"ab", 8).await[0], Err("the line is cut".into()));
-        assert_eq!(read_all(b"7\n", 8).await[0], Err("not a frame of this vocabulary".into()));
+        assert_eq!(
+            read_all(b"7\n", 8).await[0],
+            Err("not a frame of this vocabulary".into())
+        );
     }
 
     #[tokio::test]
     async fn what_the_other_side_would_refuse_is_not_written() {
         let mut out = Vec::new();
-        assert!(matches!(write(&mut out, &"abcde", 6).await, Err(FrameError::TooLong { max_bytes: 6 })));
+        assert!(matches!(
+            write(&mut out, &"abcde", 6).await,
+            Err(FrameError::TooLong { max_bytes: 6 })
+        ));
         assert!(out.is_empty());
     }
 }

@@ -15,7 +15,9 @@ pub struct RuntimeDir(PathBuf);
 #[derive(Debug, thiserror::Error)]
 pub enum RuntimeDirError {
     /// The session has none.
-    #[error("XDG_RUNTIME_DIR is not set: start Countersign from a desktop session, or set it to a folder that only you can read")]
+    #[error(
+        "XDG_RUNTIME_DIR is not set: start Countersign from a desktop session, or set it to a folder that only you can read"
+    )]
     NotSet,
     /// It is not private.
     #[error("{path} is not private: it must be a folder of yours with mode 0700")]
@@ -49,7 +51,10 @@ impl RuntimeDir {
     /// When it cannot be made, or is not private.
     pub fn below(base: &Path) -> Result<Self, RuntimeDirError> {
         let path = base.join("countersign");
-        let io_error = |source| RuntimeDirError::Io { path: path.clone(), source };
+        let io_error = |source| RuntimeDirError::Io {
+            path: path.clone(),
+            source,
+        };
         match DirBuilder::new().mode(0o700).create(&path) {
             Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
@@ -86,9 +91,16 @@ impl RuntimeDir {
     /// # Errors
     /// When the lock file cannot be made.
     pub fn claim(&self) -> io::Result<Option<Claim>> {
-        let file = File::options().create(true).truncate(false).write(true).open(self.0.join("lock"))?;
+        let file = File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(self.0.join("lock"))?;
         match file.try_lock() {
-            Ok(()) => Ok(Some(Claim { dir: self.clone(), _lock: file })),
+            Ok(()) => Ok(Some(Claim {
+                dir: self.clone(),
+                _lock: file,
+            })),
             Err(TryLockError::WouldBlock) => Ok(None),
             Err(TryLockError::Error(error)) => Err(error),
         }
@@ -157,7 +169,10 @@ mod tests {
         let path = base.path().join("countersign");
         fs::create_dir(&path).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
-        assert!(matches!(RuntimeDir::below(base.path()), Err(RuntimeDirError::NotPrivate { .. })));
+        assert!(matches!(
+            RuntimeDir::below(base.path()),
+            Err(RuntimeDirError::NotPrivate { .. })
+        ));
     }
 
     #[test]
@@ -165,13 +180,20 @@ mod tests {
         let base = tempfile::tempdir().unwrap();
         let elsewhere = tempfile::tempdir().unwrap();
         symlink(elsewhere.path(), base.path().join("countersign")).unwrap();
-        assert!(matches!(RuntimeDir::below(base.path()), Err(RuntimeDirError::NotPrivate { .. })));
+        assert!(matches!(
+            RuntimeDir::below(base.path()),
+            Err(RuntimeDirError::NotPrivate { .. })
+        ));
     }
 
     #[tokio::test]
     async fn a_socket_left_by_a_killed_agent_is_replaced() {
         let base = tempfile::tempdir().unwrap();
-        let claim = RuntimeDir::below(base.path()).unwrap().claim().unwrap().unwrap();
+        let claim = RuntimeDir::below(base.path())
+            .unwrap()
+            .claim()
+            .unwrap()
+            .unwrap();
         let path = claim.dir().window_socket();
         drop(claim.listen(&path).unwrap());
         assert!(path.exists(), "the socket file outlives its listener");

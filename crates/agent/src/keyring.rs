@@ -22,7 +22,8 @@ const MISSING: &str = "No keyring runs in this session, so there is no safe plac
 const LOCKED: &str = "The keyring is locked. Unlock it (in Passwords and Keys, or by signing in to the desktop \
     with your password), then try again.";
 const DIALOG: &str = "The keyring waits for its password. Answer its dialog, then try again.";
-const FAILED: &str = "The keyring does not work. Look into the log of Countersign for the reason, then try again.";
+const FAILED: &str =
+    "The keyring does not work. Look into the log of Countersign for the reason, then try again.";
 
 /// The Secret Service of the session. Connects anew after each failure: it may have been started meanwhile.
 #[derive(Default)]
@@ -41,7 +42,8 @@ impl KeyStore for Keyring {
     }
 
     fn set(&self, name: &str, secret: &[u8]) -> Result<(), KeyStoreError> {
-        self.with(name, |entry| entry.set_secret(secret)).map_err(|error| self.failed(&error))
+        self.with(name, |entry| entry.set_secret(secret))
+            .map_err(|error| self.failed(&error))
     }
 
     fn delete(&self, name: &str) -> Result<(), KeyStoreError> {
@@ -79,10 +81,18 @@ impl Keyring {
         let connected = lock(&self.store).take().is_some();
         tracing::warn!(%error, connected, "the keyring did not do it");
         if let Error::NoStorageAccess(inner) = error {
-            let sentence = if inner.to_string() == DIALOG { DIALOG } else { LOCKED };
+            let sentence = if inner.to_string() == DIALOG {
+                DIALOG
+            } else {
+                LOCKED
+            };
             return KeyStoreError::Locked(sentence.to_owned());
         }
-        if connected { KeyStoreError::Failed(FAILED.to_owned()) } else { KeyStoreError::Missing(MISSING.to_owned()) }
+        if connected {
+            KeyStoreError::Failed(FAILED.to_owned())
+        } else {
+            KeyStoreError::Missing(MISSING.to_owned())
+        }
     }
 }
 
@@ -97,7 +107,9 @@ struct Taken<'a>(&'a Turn);
 
 impl Turn {
     fn take(&self) -> Option<Taken<'_>> {
-        let waiting = self.free.wait_timeout_while(lock(&self.taken), TURN_PATIENCE, |taken| *taken);
+        let waiting = self
+            .free
+            .wait_timeout_while(lock(&self.taken), TURN_PATIENCE, |taken| *taken);
         let (mut taken, timeout) = waiting.unwrap_or_else(PoisonError::into_inner);
         if timeout.timed_out() {
             return None;

@@ -4,7 +4,7 @@ use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
@@ -27,13 +27,18 @@ use countersign_approver::{Approver, Deps};
 use countersign_model::{Clock, UnixSecs};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
+use tokio::time::timeout;
 
 /// Clicks that wait to be acted on.
 const INTENTS: usize = 32;
+/// How long a call that is under way may hold up the end.
+const SETTLE_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Countersign in your desktop session: tells you what waits for your vote, and holds your keys.
 #[derive(Debug, Parser)]
-#[command(version, after_help = "Examples:
+#[command(
+    version,
+    after_help = "Examples:
   countersign-agent                                 start, with an icon in the tray
   countersign-agent open                            open the window (starts the agent where none runs)
   countersign-agent open 5gN0…                      open it at one request
@@ -41,7 +46,8 @@ const INTENTS: usize = 32;
 
 Preferences: $XDG_CONFIG_HOME/countersign/agent.toml. Log: stderr; COUNTERSIGN_LOG=debug says more.
 
-Exit codes: 0 done · 1 it did not work, with the reason · 2 a wrong option · 3 another agent runs already")]
+Exit codes: 0 done · 1 it did not work, with the reason · 2 a wrong option · 3 another agent runs already"
+)]
 struct Args {
     #[command(subcommand)]
     command: Option<Command>,
@@ -70,14 +76,17 @@ struct SystemClock;
 impl Clock for SystemClock {
     fn now(&self) -> UnixSecs {
         // A clock before 1970 is caught by the comparison with the server's.
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let since = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
         UnixSecs(i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
     }
 }
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    let filter = tracing_subscriber::EnvFilter::try_from_env("COUNTERSIGN_LOG").unwrap_or_else(|_| "info".into());
+    let filter = tracing_subscriber::EnvFilter::try_from_env("COUNTERSIGN_LOG")
+        .unwrap_or_else(|_| "info".into());
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_ansi(std::io::stderr().is_terminal())
@@ -93,7 +102,10 @@ fn main() -> ExitCode {
 }
 
 fn start(args: Args) -> anyhow::Result<ExitCode> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("start the runtime")?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("start the runtime")?;
     let done = runtime.block_on(run(args));
     // Not waited for: a thread may hang in a dialog of the keyring.
     runtime.shutdown_background();
@@ -101,10 +113,17 @@ fn start(args: Args) -> anyhow::Result<ExitCode> {
 }
 
 async fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let Args { command, server, window } = args;
+    let Args {
+        command,
+        server,
+        window,
+    } = args;
     let dir = RuntimeDir::of_session()?;
     let open = match command {
-        Some(Command::Open { txn }) => Some(OpenRequest { txn, activation_token: activation_token() }),
+        Some(Command::Open { txn }) => Some(OpenRequest {
+            txn,
+            activation_token: activation_token(),
+        }),
         Some(Command::Run) | None => None,
     };
     match (dir.claim().context("take the lock of this session")?, open) {
@@ -117,7 +136,9 @@ async fn run(args: Args) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         (None, None) => {
-            eprintln!("countersign-agent: Countersign runs in this session already. `countersign-agent open` opens its window.");
+            eprintln!(
+                "countersign-agent: Countersign runs in this session already. `countersign-agent open` opens its window."
+            );
             Ok(ExitCode::from(3))
         }
     }
@@ -149,11 +170,19 @@ async fn live(
         opener: Arc::new(Browser),
         clock: clock.clone(),
         data_dir: folders::data()?,
-        device_name: rustix::system::uname().nodename().to_string_lossy().into_owned(),
+        device_name: rustix::system::uname()
+            .nodename()
+            .to_string_lossy()
+            .into_owned(),
     })?;
 
     let (intend, intents) = mpsc::channel(INTENTS);
-    let notifier = Arc::new(Freedesktop::start(Bus::Session, clock, claim.dir().notices_file(), intend.clone()));
+    let notifier = Arc::new(Freedesktop::start(
+        Bus::Session,
+        clock,
+        claim.dir().notices_file(),
+        intend.clone(),
+    ));
     let (content, shown) = watch::channel(tray::Content::default());
     let (tell_tray, tray) = watch::channel(countersign_api::ipc::Tray::NoHost);
     let in_tray = tokio::spawn(tray::run(shown, intend.clone(), tell_tray));
@@ -169,35 +198,73 @@ async fn live(
         theme: set_theme,
         state: states,
     };
-    let listener = claim.listen(&window_socket).context("listen for the window")?;
-    tokio::spawn(window_socket::serve(listener, window.clone(), Arc::new(desk)));
-    let listener = claim.listen(&claim.dir().open_socket()).context("listen for second launches")?;
+    let listener = claim
+        .listen(&window_socket)
+        .context("listen for the window")?;
+    tokio::spawn(window_socket::serve(
+        listener,
+        window.clone(),
+        Arc::new(desk),
+    ));
+    let listener = claim
+        .listen(&claim.dir().open_socket())
+        .context("listen for second launches")?;
     let opens = window.clone();
-    tokio::spawn(open_socket::serve(listener, move |OpenRequest { txn, activation_token }| {
-        let window = opens.clone();
-        async move { window.open(txn, activation_token).await }
-    }));
+    tokio::spawn(open_socket::serve(
+        listener,
+        move |OpenRequest {
+                  txn,
+                  activation_token,
+              }| {
+            let window = opens.clone();
+            async move { window.open(txn, activation_token).await }
+        },
+    ));
     tokio::spawn(quit_on_signal(intend.clone()));
-    if let Some(OpenRequest { txn, activation_token }) = open {
+    if let Some(OpenRequest {
+        txn,
+        activation_token,
+    }) = open
+    {
         // Acted on by the loop, which is not running yet.
-        intend.try_send(Intent::Open { txn, activation_token }).context("open the window")?;
+        intend
+            .try_send(Intent::Open {
+                txn,
+                activation_token,
+            })
+            .context("open the window")?;
     }
 
     let suggested_server = server.or(prefs.server);
-    let session =
-        Session { approver, notifier: notifier.clone(), window: window.clone(), theme, tray, content, state, suggested_server, intents };
+    let session = Session {
+        approver: approver.clone(),
+        notifier: notifier.clone(),
+        window: window.clone(),
+        theme,
+        tray,
+        content,
+        state,
+        suggested_server,
+        intents,
+    };
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "ready");
     session.run().await;
     tracing::info!("ending");
     window.end().await;
     notifier.end().await;
+    // A refresh that is cut off loses the provider's newest token.
+    if timeout(SETTLE_PATIENCE, approver.settle()).await.is_err() {
+        tracing::warn!("a refresh at the provider was cut off");
+    }
     // Its content's sender went with the session.
     in_tray.await.context("take the tray icon away")
 }
 
 async fn quit_on_signal(intend: mpsc::Sender<Intent>) {
-    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-    else {
+    let (Ok(mut terminate), Ok(mut interrupt)) = (
+        signal(SignalKind::terminate()),
+        signal(SignalKind::interrupt()),
+    ) else {
         tracing::warn!("signals are not heard: ending takes back no notification");
         return;
     };

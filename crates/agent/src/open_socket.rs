@@ -62,7 +62,12 @@ pub async fn ask(socket: &Path, request: &OpenRequest) -> Result<(), OpenError> 
         let stream = loop {
             match UnixStream::connect(socket).await {
                 Ok(stream) => break stream,
-                Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused) => {
+                Err(error)
+                    if matches!(
+                        error.kind(),
+                        ErrorKind::NotFound | ErrorKind::ConnectionRefused
+                    ) =>
+                {
                     sleep(BETWEEN_TRIES).await;
                 }
                 Err(error) => return Err(error.into()),
@@ -74,10 +79,14 @@ pub async fn ask(socket: &Path, request: &OpenRequest) -> Result<(), OpenError> 
     });
     match asked.await {
         Ok(Ok(Some(OpenAnswer { problem: None }))) => Ok(()),
-        Ok(Ok(Some(OpenAnswer { problem: Some(sentence) }))) => Err(OpenError::Refused(sentence)),
+        Ok(Ok(Some(OpenAnswer {
+            problem: Some(sentence),
+        }))) => Err(OpenError::Refused(sentence)),
         Ok(Ok(None)) => Err(OpenError::NoAnswer(FrameError::Cut)),
         Ok(Err(error)) => Err(OpenError::NoAnswer(error)),
-        Err(_) => Err(OpenError::NoAnswer(FrameError::Io(ErrorKind::TimedOut.into()))),
+        Err(_) => Err(OpenError::NoAnswer(FrameError::Io(
+            ErrorKind::TimedOut.into(),
+        ))),
     }
 }
 
@@ -91,7 +100,9 @@ where
     let places = Arc::new(Semaphore::new(MAX_AT_ONCE));
     loop {
         // The semaphore is never closed.
-        let Ok(place) = places.clone().acquire_owned().await else { return };
+        let Ok(place) = places.clone().acquire_owned().await else {
+            return;
+        };
         let stream = match listener.accept().await {
             Ok((stream, _)) => stream,
             Err(error) => {
@@ -122,7 +133,9 @@ where
     }
     let (read, mut write) = stream.into_split();
     let mut read = BufReader::new(read);
-    let Ok(heard) = timeout(HEAR_PATIENCE, frames::read(&mut read, MAX_BYTES)).await else { return Ok(()) };
+    let Ok(heard) = timeout(HEAR_PATIENCE, frames::read(&mut read, MAX_BYTES)).await else {
+        return Ok(());
+    };
     if let Some(request) = heard? {
         let problem = open(request).await.err();
         frames::write(&mut write, &OpenAnswer { problem }, MAX_BYTES).await?;
@@ -140,27 +153,53 @@ mod tests {
     #[tokio::test]
     async fn a_second_launch_opens_and_nothing_else() {
         let base = tempfile::tempdir().unwrap();
-        let claim = RuntimeDir::below(base.path()).unwrap().claim().unwrap().unwrap();
+        let claim = RuntimeDir::below(base.path())
+            .unwrap()
+            .claim()
+            .unwrap()
+            .unwrap();
         let path = claim.dir().open_socket();
         let (send, mut asked) = mpsc::unbounded_channel();
         let listener = claim.listen(&path).unwrap();
         let served = tokio::spawn(serve(listener, move |request: OpenRequest| {
             let refused = request.txn.is_none();
             send.send(request).unwrap();
-            async move { if refused { Err("No display.".to_owned()) } else { Ok(()) } }
+            async move {
+                if refused {
+                    Err("No display.".to_owned())
+                } else {
+                    Ok(())
+                }
+            }
         }));
 
-        let request = OpenRequest { txn: Some("t1".into()), activation_token: Some("tok".into()) };
+        let request = OpenRequest {
+            txn: Some("t1".into()),
+            activation_token: Some("tok".into()),
+        };
         ask(&path, &request).await.unwrap();
         assert_eq!(asked.recv().await, Some(request));
 
         // Anything else is hung up on, and the next one is served all the same.
         let stream = UnixStream::connect(&path).await.unwrap();
         let (read, mut write) = stream.into_split();
-        frames::write(&mut write, &serde_json::json!({"quit": true}), MAX_BYTES).await.unwrap();
-        assert!(frames::read::<OpenAnswer, _>(&mut BufReader::new(read), MAX_BYTES).await.unwrap().is_none());
-        let none = OpenRequest { txn: None, activation_token: None };
-        assert_eq!(ask(&path, &none).await.unwrap_err().to_string(), "No display.");
+        frames::write(&mut write, &serde_json::json!({"quit": true}), MAX_BYTES)
+            .await
+            .unwrap();
+        assert!(
+            frames::read::<OpenAnswer, _>(&mut BufReader::new(read), MAX_BYTES)
+                .await
+                .unwrap()
+                .is_none()
+        );
+        let none = OpenRequest {
+            txn: None,
+            activation_token: None,
+        };
+        assert_eq!(
+            ask(&path, &none).await.unwrap_err().to_string(),
+            "No display."
+        );
         assert_eq!(asked.recv().await, Some(none));
         served.abort();
     }

@@ -19,7 +19,10 @@ pub struct Prefs {
 
 impl Default for Prefs {
     fn default() -> Self {
-        Self { server: None, theme: Theme::System }
+        Self {
+            server: None,
+            theme: Theme::System,
+        }
     }
 }
 
@@ -59,7 +62,8 @@ impl Prefs {
 /// # Errors
 /// When it cannot be read or written.
 pub fn write_theme(path: &Path, theme: Theme) -> Result<(), PrefsError> {
-    let mut document: toml_edit::DocumentMut = text(path)?.parse().map_err(|error| content(path, &error))?;
+    let mut document: toml_edit::DocumentMut =
+        text(path)?.parse().map_err(|error| content(path, &error))?;
     document["theme"] = toml_edit::value(match theme {
         Theme::System => "system",
         Theme::Light => "light",
@@ -74,19 +78,28 @@ pub fn write_theme(path: &Path, theme: Theme) -> Result<(), PrefsError> {
     written
         .and_then(|()| fs::write(&beside, document.to_string()))
         .and_then(|()| fs::rename(&beside, path))
-        .map_err(|source| PrefsError::Io { path: path.to_owned(), source })
+        .map_err(|source| PrefsError::Io {
+            path: path.to_owned(),
+            source,
+        })
 }
 
 fn text(path: &Path) -> Result<String, PrefsError> {
     match fs::read_to_string(path) {
         Ok(text) => Ok(text),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(String::new()),
-        Err(source) => Err(PrefsError::Io { path: path.to_owned(), source }),
+        Err(source) => Err(PrefsError::Io {
+            path: path.to_owned(),
+            source,
+        }),
     }
 }
 
 fn content(path: &Path, error: &dyn std::fmt::Display) -> PrefsError {
-    PrefsError::Content { path: path.to_owned(), sentence: error.to_string().trim().to_owned() }
+    PrefsError::Content {
+        path: path.to_owned(),
+        sentence: error.to_string().trim().to_owned(),
+    }
 }
 
 #[cfg(test)]
@@ -106,7 +119,10 @@ mod tests {
         assert_eq!(Prefs::read(&path).unwrap(), Prefs::default());
         fs::write(&path, "sever = \"https://x\"\n").unwrap();
         let error = Prefs::read(&path).unwrap_err().to_string();
-        assert!(error.contains("line 1") && error.contains("sever"), "{error}");
+        assert!(
+            error.contains("line 1") && error.contains("sever"),
+            "{error}"
+        );
     }
 
     #[test]
@@ -115,9 +131,16 @@ mod tests {
         let path = dir.path().join("countersign/agent.toml");
         write_theme(&path, Theme::Dark).unwrap();
         assert_eq!(Prefs::read(&path).unwrap().theme, Theme::Dark);
-        fs::write(&path, "# ours\nserver = \"https://a.example\"\ntheme = \"dark\" # at night\n").unwrap();
+        fs::write(
+            &path,
+            "# ours\nserver = \"https://a.example\"\ntheme = \"dark\" # at night\n",
+        )
+        .unwrap();
         write_theme(&path, Theme::Light).unwrap();
         let now = fs::read_to_string(&path).unwrap();
-        assert!(now.starts_with("# ours\nserver = \"https://a.example\"\ntheme = \"light\""), "{now}");
+        assert!(
+            now.starts_with("# ours\nserver = \"https://a.example\"\ntheme = \"light\""),
+            "{now}"
+        );
     }
 }

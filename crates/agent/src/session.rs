@@ -45,7 +45,14 @@ pub struct Session<N> {
 /// The state before anything is known.
 #[must_use]
 pub fn nothing_known() -> State {
-    compose(&approver::State::default(), &Health::Asking, Tray::NoHost, Theme::System, None, &Presence::default())
+    compose(
+        &approver::State::default(),
+        &Health::Asking,
+        Tray::NoHost,
+        Theme::System,
+        None,
+        &Presence::default(),
+    )
 }
 
 impl<N: Notifier> Session<N> {
@@ -75,7 +82,8 @@ impl<N: Notifier> Session<N> {
                 self.window.tell(Event::CardChanged { txn: txn.clone() });
             }
             self.show(state);
-            self.notifier.show(told.notices(&self.approver, &now, &seen).await);
+            self.notifier
+                .show(told.notices(&self.approver, &now, &seen).await);
             // The senders live as long as what is held here: the end of one is the end of all.
             let go_on = tokio::select! {
                 changed = approver.changed() => changed.is_ok(),
@@ -104,7 +112,8 @@ impl<N: Notifier> Session<N> {
 
     fn show(&self, state: State) {
         let content = Content::of(&state);
-        self.content.send_if_modified(|now| std::mem::replace(now, content.clone()) != content);
+        self.content
+            .send_if_modified(|now| std::mem::replace(now, content.clone()) != content);
         self.state.send_if_modified(|now| {
             let changed = **now != state;
             if changed {
@@ -122,7 +131,8 @@ impl<N: Notifier> Session<N> {
             Ok(approver::Event::SignedIn) => self.open(None, None),
             // The state, which is looked at anyway, says the rest.
             Ok(approver::Event::Arrived { .. } | approver::Event::DeviceAdded { .. })
-            | Err(broadcast::error::RecvError::Lagged(_) | broadcast::error::RecvError::Closed) => {}
+            | Err(broadcast::error::RecvError::Lagged(_) | broadcast::error::RecvError::Closed) => {
+            }
         }
     }
 
@@ -145,8 +155,14 @@ struct Told {
 }
 
 impl Told {
-    async fn notices(&mut self, approver: &Approver, state: &approver::State, seen: &Presence) -> Vec<Notice> {
-        self.groups.retain(|txn, _| state.inbox.iter().any(|row| row.txn == *txn));
+    async fn notices(
+        &mut self,
+        approver: &Approver,
+        state: &approver::State,
+        seen: &Presence,
+    ) -> Vec<Notice> {
+        self.groups
+            .retain(|txn, _| state.inbox.iter().any(|row| row.txn == *txn));
         for Row { txn, .. } in &state.inbox {
             if !self.groups.contains_key(txn) {
                 let groups = groups(approver, txn).await;
@@ -156,7 +172,10 @@ impl Told {
         let waiting: Vec<_> = state
             .inbox
             .iter()
-            .map(|row| Waiting { row, groups: self.groups.get(&row.txn).cloned().unwrap_or_default() })
+            .map(|row| Waiting {
+                row,
+                groups: self.groups.get(&row.txn).cloned().unwrap_or_default(),
+            })
             .collect();
         let mut notices = self.notices.of(&waiting, seen.showing.as_deref());
         notices.extend(seen.trouble.as_deref().map(of_window));
@@ -169,7 +188,9 @@ async fn groups(approver: &Approver, txn: &str) -> Vec<String> {
     match timeout(CARD_PATIENCE, approver.card(txn)).await {
         Ok(Ok(card)) => {
             let groups = card.who.claims.iter().find(|field| field.label == "groups");
-            groups.map(|field| field.lines.iter().map(plain).collect()).unwrap_or_default()
+            groups
+                .map(|field| field.lines.iter().map(plain).collect())
+                .unwrap_or_default()
         }
         // The card itself will say why.
         Ok(Err(_)) | Err(_) => Vec::new(),
@@ -197,7 +218,16 @@ fn compose(
     suggested_server: Option<&str>,
     presence: &Presence,
 ) -> State {
-    let approver::State { account, sign_in, connection, inbox, others, troubles, last, listed: _ } = approver.clone();
+    let approver::State {
+        account,
+        sign_in,
+        connection,
+        inbox,
+        others,
+        troubles,
+        last,
+        listed: _,
+    } = approver.clone();
     let mut troubles = troubles;
     let desktop = [
         match health {
@@ -206,10 +236,15 @@ fn compose(
         },
         presence.trouble.clone(),
     ];
-    troubles.extend(desktop.into_iter().flatten().map(|sentence| Problem { code: ProblemCode::Other, sentence }));
+    troubles.extend(desktop.into_iter().flatten().map(|sentence| Problem {
+        code: ProblemCode::Other,
+        sentence,
+    }));
     State {
         agent_version: env!("CARGO_PKG_VERSION").to_owned(),
-        suggested_server: suggested_server.map(str::to_owned).or(last.map(|last| last.server)),
+        suggested_server: suggested_server
+            .map(str::to_owned)
+            .or(last.map(|last| last.server)),
         account,
         sign_in,
         connection,

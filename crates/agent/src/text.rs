@@ -62,9 +62,18 @@ mod tests {
         let line = Line {
             indent: 0,
             spans: vec![
-                Span { role: Role::Data, text: "a".into() },
-                Span { role: Role::Chip, text: "U+202E RLO".into() },
-                Span { role: Role::Confusable, text: "а".into() },
+                Span {
+                    role: Role::Data,
+                    text: "a".into(),
+                },
+                Span {
+                    role: Role::Chip,
+                    text: "U+202E RLO".into(),
+                },
+                Span {
+                    role: Role::Confusable,
+                    text: "а".into(),
+                },
             ],
         };
         assert_eq!(plain(&line), "a⟨U+202E RLO⟩а");
@@ -78,7 +87,9 @@ mod tests {
 
     #[test]
     fn time_is_said_as_people_say_it() {
-        let said: Vec<String> = [-3, 0, 1, 59, 60, 119, 120, 599, 7199, 7200].map(time_left).into();
+        let said: Vec<String> = [-3, 0, 1, 59, 60, 119, 120, 599, 7199, 7200]
+            .map(time_left)
+            .into();
         assert_eq!(
             said,
             [

@@ -54,19 +54,35 @@ impl Content {
             n => format!("{n} requests wait for you"),
         };
         let (headline, look) = match state.connection {
-            Connection::SignedOut => ("Signed out: nothing can reach you".to_owned(), Look::Offline),
+            Connection::SignedOut => (
+                "Signed out: nothing can reach you".to_owned(),
+                Look::Offline,
+            ),
             Connection::Connecting => ("Connecting".to_owned(), Look::Offline),
-            Connection::Reconnecting => ("Offline, trying again: nothing can reach you".to_owned(), Look::Offline),
+            Connection::Reconnecting => (
+                "Offline, trying again: nothing can reach you".to_owned(),
+                Look::Offline,
+            ),
             Connection::Connected if state.inbox.is_empty() => (waiting, Look::Idle),
             Connection::Connected => (waiting, Look::Pending),
         };
-        Self { headline, look, requests: requests.collect() }
+        Self {
+            headline,
+            look,
+            requests: requests.collect(),
+        }
     }
 }
 
 /// Shows `content` until its sender is gone; says in `state` whether a host shows it.
-pub async fn run(mut content: watch::Receiver<Content>, intents: mpsc::Sender<Intent>, state: watch::Sender<ipc::Tray>) {
-    let Some(handle) = spawn(&mut content, &intents, &state).await else { return };
+pub async fn run(
+    mut content: watch::Receiver<Content>,
+    intents: mpsc::Sender<Intent>,
+    state: watch::Sender<ipc::Tray>,
+) {
+    let Some(handle) = spawn(&mut content, &intents, &state).await else {
+        return;
+    };
     while content.changed().await.is_ok() {
         let now = content.borrow_and_update().clone();
         if handle.update(|item| item.content = now).await.is_none() {
@@ -121,7 +137,10 @@ impl Item {
     }
 
     fn open(&self, txn: Option<String>) {
-        self.wish(Intent::Open { txn, activation_token: ksni::current_xdg_activation_token() });
+        self.wish(Intent::Open {
+            txn,
+            activation_token: ksni::current_xdg_activation_token(),
+        });
     }
 
     fn picture(&self) -> Vec<Icon> {
@@ -163,7 +182,11 @@ impl ksni::Tray for Item {
 
     fn tool_tip(&self) -> ToolTip {
         // The headline is ours alone: a tool tip may be read as markup.
-        ToolTip { title: "Countersign".to_owned(), description: self.content.headline.clone(), ..ToolTip::default() }
+        ToolTip {
+            title: "Countersign".to_owned(),
+            description: self.content.headline.clone(),
+            ..ToolTip::default()
+        }
     }
 
     fn activate(&mut self, _x: i32, _y: i32) {
@@ -172,7 +195,12 @@ impl ksni::Tray for Item {
 
     fn menu(&self) -> Vec<MenuItem<Self>> {
         let mut menu = vec![
-            StandardItem { label: self.content.headline.clone(), enabled: false, ..StandardItem::default() }.into(),
+            StandardItem {
+                label: self.content.headline.clone(),
+                enabled: false,
+                ..StandardItem::default()
+            }
+            .into(),
             MenuItem::Separator,
         ];
         for (txn, line) in &self.content.requests {
@@ -200,7 +228,12 @@ impl ksni::Tray for Item {
 
 fn entry(label: &str, act: impl Fn(&mut Item) + Send + 'static) -> MenuItem<Item> {
     // A single underscore would mark an access key and vanish.
-    StandardItem { label: label.replace('_', "__"), activate: Box::new(act), ..StandardItem::default() }.into()
+    StandardItem {
+        label: label.replace('_', "__"),
+        activate: Box::new(act),
+        ..StandardItem::default()
+    }
+    .into()
 }
 
 #[derive(Clone)]
@@ -241,7 +274,11 @@ fn argb(file: &[u8]) -> Option<Icon> {
     for pixel in data.chunks_exact_mut(4) {
         pixel.rotate_right(1);
     }
-    Some(Icon { width: i32::try_from(info.width).ok()?, height: i32::try_from(info.height).ok()?, data })
+    Some(Icon {
+        width: i32::try_from(info.width).ok()?,
+        height: i32::try_from(info.height).ok()?,
+        data,
+    })
 }
 
 #[cfg(test)]
@@ -250,17 +287,27 @@ mod tests {
 
     #[test]
     fn every_picture_is_there_in_both_sizes() {
-        let Pictures { idle, pending, offline } = Pictures::decode();
+        let Pictures {
+            idle,
+            pending,
+            offline,
+        } = Pictures::decode();
         for icons in [idle, pending, offline] {
             let sizes: Vec<_> = icons.iter().map(|icon| (icon.width, icon.height)).collect();
             assert_eq!(sizes, [(22, 22), (44, 44)]);
-            assert!(icons.iter().all(|icon| icon.data.chunks_exact(4).any(|argb| argb[0] > 128)));
+            assert!(
+                icons
+                    .iter()
+                    .all(|icon| icon.data.chunks_exact(4).any(|argb| argb[0] > 128))
+            );
         }
     }
 
     #[test]
     fn an_underscore_is_not_an_access_key() {
-        let MenuItem::Standard(item) = entry("delete from order_lines", |_| {}) else { panic!("a plain entry") };
+        let MenuItem::Standard(item) = entry("delete from order_lines", |_| {}) else {
+            panic!("a plain entry")
+        };
         assert_eq!(item.label, "delete from order__lines");
     }
 }

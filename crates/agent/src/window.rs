@@ -68,7 +68,12 @@ impl Window {
     /// `program` is started with `socket` in its environment.
     #[must_use]
     pub fn new(program: PathBuf, socket: PathBuf) -> Self {
-        Self { program, socket, inner: Arc::default(), presence: watch::Sender::new(Presence::default()) }
+        Self {
+            program,
+            socket,
+            inner: Arc::default(),
+            presence: watch::Sender::new(Presence::default()),
+        }
     }
 
     /// The window's program beside this one.
@@ -89,8 +94,15 @@ impl Window {
     ///
     /// # Errors
     /// With a sentence that says why it did not come.
-    pub async fn open(&self, txn: Option<String>, activation_token: Option<String>) -> Result<(), String> {
-        let to = Destination { txn, activation_token };
+    pub async fn open(
+        &self,
+        txn: Option<String>,
+        activation_token: Option<String>,
+    ) -> Result<(), String> {
+        let to = Destination {
+            txn,
+            activation_token,
+        };
         let (tell, told) = oneshot::channel();
         let start = {
             let mut inner = self.lock();
@@ -135,12 +147,16 @@ impl Window {
                     inner.end = Some(end);
                     inner.has_connected = false;
                 }
-                self.presence.send_modify(|presence| presence.running = true);
+                self.presence
+                    .send_modify(|presence| presence.running = true);
                 tokio::spawn(self.clone().watch(child, ended));
             }
             Err(error) => {
                 tracing::error!(program = %self.program.display(), %error, "the window does not start");
-                self.gone(Some(format!("The window's program does not start ({}): {error}.", self.program.display())));
+                self.gone(Some(format!(
+                    "The window's program does not start ({}): {error}.",
+                    self.program.display()
+                )));
             }
         }
     }
@@ -167,7 +183,9 @@ impl Window {
             }
             Err(error) => {
                 tracing::error!(%error, "the window's end could not be waited for");
-                self.gone(Some("The window ended for an unknown reason. Open it again.".to_owned()));
+                self.gone(Some(
+                    "The window ended for an unknown reason. Open it again.".to_owned(),
+                ));
             }
         }
     }
@@ -186,14 +204,21 @@ impl Window {
             inner.due.take()
         };
         if let Some((_, tells)) = due {
-            let sentence = trouble.clone().unwrap_or_else(|| "The window ended before it could be shown.".to_owned());
+            let sentence = trouble
+                .clone()
+                .unwrap_or_else(|| "The window ended before it could be shown.".to_owned());
             for tell in tells {
                 // Nobody need wait any more.
                 let _ = tell.send(Err(sentence.clone()));
             }
         }
         self.presence.send_if_modified(|presence| {
-            let gone = Presence { running: false, visible: false, showing: None, trouble };
+            let gone = Presence {
+                running: false,
+                visible: false,
+                showing: None,
+                trouble,
+            };
             let changed = *presence != gone;
             *presence = gone;
             changed
@@ -205,22 +230,32 @@ impl Window {
     pub(crate) fn connected(&self, events: mpsc::Sender<Event>) -> Option<Connected> {
         let due = {
             let mut inner = self.lock();
-            if inner.client.as_ref().is_some_and(|client| !client.is_closed()) {
+            if inner
+                .client
+                .as_ref()
+                .is_some_and(|client| !client.is_closed())
+            {
                 return None;
             }
             inner.client = Some(events.clone());
             inner.has_connected = true;
             inner.due.take()
         };
-        self.presence.send_if_modified(|presence| presence.trouble.take().is_some());
+        self.presence
+            .send_if_modified(|presence| presence.trouble.take().is_some());
         if let Some((to, tells)) = due {
-            let came = events.try_send(to.event()).map_err(|_| "The window does not listen. Try again.".to_owned());
+            let came = events
+                .try_send(to.event())
+                .map_err(|_| "The window does not listen. Try again.".to_owned());
             for tell in tells {
                 // Nobody need wait any more.
                 let _ = tell.send(came.clone());
             }
         }
-        Some(Connected { window: self.clone(), events })
+        Some(Connected {
+            window: self.clone(),
+            events,
+        })
     }
 
     /// The window says how it is.
@@ -246,16 +281,24 @@ impl Window {
     /// Says goodbye and waits for the process to end.
     pub async fn end(&self) {
         self.tell(Event::Goodbye);
-        let end = {
+        let (client, end) = {
             let mut inner = self.lock();
             inner.ending = true;
-            inner.end.take()
+            (inner.client.clone(), inner.end.take())
         };
+        if let Some(client) = client {
+            // Its end is the proof that it heard; past the patience it is hung up on.
+            let _ = timeout(GOODBYE_PATIENCE, client.closed()).await;
+        }
         if let Some(end) = end {
             // It may have ended meanwhile.
             let _ = end.send(());
             // The sender is ours, so this ends when the process has.
-            let _ = self.presence.subscribe().wait_for(|presence| !presence.running).await;
+            let _ = self
+                .presence
+                .subscribe()
+                .wait_for(|presence| !presence.running)
+                .await;
         }
     }
 
@@ -280,7 +323,11 @@ impl Drop for Connected {
     fn drop(&mut self) {
         {
             let mut inner = self.window.lock();
-            if inner.client.as_ref().is_some_and(|client| client.same_channel(&self.events)) {
+            if inner
+                .client
+                .as_ref()
+                .is_some_and(|client| client.same_channel(&self.events))
+            {
                 inner.client = None;
             }
         }
@@ -290,7 +337,10 @@ impl Drop for Connected {
 
 impl Destination {
     fn event(&self) -> Event {
-        Event::Open { txn: self.txn.clone(), activation_token: self.activation_token.clone() }
+        Event::Open {
+            txn: self.txn.clone(),
+            activation_token: self.activation_token.clone(),
+        }
     }
 }
 
@@ -298,10 +348,15 @@ impl Destination {
 fn why(status: ExitStatus) -> String {
     match (status.code(), status.signal()) {
         (Some(EXIT_NO_DISPLAY), _) => {
-            "There is no display to open the window on. Start Countersign inside a desktop session.".to_owned()
+            "There is no display to open the window on. Start Countersign inside a desktop session."
+                .to_owned()
         }
-        (Some(code), _) => format!("The window stopped (code {code}). Open it again to see where things stand."),
-        (None, Some(signal)) => format!("The window was stopped (signal {signal}). Open it again to see where things stand."),
+        (Some(code), _) => {
+            format!("The window stopped (code {code}). Open it again to see where things stand.")
+        }
+        (None, Some(signal)) => format!(
+            "The window was stopped (signal {signal}). Open it again to see where things stand."
+        ),
         (None, None) => "The window stopped. Open it again to see where things stand.".to_owned(),
     }
 }

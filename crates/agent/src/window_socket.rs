@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use countersign_api::ipc::{self, Answer, Call, Event, Frame, Problem, ProblemCode, Question, State};
+use countersign_api::ipc::{
+    self, Answer, Call, Event, Frame, Problem, ProblemCode, Question, State,
+};
 use tokio::io::BufReader;
 use tokio::net::unix::OwnedWriteHalf;
 use tokio::net::{UnixListener, UnixStream};
@@ -75,11 +77,18 @@ async fn hear<D: Desk>(
     while let Some(Question { v, id, call }) = frames::read(&mut read, MAX_QUESTION_BYTES).await? {
         if v != ipc::VERSION {
             // It could not be sent to a window that is gone, which needs no answer.
-            let _ = out.send(Frame::Answer { id, answer: other_version() }).await;
+            let _ = out
+                .send(Frame::Answer {
+                    id,
+                    answer: other_version(),
+                })
+                .await;
             continue;
         }
         // The semaphore is never closed.
-        let Ok(place) = places.clone().acquire_owned().await else { return Ok(()) };
+        let Ok(place) = places.clone().acquire_owned().await else {
+            return Ok(());
+        };
         let (desk, out) = (desk.clone(), out.clone());
         // On its own, so that a vote is finished even when the window dies over it.
         tokio::spawn(async move {
@@ -92,8 +101,15 @@ async fn hear<D: Desk>(
 }
 
 fn other_version() -> Answer {
-    let sentence = "Window and agent are of different versions. Quit Countersign and start it again.".to_owned();
-    Answer::Refused { problem: Problem { code: ProblemCode::Version, sentence } }
+    let sentence =
+        "Window and agent are of different versions. Quit Countersign and start it again."
+            .to_owned();
+    Answer::Refused {
+        problem: Problem {
+            code: ProblemCode::Version,
+            sentence,
+        },
+    }
 }
 
 /// Writes what is due. States are not queued: a window that was slow gets the newest one only.
@@ -117,7 +133,9 @@ async fn write_all(
         let written = frames::write(&mut write, &frame, ipc::MAX_FRAME_BYTES);
         match timeout(WRITE_PATIENCE, written).await {
             Ok(Ok(())) => {}
-            Ok(Err(error)) => return tracing::debug!(error = %chain(&error), "the window does not read"),
+            Ok(Err(error)) => {
+                return tracing::debug!(error = %chain(&error), "the window does not read");
+            }
             Err(_) => return tracing::warn!("the window reads too slowly"),
         }
     }
@@ -125,14 +143,24 @@ async fn write_all(
 
 /// An answer that the window would refuse for its length becomes a refusal that it can show.
 fn instead_of_too_long(frame: Frame) -> Frame {
-    let Frame::Answer { id, .. } = &frame else { return frame };
+    let Frame::Answer { id, .. } = &frame else {
+        return frame;
+    };
     let id = *id;
     let fits = serde_json::to_vec(&frame).is_ok_and(|bytes| bytes.len() <= ipc::MAX_FRAME_BYTES);
     if fits {
         return frame;
     }
     let sentence = "This is too long to be shown whole, and it is never shown in part.".to_owned();
-    Frame::Answer { id, answer: Answer::Refused { problem: Problem { code: ProblemCode::Other, sentence } } }
+    Frame::Answer {
+        id,
+        answer: Answer::Refused {
+            problem: Problem {
+                code: ProblemCode::Other,
+                sentence,
+            },
+        },
+    }
 }
 
 fn chain(error: &dyn std::error::Error) -> String {

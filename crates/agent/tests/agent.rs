@@ -11,7 +11,10 @@ use std::path::PathBuf;
 use std::process::Stdio;
 
 use countersign_agent::frames;
-use countersign_api::ipc::{self, Answer, Call, Connection, Event, Frame, Notifications, ProblemCode, Question, Reply, State, Tray};
+use countersign_api::ipc::{
+    self, Answer, Call, Connection, Event, Frame, Notifications, ProblemCode, Question, Reply,
+    State, Tray,
+};
 use session::{Called, FakeDaemon, PrivateBus};
 use tokio::io::BufReader;
 use tokio::net::UnixStream;
@@ -32,11 +35,28 @@ impl Home {
         let dir = tempfile::tempdir().unwrap();
         std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o700)).unwrap();
         let end_window = dir.path().join("end-window");
-        assert!(std::process::Command::new("mkfifo").arg(&end_window).status().unwrap().success());
+        assert!(
+            std::process::Command::new("mkfifo")
+                .arg(&end_window)
+                .status()
+                .unwrap()
+                .success()
+        );
         let window = dir.path().join("window");
-        std::fs::write(&window, format!("#!/bin/sh\nread code < {}\nexit $code\n", end_window.display())).unwrap();
+        std::fs::write(
+            &window,
+            format!(
+                "#!/bin/sh\nread code < {}\nexit $code\n",
+                end_window.display()
+            ),
+        )
+        .unwrap();
         std::fs::set_permissions(&window, std::fs::Permissions::from_mode(0o700)).unwrap();
-        Self { dir, window, end_window }
+        Self {
+            dir,
+            window,
+            end_window,
+        }
     }
 
     fn agent(&self, bus: &PrivateBus, arguments: &[&str]) -> Command {
@@ -50,7 +70,7 @@ impl Home {
             .args(arguments)
             .arg("--window")
             .arg(&self.window)
-            .stderr(std::fs::File::options().create(true).append(true).open("/tmp/dsk/t.log").unwrap())
+            .stderr(Stdio::null())
             .kill_on_drop(true);
         command
     }
@@ -62,7 +82,10 @@ impl Home {
     /// Ends the window's program with this exit code.
     async fn end_window(&self, code: u8) {
         let fifo = self.end_window.clone();
-        tokio::task::spawn_blocking(move || std::fs::write(fifo, format!("{code}\n"))).await.unwrap().unwrap();
+        tokio::task::spawn_blocking(move || std::fs::write(fifo, format!("{code}\n")))
+            .await
+            .unwrap()
+            .unwrap();
     }
 }
 
@@ -75,12 +98,24 @@ struct Client {
 
 impl Client {
     async fn connect(home: &Home) -> Self {
-        let (read, write) = UnixStream::connect(home.socket()).await.unwrap().into_split();
-        Self { read: BufReader::new(read), write, next_id: 1 }
+        while !home.socket().exists() {
+            tokio::task::yield_now().await;
+        }
+        let (read, write) = UnixStream::connect(home.socket())
+            .await
+            .unwrap()
+            .into_split();
+        Self {
+            read: BufReader::new(read),
+            write,
+            next_id: 1,
+        }
     }
 
     async fn frame(&mut self) -> Option<Frame> {
-        frames::read(&mut self.read, ipc::MAX_FRAME_BYTES).await.unwrap()
+        frames::read(&mut self.read, ipc::MAX_FRAME_BYTES)
+            .await
+            .unwrap()
     }
 
     /// The next event that `is` the one.
@@ -97,7 +132,13 @@ impl Client {
     async fn ask_as(&mut self, v: u32, call: Call) -> Answer {
         let id = self.next_id;
         self.next_id += 1;
-        frames::write(&mut self.write, &Question { v, id, call }, ipc::MAX_FRAME_BYTES).await.unwrap();
+        frames::write(
+            &mut self.write,
+            &Question { v, id, call },
+            ipc::MAX_FRAME_BYTES,
+        )
+        .await
+        .unwrap();
         loop {
             match self.frame().await.expect("the agent lives") {
                 Frame::Answer { id: of, answer } => {
@@ -114,10 +155,13 @@ impl Client {
     }
 
     async fn state(&mut self) -> State {
-        match self.ask(Call::State).await {
-            Answer::Done { reply: Reply::State { state } } => *state,
-            other => panic!("{other:?}"),
-        }
+        let Answer::Done {
+            reply: Reply::State { state },
+        } = self.ask(Call::State).await
+        else {
+            panic!("the state cannot be refused");
+        };
+        *state
     }
 
     /// The first state for which `is` holds.
@@ -126,10 +170,13 @@ impl Client {
         if is(&state) {
             return state;
         }
-        match self.event(|event| matches!(event, Event::State { state } if is(state))).await {
-            Event::State { state } => *state,
-            other => panic!("{other:?}"),
-        }
+        let event = self
+            .event(|event| matches!(event, Event::State { state } if is(state)))
+            .await;
+        let Event::State { state } = event else {
+            unreachable!("no other event is the one")
+        };
+        *state
     }
 }
 
@@ -156,27 +203,49 @@ struct Panel {
     icon: String,
 }
 
-type Layout = (i32, std::collections::HashMap<String, OwnedValue>, Vec<OwnedValue>);
+type Layout = (
+    i32,
+    std::collections::HashMap<String, OwnedValue>,
+    Vec<OwnedValue>,
+);
 
 impl Panel {
     async fn call<B>(&self, path: &str, interface: &str, method: &str, body: &B) -> zbus::Message
     where
         B: serde::Serialize + zbus::zvariant::DynamicType,
     {
-        self.bus.call_method(Some(self.icon.as_str()), path, Some(interface), method, body).await.unwrap()
+        self.bus
+            .call_method(
+                Some(self.icon.as_str()),
+                path,
+                Some(interface),
+                method,
+                body,
+            )
+            .await
+            .unwrap()
     }
 
     /// The menu's entries: id and label.
     async fn menu(&self) -> Vec<(i32, String)> {
         let no_names: Vec<String> = Vec::new();
-        let reply = self.call("/MenuBar", "com.canonical.dbusmenu", "GetLayout", &(0, -1, no_names)).await;
+        let reply = self
+            .call(
+                "/MenuBar",
+                "com.canonical.dbusmenu",
+                "GetLayout",
+                &(0, -1, no_names),
+            )
+            .await;
         let body = reply.body();
         let (_, (_, _, children)): (u32, Layout) = body.deserialize().unwrap();
         children
             .into_iter()
             .map(|child| {
                 let (id, properties, _): Layout = child.try_into().unwrap();
-                let label = properties.get("label").map(|v| String::try_from(v.clone()).unwrap());
+                let label = properties
+                    .get("label")
+                    .map(|v| String::try_from(v.clone()).unwrap());
                 (id, label.unwrap_or_default())
             })
             .collect()
@@ -184,17 +253,28 @@ impl Panel {
 
     async fn click(&self, label: &str) {
         let menu = self.menu().await;
-        let (id, _) = menu.iter().find(|(_, is)| is == label).unwrap_or_else(|| panic!("{menu:?} has no {label}"));
+        let (id, _) = menu
+            .iter()
+            .find(|(_, is)| is == label)
+            .unwrap_or_else(|| panic!("{menu:?} has no {label}"));
         let body = (*id, "clicked", Value::from(0i32), 0u32);
-        self.call("/MenuBar", "com.canonical.dbusmenu", "Event", &body).await;
+        self.call("/MenuBar", "com.canonical.dbusmenu", "Event", &body)
+            .await;
     }
 }
 
 async fn panel(bus: &PrivateBus) -> (zbus::Connection, mpsc::UnboundedReceiver<String>) {
     let connection = bus.connect().await;
     let (registered, icons) = mpsc::unbounded_channel();
-    connection.object_server().at("/StatusNotifierWatcher", Watcher { registered }).await.unwrap();
-    connection.request_name("org.kde.StatusNotifierWatcher").await.unwrap();
+    connection
+        .object_server()
+        .at("/StatusNotifierWatcher", Watcher { registered })
+        .await
+        .unwrap();
+    connection
+        .request_name("org.kde.StatusNotifierWatcher")
+        .await
+        .unwrap();
     (connection, icons)
 }
 
@@ -208,42 +288,101 @@ async fn tray_second_launch_window_and_end() {
     let home = Home::make();
     let mut daemon = FakeDaemon::start(&bus, 1).await;
     let (watcher, mut icons) = panel(&bus).await;
-    let agent = home.agent(&bus, &["run", "--server", "https://approvals.example"]).spawn().unwrap();
-    let panel = Panel { bus: watcher, icon: icons.recv().await.unwrap() };
-    let labels: Vec<String> = panel.menu().await.into_iter().map(|(_, label)| label).collect();
-    assert_eq!(labels, ["Signed out: nothing can reach you", "", "Open Countersign", "Quit"]);
+    let agent = home
+        .agent(&bus, &["run", "--server", "https://approvals.example"])
+        .spawn()
+        .unwrap();
+    let panel = Panel {
+        bus: watcher,
+        icon: icons.recv().await.unwrap(),
+    };
+    let labels: Vec<String> = panel
+        .menu()
+        .await
+        .into_iter()
+        .map(|(_, label)| label)
+        .collect();
+    assert_eq!(
+        labels,
+        [
+            "Signed out: nothing can reach you",
+            "",
+            "Open Countersign",
+            "Quit"
+        ]
+    );
 
     // A second agent steps back; a second launch opens the window of the first, and ends when that has come.
-    assert_eq!(home.agent(&bus, &["run"]).status().await.unwrap().code(), Some(3));
-    let second = home.agent(&bus, &["open", "t1"]).env("XDG_ACTIVATION_TOKEN", "proof").spawn().unwrap();
+    assert_eq!(
+        home.agent(&bus, &["run"]).status().await.unwrap().code(),
+        Some(3)
+    );
+    // (The window is this test: connected before, so that none is started.)
     let mut window = Client::connect(&home).await;
-    let open = window.event(|event| matches!(event, Event::Open { .. })).await;
-    assert_eq!(open, Event::Open { txn: Some("t1".into()), activation_token: Some("proof".into()) });
+    let second = home
+        .agent(&bus, &["open", "t1"])
+        .env("XDG_ACTIVATION_TOKEN", "proof")
+        .spawn()
+        .unwrap();
+    let open = window
+        .event(|event| matches!(event, Event::Open { .. }))
+        .await;
+    assert_eq!(
+        open,
+        Event::Open {
+            txn: Some("t1".into()),
+            activation_token: Some("proof".into())
+        }
+    );
     assert_eq!(ended(second).await, 0);
 
-    let working = Notifications::Working { daemon: "fake".into() };
-    let state = window.state_where(|state| state.notifications == working && state.tray == Tray::Shown).await;
+    let working = Notifications::Working {
+        daemon: "fake".into(),
+    };
+    let state = window
+        .state_where(|state| state.notifications == working && state.tray == Tray::Shown)
+        .await;
     assert_eq!(state.connection, Connection::SignedOut);
-    assert_eq!(state.suggested_server.as_deref(), Some("https://approvals.example"));
+    assert_eq!(
+        state.suggested_server.as_deref(),
+        Some("https://approvals.example")
+    );
     assert_eq!(state.troubles, []);
-    assert!(matches!(window.ask(Call::TestNotification).await, Answer::Done { reply: Reply::Nothing }));
-    let Called::Notify { title, .. } = daemon.next().await else { panic!() };
+    assert!(matches!(
+        window.ask(Call::TestNotification).await,
+        Answer::Done {
+            reply: Reply::Nothing
+        }
+    ));
+    let Called::Notify { title, .. } = daemon.next().await else {
+        panic!()
+    };
     assert_eq!(title, "Countersign: a test");
-    let Answer::Refused { problem } = window.ask_as(ipc::VERSION + 1, Call::State).await else { panic!() };
+    let Answer::Refused { problem } = window.ask_as(ipc::VERSION + 1, Call::State).await else {
+        panic!()
+    };
     assert_eq!(problem.code, ProblemCode::Version);
-    let Answer::Refused { problem } = window.ask(Call::Card { txn: "t1".into() }).await else { panic!() };
+    let Answer::Refused { problem } = window.ask(Call::Card { txn: "t1".into() }).await else {
+        panic!()
+    };
     assert_eq!(problem.code, ProblemCode::SignedOut);
 
     // The tray takes the same window, and one window it stays.
     panel.click("Open Countersign").await;
-    window.event(|event| matches!(event, Event::Open { txn: None, .. })).await;
+    window
+        .event(|event| matches!(event, Event::Open { txn: None, .. }))
+        .await;
     let mut another = Client::connect(&home).await;
     assert_eq!(another.frame().await, None);
 
     panel.click("Quit").await;
     window.event(|event| matches!(event, Event::Goodbye)).await;
-    home.end_window(0).await;
-    assert_eq!(daemon.next().await, Called::Close { id: 1 }, "what is on screen is taken back");
+    drop(window);
+    assert_eq!(
+        daemon.next().await,
+        Called::Close { id: 1 },
+        "what is on screen is taken back"
+    );
     assert_eq!(ended(agent).await, 0);
 }
 
@@ -257,12 +396,19 @@ async fn a_window_that_dies_is_noticed_and_started_anew() {
     icons.recv().await.unwrap();
 
     // No display: the second launch says so, and so does a notification.
-    let second = home.agent(&bus, &["open"]).stderr(Stdio::piped()).spawn().unwrap();
+    let second = home
+        .agent(&bus, &["open"])
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
     home.end_window(3).await;
     let second = second.wait_with_output().await.unwrap();
     assert_eq!(second.status.code(), Some(1));
     let said = String::from_utf8(second.stderr).unwrap();
-    assert!(said.contains("There is no display to open the window on."), "{said}");
+    assert!(
+        said.contains("There is no display to open the window on."),
+        "{said}"
+    );
     let (id, title, body) = daemon.notified().await;
     assert_eq!(title, "Countersign has no window");
     assert!(body.starts_with("There is no display"), "{body}");
@@ -271,10 +417,18 @@ async fn a_window_that_dies_is_noticed_and_started_anew() {
     session::emit(&daemon.bus, None, "ActionInvoked", &(id, "default")).await;
     assert_eq!(daemon.next().await, Called::Close { id });
     let mut window = Client::connect(&home).await;
-    window.event(|event| matches!(event, Event::Open { .. })).await;
+    window
+        .event(|event| matches!(event, Event::Open { .. }))
+        .await;
 
     // A frame that is none ends the connection, not the agent.
-    frames::write(&mut window.write, &"approve everything", ipc::MAX_FRAME_BYTES).await.unwrap();
+    frames::write(
+        &mut window.write,
+        &"approve everything",
+        ipc::MAX_FRAME_BYTES,
+    )
+    .await
+    .unwrap();
     while window.frame().await.is_some() {}
     let mut window = Client::connect(&home).await;
     assert_eq!(window.state().await.connection, Connection::SignedOut);
@@ -285,15 +439,17 @@ async fn without_a_desktop_it_runs_and_says_what_is_missing() {
     let bus = PrivateBus::start();
     let home = Home::make();
     let _agent = home.agent(&bus, &["run"]).spawn().unwrap();
-    let opener = home.agent(&bus, &["open"]).spawn().unwrap();
-    while !home.socket().exists() {
-        tokio::task::yield_now().await;
-    }
     let mut window = Client::connect(&home).await;
-    let state = window.state_where(|state| state.tray == Tray::NoHost && !state.troubles.is_empty()).await;
+    let opener = home.agent(&bus, &["open"]).spawn().unwrap();
+    let state = window
+        .state_where(|state| state.tray == Tray::NoHost && !state.troubles.is_empty())
+        .await;
     assert_eq!(state.notifications, Notifications::Missing);
     let sentence = &state.troubles[0].sentence;
-    assert!(sentence.starts_with("No notification service runs on this desktop"), "{sentence}");
+    assert!(
+        sentence.starts_with("No notification service runs on this desktop"),
+        "{sentence}"
+    );
     assert_eq!(ended(opener).await, 0);
 }
 
@@ -301,15 +457,32 @@ async fn without_a_desktop_it_runs_and_says_what_is_missing() {
 async fn what_is_set_wrongly_is_said_in_one_sentence() {
     let bus = PrivateBus::start();
     let home = Home::make();
-    let refused = home.agent(&bus, &["run"]).env_remove("XDG_RUNTIME_DIR").stderr(Stdio::piped()).output().await.unwrap();
+    let refused = home
+        .agent(&bus, &["run"])
+        .env_remove("XDG_RUNTIME_DIR")
+        .stderr(Stdio::piped())
+        .output()
+        .await
+        .unwrap();
     assert_eq!(refused.status.code(), Some(1));
     let said = String::from_utf8(refused.stderr).unwrap();
-    assert!(said.starts_with("countersign-agent: XDG_RUNTIME_DIR is not set"), "{said}");
+    assert!(
+        said.starts_with("countersign-agent: XDG_RUNTIME_DIR is not set"),
+        "{said}"
+    );
 
     let config = home.dir.path().join(".config/countersign");
     std::fs::create_dir_all(&config).unwrap();
     std::fs::write(config.join("agent.toml"), "colour = \"red\"\n").unwrap();
-    let refused = home.agent(&bus, &["run"]).stderr(Stdio::piped()).output().await.unwrap();
+    let refused = home
+        .agent(&bus, &["run"])
+        .stderr(Stdio::piped())
+        .output()
+        .await
+        .unwrap();
     let said = String::from_utf8(refused.stderr).unwrap();
-    assert!(said.contains("agent.toml") && said.contains("colour"), "{said}");
+    assert!(
+        said.contains("agent.toml") && said.contains("colour"),
+        "{said}"
+    );
 }

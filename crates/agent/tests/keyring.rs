@@ -24,7 +24,10 @@ impl Daemon {
     async fn start(bus: &PrivateBus) -> Self {
         let watch = bus.connect().await;
         let dbus = zbus::fdo::DBusProxy::new(&watch).await.unwrap();
-        let mut arrived = dbus.receive_name_owner_changed_with_args(&[(0, SECRETS)]).await.unwrap();
+        let mut arrived = dbus
+            .receive_name_owner_changed_with_args(&[(0, SECRETS)])
+            .await
+            .unwrap();
         let mut child = Command::new("gnome-keyring-daemon")
             .args(["--foreground", "--unlock", "--components=secrets"])
             .env("DBUS_SESSION_BUS_ADDRESS", &bus.address)
@@ -36,7 +39,12 @@ impl Daemon {
             .stderr(Stdio::null())
             .spawn()
             .expect("start gnome-keyring-daemon (Debian: gnome-keyring)");
-        child.stdin.take().unwrap().write_all(b"a password").unwrap();
+        child
+            .stdin
+            .take()
+            .unwrap()
+            .write_all(b"a password")
+            .unwrap();
         arrived.next().await.unwrap();
         Self(child)
     }
@@ -57,7 +65,11 @@ fn on(bus: &PrivateBus, test: &str) {
         .output()
         .unwrap();
     let said = String::from_utf8_lossy(&ran.stdout);
-    assert!(ran.status.success() && said.contains("1 passed"), "{said}{}", String::from_utf8_lossy(&ran.stderr));
+    assert!(
+        ran.status.success() && said.contains("1 passed"),
+        "{said}{}",
+        String::from_utf8_lossy(&ran.stderr)
+    );
 }
 
 #[tokio::test]
@@ -90,10 +102,22 @@ async fn a_locked_keyring_says_so_and_loses_nothing() {
     let _daemon = Daemon::start(&bus).await;
     on(&bus, "inside_keys_are_kept_found_replaced_and_forgotten");
     let owner = bus.connect().await;
-    let collections: Vec<OwnedObjectPath> =
-        vec!["/org/freedesktop/secrets/aliases/default".try_into().unwrap()];
+    let collections: Vec<OwnedObjectPath> = vec![
+        "/org/freedesktop/secrets/aliases/default"
+            .try_into()
+            .unwrap(),
+    ];
     let service = "org.freedesktop.Secret.Service";
-    owner.call_method(Some(SECRETS), "/org/freedesktop/secrets", Some(service), "Lock", &(collections,)).await.unwrap();
+    owner
+        .call_method(
+            Some(SECRETS),
+            "/org/freedesktop/secrets",
+            Some(service),
+            "Lock",
+            &(collections,),
+        )
+        .await
+        .unwrap();
     on(&bus, "inside_a_locked_keyring_says_so_and_loses_nothing");
 }
 
@@ -101,9 +125,14 @@ async fn a_locked_keyring_says_so_and_loses_nothing() {
 #[ignore = "run by the test of the same name, on a bus with a locked keyring and nobody to show its dialog"]
 fn inside_a_locked_keyring_says_so_and_loses_nothing() {
     let keyring = Keyring::default();
-    let Err(KeyStoreError::Locked(sentence)) = keyring.get("pending") else { panic!("{:?}", keyring.get("pending")) };
+    let Err(KeyStoreError::Locked(sentence)) = keyring.get("pending") else {
+        panic!("{:?}", keyring.get("pending"))
+    };
     assert!(sentence.starts_with("The keyring is locked."), "{sentence}");
-    assert!(matches!(keyring.set("account", b"third"), Err(KeyStoreError::Locked(_))));
+    assert!(matches!(
+        keyring.set("account", b"third"),
+        Err(KeyStoreError::Locked(_))
+    ));
 }
 
 #[tokio::test]
@@ -118,7 +147,15 @@ async fn without_a_keyring_it_says_so_and_looks_again() {
 #[ignore = "run by the test of the same name, on a bus without a keyring"]
 fn inside_without_a_keyring_it_says_so() {
     let keyring = Keyring::default();
-    let Err(KeyStoreError::Missing(sentence)) = keyring.get("account") else { panic!() };
-    assert!(sentence.starts_with("No keyring runs in this session"), "{sentence}");
-    assert!(matches!(keyring.set("account", b"x"), Err(KeyStoreError::Missing(_))));
+    let Err(KeyStoreError::Missing(sentence)) = keyring.get("account") else {
+        panic!()
+    };
+    assert!(
+        sentence.starts_with("No keyring runs in this session"),
+        "{sentence}"
+    );
+    assert!(matches!(
+        keyring.set("account", b"x"),
+        Err(KeyStoreError::Missing(_))
+    ));
 }

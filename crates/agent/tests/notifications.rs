@@ -26,7 +26,10 @@ fn start(bus: &PrivateBus) -> Desk {
     let clock = Arc::new(SetClock(Mutex::new(1000)));
     let (send, intents) = mpsc::channel(8);
     let file = bus.dir.path().join("notices.json");
-    Desk { notifier: Freedesktop::start(Bus::At(bus.address.clone()), clock, file, send), intents }
+    Desk {
+        notifier: Freedesktop::start(Bus::At(bus.address.clone()), clock, file, send),
+        intents,
+    }
 }
 
 fn notice(txn: &str) -> Notice {
@@ -34,7 +37,11 @@ fn notice(txn: &str) -> Notice {
         key: Key::Request(txn.into()),
         opens: Some(txn.into()),
         title: "Mara Lindqvist: delete customer 42".into(),
-        facts: vec!["orders-api".into(), "a <b>bold</b> group".into(), "0 of 2 approved".into()],
+        facts: vec![
+            "orders-api".into(),
+            "a <b>bold</b> group".into(),
+            "0 of 2 approved".into(),
+        ],
         ends_at: Some(UnixSecs(1000 + 599)),
         urgency: Urgency::Normal,
         stands_for: 1,
@@ -42,11 +49,18 @@ fn notice(txn: &str) -> Notice {
 }
 
 fn opens(txn: &str, token: Option<&str>) -> Option<Intent> {
-    Some(Intent::Open { txn: Some(txn.into()), activation_token: token.map(Into::into) })
+    Some(Intent::Open {
+        txn: Some(txn.into()),
+        activation_token: token.map(Into::into),
+    })
 }
 
 async fn healthy(desk: &Desk, is: impl Fn(&Health) -> bool) {
-    desk.notifier.health().wait_for(|health| is(health)).await.unwrap();
+    desk.notifier
+        .health()
+        .wait_for(|health| is(health))
+        .await
+        .unwrap();
 }
 
 fn unique_name(bus: &Connection) -> String {
@@ -56,7 +70,12 @@ fn unique_name(bus: &Connection) -> String {
 /// Who the notifier is on the bus: the one who owns neither a name nor is the test's own.
 async fn notifier_name(bus: &PrivateBus, known: &[String]) -> String {
     let test = bus.connect().await;
-    let names = zbus::fdo::DBusProxy::new(&test).await.unwrap().list_names().await.unwrap();
+    let names = zbus::fdo::DBusProxy::new(&test)
+        .await
+        .unwrap()
+        .list_names()
+        .await
+        .unwrap();
     let own = unique_name(&test);
     let mut others = names
         .iter()
@@ -73,16 +92,35 @@ async fn a_click_opens_exactly_its_request() {
     let mut daemon = FakeDaemon::start(&bus, 7).await;
     let mut desk = start(&bus);
     desk.notifier.show(vec![notice("t1"), notice("t2")]);
-    let Called::Notify { id: first, replaces, title, body, actions } = daemon.next().await else { panic!() };
-    assert_eq!((replaces, title.as_str()), (0, "Mara Lindqvist: delete customer 42"));
-    assert_eq!(body, "orders-api · a &lt;b&gt;bold&lt;/b&gt; group · 0 of 2 approved · 9 minutes left");
+    let Called::Notify {
+        id: first,
+        replaces,
+        title,
+        body,
+        actions,
+    } = daemon.next().await
+    else {
+        panic!()
+    };
+    assert_eq!(
+        (replaces, title.as_str()),
+        (0, "Mara Lindqvist: delete customer 42")
+    );
+    assert_eq!(
+        body,
+        "orders-api · a &lt;b&gt;bold&lt;/b&gt; group · 0 of 2 approved · 9 minutes left"
+    );
     assert_eq!(actions, ["default", "Open"]);
     let (second, ..) = daemon.notified().await;
 
     emit(&daemon.bus, None, "ActivationToken", &(second, "proof")).await;
     emit(&daemon.bus, None, "ActionInvoked", &(second, "default")).await;
     assert_eq!(desk.intents.recv().await, opens("t2", Some("proof")));
-    assert_eq!(daemon.next().await, Called::Close { id: second }, "a click takes it away on every daemon");
+    assert_eq!(
+        daemon.next().await,
+        Called::Close { id: second },
+        "a click takes it away on every daemon"
+    );
 
     // Some daemons close first and tell the click afterwards.
     emit(&daemon.bus, None, "NotificationClosed", &(first, 2u32)).await;
@@ -107,7 +145,11 @@ async fn a_click_that_the_daemon_did_not_send_is_ignored() {
         emit(&forger, to, "NotificationClosed", &(first, 2u32)).await;
     }
     emit(&daemon.bus, None, "ActionInvoked", &(second, "default")).await;
-    assert_eq!(desk.intents.recv().await, opens("t2", None), "the forged clicks before it opened nothing");
+    assert_eq!(
+        desk.intents.recv().await,
+        opens("t2", None),
+        "the forged clicks before it opened nothing"
+    );
 
     // The forged "closed" did not count either: the first still opens.
     emit(&daemon.bus, None, "ActionInvoked", &(first, "default")).await;
@@ -130,7 +172,9 @@ async fn what_is_decided_elsewhere_goes_away_and_what_is_dismissed_stays_away() 
     let mut further = notice("t2");
     further.facts[2] = "1 of 2 approved".into();
     desk.notifier.show(vec![further.clone()]);
-    let Called::Notify { replaces, .. } = daemon.next().await else { panic!() };
+    let Called::Notify { replaces, .. } = daemon.next().await else {
+        panic!()
+    };
     assert_eq!(replaces, second);
 
     emit(&daemon.bus, None, "NotificationClosed", &(second, 2u32)).await;
@@ -141,7 +185,11 @@ async fn what_is_decided_elsewhere_goes_away_and_what_is_dismissed_stays_away() 
     desk.notifier.show(vec![notice("t2"), notice("t3")]);
     let (third, ..) = daemon.notified().await;
     desk.notifier.end().await;
-    assert_eq!(daemon.next().await, Called::Close { id: third }, "only the third was on screen");
+    assert_eq!(
+        daemon.next().await,
+        Called::Close { id: third },
+        "only the third was on screen"
+    );
 }
 
 #[tokio::test]
@@ -158,7 +206,12 @@ async fn a_new_daemon_gets_everything_anew_and_the_old_one_is_believed_no_more()
     let mut new = FakeDaemon::start(&bus, old_id).await;
     let (new_id, ..) = new.notified().await;
     assert_eq!(new_id, old_id);
-    healthy(&desk, |h| *h == Health::Working { daemon: "fake".into() }).await;
+    healthy(&desk, |h| {
+        *h == Health::Working {
+            daemon: "fake".into(),
+        }
+    })
+    .await;
     emit(&old.bus, None, "ActionInvoked", &(old_id, "default")).await;
     emit(&new.bus, None, "ActivationToken", &(new_id, "from the new")).await;
     emit(&new.bus, None, "ActionInvoked", &(new_id, "default")).await;
@@ -192,7 +245,13 @@ async fn without_a_daemon_it_says_so_and_catches_up_when_one_comes() {
     desk.notifier.show(vec![notice("t1")]);
     healthy(&desk, |h| matches!(h, Health::Missing { .. })).await;
     let problem = desk.notifier.test().await.unwrap_err();
-    assert!(problem.sentence.starts_with("No notification service runs on this desktop"), "{}", problem.sentence);
+    assert!(
+        problem
+            .sentence
+            .starts_with("No notification service runs on this desktop"),
+        "{}",
+        problem.sentence
+    );
 
     let mut daemon = FakeDaemon::start(&bus, 1).await;
     let (_, title, _) = daemon.notified().await;
@@ -209,7 +268,15 @@ async fn without_a_bus_it_says_so() {
     let (send, _intents) = mpsc::channel(8);
     let nowhere = Bus::At(format!("unix:path={}/none", dir.path().display()));
     let notifier = Freedesktop::start(nowhere, clock, dir.path().join("notices.json"), send);
-    notifier.health().wait_for(|h| matches!(h, Health::Missing { .. })).await.unwrap();
+    notifier
+        .health()
+        .wait_for(|h| matches!(h, Health::Missing { .. }))
+        .await
+        .unwrap();
     let problem = notifier.test().await.unwrap_err();
-    assert!(problem.sentence.starts_with("This session has no D-Bus"), "{}", problem.sentence);
+    assert!(
+        problem.sentence.starts_with("This session has no D-Bus"),
+        "{}",
+        problem.sentence
+    );
 }

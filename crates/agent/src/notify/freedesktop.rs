@@ -49,13 +49,30 @@ enum Ask {
 impl Freedesktop {
     /// Starts. `left_by` is the file that says what is on screen, `intents` gets the clicks.
     #[must_use]
-    pub fn start(bus: Bus, clock: Arc<dyn Clock>, left_by: PathBuf, intents: mpsc::Sender<Intent>) -> Self {
+    pub fn start(
+        bus: Bus,
+        clock: Arc<dyn Clock>,
+        left_by: PathBuf,
+        intents: mpsc::Sender<Intent>,
+    ) -> Self {
         let (wanted, wants) = watch::channel(Vec::new());
         let (asks, asked) = mpsc::channel(4);
         let (tell_health, health) = watch::channel(Health::Asking);
-        let front = Front { bus, clock, left_by, intents, wants, asked, health: tell_health };
+        let front = Front {
+            bus,
+            clock,
+            left_by,
+            intents,
+            wants,
+            asked,
+            health: tell_health,
+        };
         tokio::spawn(front.run());
-        Self { wanted, asks, health }
+        Self {
+            wanted,
+            asks,
+            health,
+        }
     }
 }
 
@@ -91,7 +108,10 @@ impl Notifier for Freedesktop {
 }
 
 fn problem(sentence: &str) -> Problem {
-    Problem { code: ProblemCode::Other, sentence: sentence.to_owned() }
+    Problem {
+        code: ProblemCode::Other,
+        sentence: sentence.to_owned(),
+    }
 }
 
 /// What outlives a bus connection.
@@ -118,7 +138,9 @@ impl Front {
                 }
                 Err(error) => tracing::warn!(%error, "no session bus for notifications"),
             }
-            self.health.send_replace(Health::Missing { sentence: daemon::NO_BUS.to_owned() });
+            self.health.send_replace(Health::Missing {
+                sentence: daemon::NO_BUS.to_owned(),
+            });
             let until = Instant::now() + NO_BUS_PAUSE;
             loop {
                 tokio::select! {
@@ -134,7 +156,12 @@ impl Front {
     }
 
     async fn connect(&self) -> zbus::Result<(Connection, mpsc::Receiver<Heard>)> {
-        let bus = self.bus.builder()?.method_timeout(daemon::CALL_TIMEOUT).build().await?;
+        let bus = self
+            .bus
+            .builder()?
+            .method_timeout(daemon::CALL_TIMEOUT)
+            .build()
+            .await?;
         let heard = signals::listen(&bus).await?;
         Ok((bus, heard))
     }
@@ -259,7 +286,8 @@ impl Desk {
     async fn meet_daemon(&mut self, front: &mut Front) {
         // What stood at an owner that is gone is not on screen any more.
         let owner = self.owner.clone();
-        self.shown.retain(|_, shown| Some(&shown.at) == owner.as_ref());
+        self.shown
+            .retain(|_, shown| Some(&shown.at) == owner.as_ref());
         self.past.retain(|past| Some(&past.at) == owner.as_ref());
         self.token = None;
         if self.not_before.is_some() {
@@ -286,13 +314,16 @@ impl Desk {
             Failure::NoDaemon => None,
             Failure::Broken(_) => Some(Instant::now() + PAUSE),
         };
-        front.health.send_replace(Health::Missing { sentence: failure.sentence().to_owned() });
+        front.health.send_replace(Health::Missing {
+            sentence: failure.sentence().to_owned(),
+        });
     }
 
     /// Makes the screen show what is wanted.
     async fn reconcile(&mut self, front: &mut Front) {
         let wanted = front.wants.borrow_and_update().clone();
-        self.dismissed.retain(|key, _| wanted.iter().any(|w| w.key == *key));
+        self.dismissed
+            .retain(|key, _| wanted.iter().any(|w| w.key == *key));
         let unwanted: Vec<Key> = self
             .shown
             .keys()
@@ -305,8 +336,14 @@ impl Desk {
             }
         }
         for notice in wanted {
-            let dismissed = self.dismissed.get(&notice.key).is_some_and(|for_| *for_ >= notice.stands_for);
-            let same = self.shown.get(&notice.key).is_some_and(|shown| shown.notice == notice);
+            let dismissed = self
+                .dismissed
+                .get(&notice.key)
+                .is_some_and(|for_| *for_ >= notice.stands_for);
+            let same = self
+                .shown
+                .get(&notice.key)
+                .is_some_and(|shown| shown.notice == notice);
             if dismissed || same || self.not_before.is_some() {
                 continue;
             }
@@ -320,9 +357,13 @@ impl Desk {
 
     async fn send(&mut self, notice: Notice) -> Result<(), Failure> {
         let replaces = self.shown.get(&notice.key).map(|shown| shown.id);
-        let (id, at) = self.daemon.notify(&notice, replaces, self.clock.now()).await?;
+        let (id, at) = self
+            .daemon
+            .notify(&notice, replaces, self.clock.now())
+            .await?;
         self.dismissed.remove(&notice.key);
-        self.shown.insert(notice.key.clone(), Shown { notice, id, at });
+        self.shown
+            .insert(notice.key.clone(), Shown { notice, id, at });
         Ok(())
     }
 
@@ -331,7 +372,10 @@ impl Desk {
             key: Key::Test,
             opens: None,
             title: "Countersign: a test".to_owned(),
-            facts: vec!["Requests that wait for you will look like this".to_owned(), "click to open".to_owned()],
+            facts: vec![
+                "Requests that wait for you will look like this".to_owned(),
+                "click to open".to_owned(),
+            ],
             ends_at: None,
             urgency: Urgency::Normal,
             stands_for: 1,
@@ -346,7 +390,11 @@ impl Desk {
 
     /// What the daemon said of a notification; yields what a click opens.
     async fn hear(&mut self, by: &OwnedUniqueName, id: u32, what: Said) -> Option<Intent> {
-        let key = self.shown.iter().find(|(_, s)| s.id == id && s.at == *by).map(|(key, _)| key.clone());
+        let key = self
+            .shown
+            .iter()
+            .find(|(_, s)| s.id == id && s.at == *by)
+            .map(|(key, _)| key.clone());
         match what {
             Said::Token(token) => {
                 self.token = Some((id, token));
@@ -354,8 +402,13 @@ impl Desk {
             }
             Said::Closed => {
                 let shown = self.shown.remove(&key?)?;
-                self.dismissed.insert(shown.notice.key, shown.notice.stands_for);
-                self.remember(Past { id, at: shown.at, opens: shown.notice.opens });
+                self.dismissed
+                    .insert(shown.notice.key, shown.notice.stands_for);
+                self.remember(Past {
+                    id,
+                    at: shown.at,
+                    opens: shown.notice.opens,
+                });
                 self.write_left();
                 None
             }
@@ -364,14 +417,27 @@ impl Desk {
                     Some(shown) => {
                         // Daemons differ in whether a click closes: we do, always.
                         self.daemon.close(id).await;
-                        self.dismissed.insert(shown.notice.key, shown.notice.stands_for);
+                        self.dismissed
+                            .insert(shown.notice.key, shown.notice.stands_for);
                         self.write_left();
                         shown.notice.opens
                     }
-                    None => self.past.iter().find(|past| past.id == id && past.at == *by)?.opens.clone(),
+                    None => self
+                        .past
+                        .iter()
+                        .find(|past| past.id == id && past.at == *by)?
+                        .opens
+                        .clone(),
                 };
-                let activation_token = self.token.take().filter(|(of, _)| *of == id).map(|(_, token)| token);
-                Some(Intent::Open { txn: opens, activation_token })
+                let activation_token = self
+                    .token
+                    .take()
+                    .filter(|(of, _)| *of == id)
+                    .map(|(_, token)| token);
+                Some(Intent::Open {
+                    txn: opens,
+                    activation_token,
+                })
             }
             Said::Action(_) => None,
         }
@@ -393,8 +459,12 @@ impl Desk {
 
     fn write_left(&self) {
         let owner = self.shown.values().next().map(|shown| &shown.at);
-        let ids: Vec<u32> =
-            self.shown.values().filter(|shown| Some(&shown.at) == owner).map(|shown| shown.id).collect();
+        let ids: Vec<u32> = self
+            .shown
+            .values()
+            .filter(|shown| Some(&shown.at) == owner)
+            .map(|shown| shown.id)
+            .collect();
         self.left.write(owner, &ids);
     }
 }

@@ -76,7 +76,9 @@ impl Health {
     #[must_use]
     pub fn state(&self) -> Notifications {
         match self {
-            Self::Working { daemon } => Notifications::Working { daemon: daemon.clone() },
+            Self::Working { daemon } => Notifications::Working {
+                daemon: daemon.clone(),
+            },
             Self::Asking | Self::Missing { .. } => Notifications::Missing,
         }
     }

@@ -37,7 +37,10 @@ impl Notices {
     pub fn of(&mut self, inbox: &[Waiting<'_>], on_screen: Option<&str>) -> Vec<Notice> {
         let mut alike: BTreeMap<String, Vec<&Waiting<'_>>> = BTreeMap::new();
         for waiting in inbox {
-            alike.entry(likeness(waiting.row)).or_default().push(waiting);
+            alike
+                .entry(likeness(waiting.row))
+                .or_default()
+                .push(waiting);
         }
         self.collapsed.retain(|group| alike.contains_key(group));
         let mut notices = Vec::new();
@@ -48,7 +51,9 @@ impl Notices {
             if self.collapsed.contains(&group) {
                 notices.extend(many(group, &members));
             } else {
-                let unseen = members.iter().filter(|w| Some(w.row.txn.as_str()) != on_screen);
+                let unseen = members
+                    .iter()
+                    .filter(|w| Some(w.row.txn.as_str()) != on_screen);
                 notices.extend(unseen.map(|w| one(w)));
             }
         }
@@ -58,7 +63,12 @@ impl Notices {
 
 /// What like requests share: person, kind and resource.
 fn likeness(row: &Row) -> String {
-    format!("{:?}\n{}\n{}", row.kind, plain(&row.requester), plain(&row.resource))
+    format!(
+        "{:?}\n{}\n{}",
+        row.kind,
+        plain(&row.requester),
+        plain(&row.resource)
+    )
 }
 
 fn one(waiting: &Waiting<'_>) -> Notice {
@@ -74,14 +84,22 @@ fn one(waiting: &Waiting<'_>) -> Notice {
         title,
         facts,
         ends_at: Some(UnixSecs(row.expires_at)),
-        urgency: if row.irreversible { Urgency::Critical } else { Urgency::Normal },
+        urgency: if row.irreversible {
+            Urgency::Critical
+        } else {
+            Urgency::Normal
+        },
         stands_for: 1,
     }
 }
 
 fn many(group: String, members: &[&Waiting<'_>]) -> Option<Notice> {
     let first = members.iter().min_by_key(|w| w.row.expires_at)?;
-    let title = format!("{}: {} requests", plain(&first.row.requester), members.len());
+    let title = format!(
+        "{}: {} requests",
+        plain(&first.row.requester),
+        members.len()
+    );
     let mut facts = vec![plain(&first.row.resource)];
     facts.extend(first.groups.iter().cloned());
     facts.push("each is approved on its own".to_owned());
@@ -92,7 +110,11 @@ fn many(group: String, members: &[&Waiting<'_>]) -> Option<Notice> {
         title,
         facts,
         ends_at: Some(UnixSecs(first.row.expires_at)),
-        urgency: if members.iter().any(|w| w.row.irreversible) { Urgency::Critical } else { Urgency::Normal },
+        urgency: if members.iter().any(|w| w.row.irreversible) {
+            Urgency::Critical
+        } else {
+            Urgency::Normal
+        },
         stands_for: members.len(),
     })
 }
@@ -109,7 +131,13 @@ fn in_sentence(summary: &Line) -> String {
             }
         }
         Some(
-            Role::Data | Role::Name | Role::Value | Role::Key | Role::Punctuation | Role::Chip | Role::Confusable,
+            Role::Data
+            | Role::Name
+            | Role::Value
+            | Role::Key
+            | Role::Punctuation
+            | Role::Chip
+            | Role::Confusable,
         )
         | None => text,
     }
@@ -117,9 +145,13 @@ fn in_sentence(summary: &Line) -> String {
 
 /// Nothing is cut silently: what does not fit is shortened here, and the notification says so.
 fn fit(title: &str, facts: Vec<String>) -> (String, Vec<String>) {
-    let cut = title.chars().count() > TITLE_CHARS || facts.iter().any(|f| f.chars().count() > FACT_CHARS);
-    let mut facts: Vec<String> =
-        facts.iter().filter(|f| !f.is_empty()).map(|f| shorten(f, FACT_CHARS)).collect();
+    let cut =
+        title.chars().count() > TITLE_CHARS || facts.iter().any(|f| f.chars().count() > FACT_CHARS);
+    let mut facts: Vec<String> = facts
+        .iter()
+        .filter(|f| !f.is_empty())
+        .map(|f| shorten(f, FACT_CHARS))
+        .collect();
     if cut {
         facts.push("shortened, open it to see all".to_owned());
     }
@@ -133,7 +165,13 @@ mod tests {
     use super::*;
 
     fn line(role: Role, text: &str) -> Line {
-        Line { indent: 0, spans: vec![Span { role, text: text.into() }] }
+        Line {
+            indent: 0,
+            spans: vec![Span {
+                role,
+                text: text.into(),
+            }],
+        }
     }
 
     fn row(txn: &str, thing: &str) -> Row {
@@ -145,9 +183,18 @@ mod tests {
             summary: Line {
                 indent: 0,
                 spans: vec![
-                    Span { role: Role::Verb, text: "Delete".into() },
-                    Span { role: Role::Ours, text: " ".into() },
-                    Span { role: Role::Value, text: thing.into() },
+                    Span {
+                        role: Role::Verb,
+                        text: "Delete".into(),
+                    },
+                    Span {
+                        role: Role::Ours,
+                        text: " ".into(),
+                    },
+                    Span {
+                        role: Role::Value,
+                        text: thing.into(),
+                    },
                 ],
             },
             resource: line(Role::Data, "orders-api"),
@@ -163,7 +210,10 @@ mod tests {
     }
 
     fn waiting(row: &Row) -> Waiting<'_> {
-        Waiting { row, groups: vec!["orders-dev".into()] }
+        Waiting {
+            row,
+            groups: vec!["orders-dev".into()],
+        }
     }
 
     #[test]
@@ -172,7 +222,10 @@ mod tests {
         let notices = Notices::default().of(&[waiting(&row)], None);
         assert_eq!(notices.len(), 1);
         assert_eq!(notices[0].title, "Mara Lindqvist: delete customer 42");
-        assert_eq!(notices[0].facts, ["orders-api", "orders-dev", "0 of 2 approved"]);
+        assert_eq!(
+            notices[0].facts,
+            ["orders-api", "orders-dev", "0 of 2 approved"]
+        );
         assert_eq!(notices[0].opens.as_deref(), Some("t1"));
     }
 
@@ -180,12 +233,20 @@ mod tests {
     fn the_request_on_screen_needs_no_notification() {
         let (a, b) = (row("a", "customer 1"), row("b", "customer 2"));
         let notices = Notices::default().of(&[waiting(&a), waiting(&b)], Some("a"));
-        assert_eq!(notices.iter().map(|n| n.opens.as_deref()).collect::<Vec<_>>(), [Some("b")]);
+        assert_eq!(
+            notices
+                .iter()
+                .map(|n| n.opens.as_deref())
+                .collect::<Vec<_>>(),
+            [Some("b")]
+        );
     }
 
     #[test]
     fn a_storm_is_one_notification_until_its_last_request_is_gone() {
-        let rows: Vec<Row> = (0..5).map(|i| row(&format!("t{i}"), &format!("customer {i}"))).collect();
+        let rows: Vec<Row> = (0..5)
+            .map(|i| row(&format!("t{i}"), &format!("customer {i}")))
+            .collect();
         let mut notices = Notices::default();
         let all: Vec<_> = rows.iter().map(waiting).collect();
         assert_eq!(notices.of(&all[..3], None).len(), 3);
@@ -193,9 +254,15 @@ mod tests {
         assert_eq!(storm.len(), 1);
         assert_eq!(storm[0].title, "Mara Lindqvist: 5 requests");
         assert_eq!((storm[0].opens.as_deref(), storm[0].stands_for), (None, 5));
-        assert_eq!(notices.of(&all[..2], None)[0].title, "Mara Lindqvist: 2 requests");
+        assert_eq!(
+            notices.of(&all[..2], None)[0].title,
+            "Mara Lindqvist: 2 requests"
+        );
         assert_eq!(notices.of(&[], None), []);
-        assert_eq!(notices.of(&all[..1], None)[0].title, "Mara Lindqvist: delete customer 0");
+        assert_eq!(
+            notices.of(&all[..1], None)[0].title,
+            "Mara Lindqvist: delete customer 0"
+        );
     }
 
     #[test]
@@ -217,6 +284,9 @@ mod tests {
         let notice = Notices::default().of(&[waiting(&row)], None).remove(0);
         assert_eq!(notice.title.chars().count(), TITLE_CHARS);
         assert!(notice.title.ends_with('…'));
-        assert_eq!(notice.facts.last().map(String::as_str), Some("shortened, open it to see all"));
+        assert_eq!(
+            notice.facts.last().map(String::as_str),
+            Some("shortened, open it to see all")
+        );
     }
 }

@@ -74,7 +74,11 @@ pub(super) async fn listen(bus: &Connection) -> zbus::Result<mpsc::Receiver<Hear
 
 /// Keeps the connection's stream empty (a full one would hold up every reply) and passes on what counts.
 async fn follow(mut stream: MessageStream, mut follower: Follower, send: mpsc::Sender<Heard>) {
-    if send.send(Heard::Owner(follower.owner.clone())).await.is_err() {
+    if send
+        .send(Heard::Owner(follower.owner.clone()))
+        .await
+        .is_err()
+    {
         return;
     }
     while let Some(message) = stream.next().await {
@@ -104,7 +108,9 @@ impl Follower {
         let header = message.header();
         let (interface, member) = (header.interface()?.as_str(), header.member()?.as_str());
         // The bus's own name is nobody else's to take, and the sender is written by the bus.
-        let from_bus = header.sender().is_some_and(|s| s.as_str() == "org.freedesktop.DBus");
+        let from_bus = header
+            .sender()
+            .is_some_and(|s| s.as_str() == "org.freedesktop.DBus");
         if interface == "org.freedesktop.DBus" && member == "NameOwnerChanged" && from_bus {
             let (name, _, new): (String, String, String) = message.body().deserialize().ok()?;
             if name != SERVICE {

@@ -32,7 +32,11 @@ impl PrivateBus {
         let dir = tempfile::tempdir().expect("make a folder");
         let config = dir.path().join("bus.conf");
         let socket = dir.path().join("bus");
-        std::fs::write(&config, CONFIG.replace("PATH", socket.to_str().expect("a UTF-8 path"))).expect("write the config");
+        std::fs::write(
+            &config,
+            CONFIG.replace("PATH", socket.to_str().expect("a UTF-8 path")),
+        )
+        .expect("write the config");
         let mut child = Command::new("dbus-daemon")
             .arg("--config-file")
             .arg(&config)
@@ -41,12 +45,19 @@ impl PrivateBus {
             .spawn()
             .expect("start dbus-daemon (Debian: dbus)");
         let mut address = String::new();
-        BufReader::new(child.stdout.take().expect("its output")).read_line(&mut address).expect("read its address");
-        Self { child, dir, address: address.trim().to_owned() }
+        BufReader::new(child.stdout.take().expect("its output"))
+            .read_line(&mut address)
+            .expect("read its address");
+        Self {
+            child,
+            dir,
+            address: address.trim().to_owned(),
+        }
     }
 
     pub(crate) async fn connect(&self) -> Connection {
-        let builder = zbus::connection::Builder::address(self.address.as_str()).expect("an address");
+        let builder =
+            zbus::connection::Builder::address(self.address.as_str()).expect("an address");
         builder.build().await.expect("connect to the bus")
     }
 }
@@ -61,8 +72,16 @@ impl Drop for PrivateBus {
 /// What the daemon was called with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Called {
-    Notify { id: u32, replaces: u32, title: String, body: String, actions: Vec<String> },
-    Close { id: u32 },
+    Notify {
+        id: u32,
+        replaces: u32,
+        title: String,
+        body: String,
+        actions: Vec<String>,
+    },
+    Close {
+        id: u32,
+    },
 }
 
 /// A notification daemon that shows nothing and remembers everything.
@@ -88,7 +107,10 @@ impl Service {
         ("fake".into(), "tests".into(), "1".into(), "1.2".into())
     }
 
-    #[expect(clippy::too_many_arguments, reason = "the specification's own signature")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the specification's own signature"
+    )]
     fn notify(
         &mut self,
         _app_name: String,
@@ -100,14 +122,28 @@ impl Service {
         _hints: std::collections::HashMap<String, Value<'_>>,
         _timeout: i32,
     ) -> u32 {
-        let id = if replaces == 0 { self.next_id } else { replaces };
+        let id = if replaces == 0 {
+            self.next_id
+        } else {
+            replaces
+        };
         self.next_id += 1;
-        self.called.send(Called::Notify { id, replaces, title, body, actions }).expect("the test listens");
+        self.called
+            .send(Called::Notify {
+                id,
+                replaces,
+                title,
+                body,
+                actions,
+            })
+            .expect("the test listens");
         id
     }
 
     fn close_notification(&self, id: u32) {
-        self.called.send(Called::Close { id }).expect("the test listens");
+        self.called
+            .send(Called::Close { id })
+            .expect("the test listens");
     }
 }
 
@@ -115,10 +151,18 @@ impl FakeDaemon {
     pub(crate) async fn start(bus: &PrivateBus, first_id: u32) -> Self {
         let bus = bus.connect().await;
         let (send, called) = mpsc::unbounded_channel();
-        let capabilities = ["actions", "body", "body-markup", "persistence"].map(String::from).into();
-        let service = Service { next_id: first_id, capabilities, called: send };
+        let capabilities = ["actions", "body", "body-markup", "persistence"]
+            .map(String::from)
+            .into();
+        let service = Service {
+            next_id: first_id,
+            capabilities,
+            called: send,
+        };
         bus.object_server().at(PATH, service).await.expect("serve");
-        bus.request_name(SERVICE).await.expect("own the service's name");
+        bus.request_name(SERVICE)
+            .await
+            .expect("own the service's name");
         Self { bus, called }
     }
 
@@ -130,14 +174,19 @@ impl FakeDaemon {
     /// The next call, which is a notification: its id, title and body.
     pub(crate) async fn notified(&mut self) -> (u32, String, String) {
         match self.next().await {
-            Called::Notify { id, title, body, .. } => (id, title, body),
+            Called::Notify {
+                id, title, body, ..
+            } => (id, title, body),
             Called::Close { id } => panic!("{id} was closed where a notification was due"),
         }
     }
 
     /// Stops being the daemon; what it says from now on does not count.
     pub(crate) async fn abdicate(&self) {
-        self.bus.release_name(SERVICE).await.expect("release the name");
+        self.bus
+            .release_name(SERVICE)
+            .await
+            .expect("release the name");
     }
 }
 
@@ -146,9 +195,13 @@ pub(crate) async fn emit<B>(from: &Connection, to: Option<&str>, signal: &str, b
 where
     B: serde::Serialize + zbus::zvariant::DynamicType,
 {
-    from.emit_signal(to, PATH, SERVICE, signal, body).await.expect("emit");
+    from.emit_signal(to, PATH, SERVICE, signal, body)
+        .await
+        .expect("emit");
     let bus = zbus::fdo::DBusProxy::new(from).await.expect("the bus");
-    bus.get_id().await.expect("the bus has taken everything that was sent before");
+    bus.get_id()
+        .await
+        .expect("the bus has taken everything that was sent before");
 }
 
 /// A clock that a test sets.

@@ -53,7 +53,11 @@ impl From<zbus::Error> for Failure {
             name.as_str(),
             "org.freedesktop.DBus.Error.ServiceUnknown" | "org.freedesktop.DBus.Error.NameHasNoOwner"
         ));
-        if no_daemon { Self::NoDaemon } else { Self::Broken(error) }
+        if no_daemon {
+            Self::NoDaemon
+        } else {
+            Self::Broken(error)
+        }
     }
 }
 
@@ -72,7 +76,10 @@ pub(super) struct Daemon {
 
 impl Daemon {
     pub(super) fn new(bus: Connection) -> Self {
-        Self { bus, can: Capabilities::default() }
+        Self {
+            bus,
+            can: Capabilities::default(),
+        }
     }
 
     /// Learns what the daemon can do; yields its name. Starts one where the bus knows how.
@@ -95,7 +102,11 @@ impl Daemon {
         replaces: Option<u32>,
         now: UnixSecs,
     ) -> Result<(u32, OwnedUniqueName), Failure> {
-        let actions: &[&str] = if self.can.actions { &[DEFAULT, "Open"] } else { &[] };
+        let actions: &[&str] = if self.can.actions {
+            &[DEFAULT, "Open"]
+        } else {
+            &[]
+        };
         let urgency: u8 = match notice.urgency {
             Urgency::Normal => 1,
             Urgency::Critical => 2,
@@ -124,7 +135,9 @@ impl Daemon {
         let reply = self.call("Notify", &arguments).await?;
         let id = reply.body().deserialize()?;
         let sender = reply.header().sender().map(|name| name.to_owned().into());
-        let by = sender.ok_or_else(|| Failure::Broken(zbus::Error::Failure("a reply without a sender".into())))?;
+        let by = sender.ok_or_else(|| {
+            Failure::Broken(zbus::Error::Failure("a reply without a sender".into()))
+        })?;
         Ok((id, by))
     }
 
@@ -142,14 +155,21 @@ impl Daemon {
             parts.push("open Countersign to see it".to_owned());
         }
         let body = parts.join(" · ");
-        if self.can.body_markup { escape(&body) } else { body }
+        if self.can.body_markup {
+            escape(&body)
+        } else {
+            body
+        }
     }
 
     async fn call<B>(&self, method: &str, body: &B) -> Result<zbus::Message, Failure>
     where
         B: serde::Serialize + zbus::zvariant::DynamicType,
     {
-        Ok(self.bus.call_method(Some(SERVICE), PATH, Some(SERVICE), method, body).await?)
+        Ok(self
+            .bus
+            .call_method(Some(SERVICE), PATH, Some(SERVICE), method, body)
+            .await?)
     }
 }
 

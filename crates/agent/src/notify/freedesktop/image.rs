@@ -15,7 +15,11 @@ static PIXELS: LazyLock<Option<(i32, i32, Vec<u8>)>> = LazyLock::new(|| {
     if (info.color_type, info.bit_depth) != (png::ColorType::Rgba, png::BitDepth::Eight) {
         return None;
     }
-    Some((i32::try_from(info.width).ok()?, i32::try_from(info.height).ok()?, pixels))
+    Some((
+        i32::try_from(info.width).ok()?,
+        i32::try_from(info.height).ok()?,
+        pixels,
+    ))
 });
 
 /// The hint `image-data` of the Desktop Notifications Specification: `(iiibiiay)`.

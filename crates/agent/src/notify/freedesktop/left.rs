@@ -31,7 +31,9 @@ impl Left {
         let read = std::fs::read(&self.path).ok();
         let content: Option<Content> = read.and_then(|bytes| serde_json::from_slice(&bytes).ok());
         match content {
-            Some(content) if content.bus == self.bus && content.owner == owner.as_str() => content.ids,
+            Some(content) if content.bus == self.bus && content.owner == owner.as_str() => {
+                content.ids
+            }
             Some(_) | None => Vec::new(),
         }
     }
@@ -41,8 +43,11 @@ impl Left {
     pub(super) fn write(&self, owner: Option<&OwnedUniqueName>, ids: &[u32]) {
         let written = match owner {
             Some(owner) if !ids.is_empty() => {
-                let content =
-                    Content { bus: self.bus.clone(), owner: owner.to_string(), ids: ids.to_vec() };
+                let content = Content {
+                    bus: self.bus.clone(),
+                    owner: owner.to_string(),
+                    ids: ids.to_vec(),
+                };
                 serde_json::to_vec(&content)
                     .map_err(std::io::Error::other)
                     .and_then(|bytes| std::fs::write(&self.path, bytes))
