@@ -12,15 +12,31 @@ const MAX_REMEMBERED: usize = 400_000;
 /// Forget what is over after so many calls.
 const SWEEP_EVERY: usize = 4_096;
 
+/// Two memories: strangers, who can fill theirs, must not keep those who are known here from calling.
 #[derive(Debug, Default)]
 pub(crate) struct Replay {
-    inner: Mutex<Inner>,
+    known: Memory,
+    strangers: Memory,
 }
 
 #[derive(Debug, Default)]
+struct Memory(Mutex<Inner>);
+
+#[derive(Debug)]
 struct Inner {
     seen: HashMap<Digest, UnixSecs>,
     since_sweep: usize,
+    swept_at: UnixSecs,
+}
+
+impl Default for Inner {
+    fn default() -> Inner {
+        Inner {
+            seen: HashMap::new(),
+            since_sweep: 0,
+            swept_at: UnixSecs(i64::MIN),
+        }
+    }
 }
 
 /// What the memory says.
@@ -32,19 +48,39 @@ pub(crate) enum Sight {
 }
 
 impl Replay {
-    /// Remembers `id` of `owner` until `until`.
+    /// Remembers `id` of `owner`, who has shown a credential of this server, until `until`.
     pub(crate) fn see(&self, owner: &str, id: &str, until: UnixSecs, now: UnixSecs) -> Sight {
+        self.known.see(owner, id, until, now, MAX_REMEMBERED)
+    }
+
+    /// The same for an owner who has shown nothing yet but a key.
+    pub(crate) fn see_stranger(
+        &self,
+        owner: &str,
+        id: &str,
+        until: UnixSecs,
+        now: UnixSecs,
+    ) -> Sight {
+        self.strangers.see(owner, id, until, now, MAX_REMEMBERED)
+    }
+}
+
+impl Memory {
+    fn see(&self, owner: &str, id: &str, until: UnixSecs, now: UnixSecs, room: usize) -> Sight {
         let key = Digest::tagged(owner, id.as_bytes());
-        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         inner.since_sweep += 1;
-        if inner.since_sweep >= SWEEP_EVERY || inner.seen.len() >= MAX_REMEMBERED {
+        // When full, once for each second: sweeping for each call would be work for nothing.
+        let full = inner.seen.len() >= room && inner.swept_at != now;
+        if inner.since_sweep >= SWEEP_EVERY || full {
             inner.since_sweep = 0;
+            inner.swept_at = now;
             inner.seen.retain(|_, until| *until >= now);
         }
         if inner.seen.get(&key).is_some_and(|until| *until >= now) {
             return Sight::Again;
         }
-        if inner.seen.len() >= MAX_REMEMBERED {
+        if inner.seen.len() >= room {
             return Sight::Full;
         }
         inner.seen.insert(key, until);
@@ -96,6 +132,26 @@ mod tests {
             "owners do not disturb each other"
         );
         assert_eq!(see("a", "1", 61), Sight::First);
+    }
+
+    #[test]
+    fn strangers_fill_their_own_memory_only() {
+        let replay = Replay::default();
+        let (now, until) = (UnixSecs(0), UnixSecs(60));
+        assert_eq!(replay.see_stranger("a", "1", until, now), Sight::First);
+        assert_eq!(replay.see_stranger("a", "1", until, now), Sight::Again);
+        assert_eq!(replay.see("a", "1", until, now), Sight::First);
+    }
+
+    #[test]
+    fn a_full_memory_refuses_until_something_is_over() {
+        let memory = Memory::default();
+        let see = |id, now| memory.see("a", id, UnixSecs(now + 60), UnixSecs(now), 2);
+        assert_eq!([see("1", 0), see("2", 1)], [Sight::First, Sight::First]);
+        assert_eq!(see("3", 1), Sight::Full);
+        assert_eq!(see("2", 60), Sight::Again);
+        assert_eq!(see("3", 60), Sight::Full);
+        assert_eq!(see("3", 61), Sight::First);
     }
 
     #[test]

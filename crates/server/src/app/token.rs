@@ -99,10 +99,12 @@ impl App {
             Refused::unauthorized(Scheme::Dpop, error.code(), format!("{error}."))
         })?;
         let until = proof.iat + dpop::MAX_AGE_SECS + 1;
-        match self
-            .replay
-            .see(&format!("dpop {}", proof.jkt), &proof.jti, until, now)
-        {
+        let owner = format!("dpop {}", proof.jkt);
+        let sight = match token {
+            Some(_) => self.replay.see(&owner, &proof.jti, until, now),
+            None => self.replay.see_stranger(&owner, &proof.jti, until, now),
+        };
+        match sight {
             Sight::First => Ok(proof.jkt),
             Sight::Again => Err(Refused::unauthorized(
                 Scheme::Dpop,
