@@ -519,6 +519,39 @@ mod tests {
     }
 
     #[test]
+    fn what_is_spent_stays_spent_whatever_comes_after() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = open(dir.path());
+        store.put(stored(1, "mara"), Keep::WhileHeld, T).unwrap();
+        store.spend(&nonce(1)).unwrap();
+        assert_eq!(store.keep(&nonce(1)).unwrap_err().code(), "approval_used");
+        store.put(stored(2, "mara"), Keep::OnDisk, T).unwrap();
+        store.name(&nonce(2), &txn("t2")).unwrap();
+        store.spend(&nonce(2)).unwrap();
+        store.close(&nonce(2)).unwrap();
+        assert_eq!(
+            store
+                .put(stored(2, "mara"), Keep::OnDisk, T)
+                .unwrap_err()
+                .code(),
+            "nonce_replayed"
+        );
+        let used = |store: &NonceStore| store.find(&txn("t2"), T).unwrap_err().code();
+        assert_eq!(used(&store), "approval_used");
+        drop(store);
+        // The first start writes the journal anew, and the second reads that.
+        for _ in 0..2 {
+            let store = open(dir.path());
+            assert_eq!(
+                store.unspent(&nonce(1)).unwrap_err().code(),
+                "approval_unknown"
+            );
+            assert_eq!(used(&store), "approval_used");
+            assert_eq!(store.spend(&nonce(2)).unwrap_err().code(), "approval_used");
+        }
+    }
+
+    #[test]
     fn what_is_over_is_forgotten_and_still_refused() {
         let dir = tempfile::tempdir().unwrap();
         let store = open(dir.path());

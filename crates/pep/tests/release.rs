@@ -358,6 +358,15 @@ async fn an_operation_without_this_gates_nonce_is_not_asked() {
         .await
         .unwrap_err();
     assert_eq!(refusal.code, "nonce_unknown");
+    let mut value = operation.value().clone();
+    value["context"]["pep"] = serde_json::json!("another-gate");
+    let elsewhere = Operation::build(value).unwrap();
+    let refusal = pep
+        .ask(&other, elsewhere, requirement.clone(), Keep::WhileHeld)
+        .await
+        .unwrap_err();
+    assert_eq!(refusal.code, "nonce_unknown");
+    assert_eq!(world.server.calls(), 0);
     let pending = pep
         .ask(
             &other,

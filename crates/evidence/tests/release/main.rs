@@ -36,6 +36,7 @@ fn an_honest_approval_is_released() {
         .map(|step| step.id)
         .collect();
     assert_eq!(not_applicable, [StepId::StepUp, StepId::Log]);
+    assert!(verified.steps()[2].detail.contains("under the same policy"));
     let voters: Vec<_> = verified
         .votes()
         .iter()
