@@ -318,6 +318,20 @@ mod tests {
     }
 
     #[test]
+    fn a_last_line_whose_end_was_written_before_its_middle_is_torn() {
+        let dir = tempfile::tempdir().unwrap();
+        let (mut journal, _) = open(dir.path());
+        journal.append(&[json!({"a": 1}), json!({"a": 2})]).unwrap();
+        drop(journal);
+        let path = dir.path().join(FILE);
+        let mut bytes = std::fs::read(&path).unwrap();
+        let middle = bytes.len() - 4;
+        bytes[middle] = 0;
+        std::fs::write(&path, bytes).unwrap();
+        assert_eq!(open(dir.path()).1, vec![json!({"a": 1})]);
+    }
+
+    #[test]
     fn damage_in_the_middle_stops_the_start() {
         let dir = tempfile::tempdir().unwrap();
         let (mut journal, _) = open(dir.path());
