@@ -49,8 +49,9 @@ impl Http {
             .referer(false)
             .connect_timeout(Duration::from_secs(5))
             .timeout(EXCHANGE_LIMIT)
-            .pool_idle_timeout(Duration::from_secs(30))
-            .pool_max_idle_per_host(1)
+            // A provider closes a quiet connection whenever it likes (Node after 5 s, which is about how long a person
+            // is at its pages): a code sent on one just then is lost, and with it the sign-in. None is kept.
+            .pool_max_idle_per_host(0)
             .user_agent(concat!("countersign/", env!("CARGO_PKG_VERSION")));
         if is_loopback(base) {
             builder = builder.no_proxy();
