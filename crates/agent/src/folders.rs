@@ -90,11 +90,11 @@ mod tests {
 
     #[test]
     fn the_download_folder_is_the_one_that_the_desktop_names() {
-        let home = Path::new("/home/elin");
+        let home = Path::new("/srv/elin");
         let text = "# comment\nXDG_DESKTOP_DIR=\"$HOME/Schreibtisch\"\nXDG_DOWNLOAD_DIR=\"$HOME/Nedladdat\"\n";
         assert_eq!(
             download_dir(text, home),
-            Some(PathBuf::from("/home/elin/Nedladdat"))
+            Some(PathBuf::from("/srv/elin/Nedladdat"))
         );
         assert_eq!(
             download_dir("XDG_DOWNLOAD_DIR=\"/data/in\"", home),

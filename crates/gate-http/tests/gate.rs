@@ -1,5 +1,7 @@
 //! The gate over real sockets: a provider, an approval server that the test controls, an upstream that remembers
 //! what reached it, and callers who behave well or badly.
+//!
+//! One file because every test plays on the one stage that is built here.
 
 #![allow(clippy::unwrap_used)]
 
