@@ -55,12 +55,25 @@ impl App {
         }
         // First unbounded, then what the store knows: whatever is opened meanwhile lowers it again.
         self.deadlines.0.store(i64::MAX, Ordering::SeqCst);
-        if let Some(next) = self.store.due(UnixSecs(i64::MAX), 1).await?.pop() {
-            let loaded = Loaded::of(next)?;
-            if let Some(at) = loaded.row.state.deadline(&loaded.terms) {
-                self.deadlines.add(at);
+        match self.next_deadline().await {
+            Ok(Some(at)) => self.deadlines.add(at),
+            Ok(None) => {}
+            Err(error) => {
+                // Unknown is due: the next look asks the store again.
+                self.deadlines.0.store(i64::MIN, Ordering::SeqCst);
+                return Err(error);
             }
         }
         Ok(())
+    }
+
+    async fn next_deadline(&self) -> Result<Option<UnixSecs>, Refused> {
+        match self.store.due(UnixSecs(i64::MAX), 1).await?.pop() {
+            Some(row) => {
+                let loaded = Loaded::of(row)?;
+                Ok(loaded.row.state.deadline(&loaded.terms))
+            }
+            None => Ok(None),
+        }
     }
 }
