@@ -91,6 +91,16 @@ impl Story<'_> {
         self.desktop()?.click(place)
     }
 
+    /// The leftmost place where this is written: a row of the list, not the card or a notification about the same.
+    fn click_row(&self, sight: &Sight, phrase: &str) -> Result<()> {
+        let place = sight
+            .all(phrase)
+            .into_iter()
+            .min()
+            .with_context(|| format!("find “{phrase}” in {}", sight.picture.display()))?;
+        self.desktop()?.click(place)
+    }
+
     /// The lowest place where this is written: a button below a card that says the same.
     fn click_lowest(&self, sight: &Sight, phrase: &str) -> Result<()> {
         let place = *sight
@@ -190,14 +200,14 @@ impl Story<'_> {
         let line = self.stage.curl("-X DELETE", "/customers/43");
         self.stage.types("mara", "mara-deletes-43", &line)?;
         let seen = self.see("second-request", &["Delete customer 43"])?;
-        self.click(&seen, "Delete customer 43")?;
+        self.click_row(&seen, "Delete customer 43")?;
         self.see(
             "second-card",
             &["asks to delete customer 43", "Reason required to deny"],
         )?;
         self.scroll_card()?;
         let seen = self.see("second-card-end", &["Reason required to deny", "Deny"])?;
-        self.click(&seen, "Reason required to deny")?;
+        self.click_lowest(&seen, "Reason required to deny")?;
         self.desktop()?.write("This customer has an open order")?;
         let seen = self.see("reason-typed", &["This customer has an open order", "Deny"])?;
         self.click_lowest(&seen, "Deny")?;
@@ -227,7 +237,7 @@ impl Story<'_> {
         let txn = header(&answer, "approval-id")
             .with_context(|| format!("find Approval-Id in:\n{answer}"))?;
         let seen = self.see("third-request", &["Update price of A-100"])?;
-        self.click(&seen, "Update price of A-100")?;
+        self.click_row(&seen, "Update price of A-100")?;
         self.see("third-card", &["asks to update price of A-100", "1st word"])?;
         self.scroll_card()?;
         let seen = self.see("third-card-end", &["1st word", "2nd word", "Approve"])?;
@@ -260,7 +270,7 @@ impl Story<'_> {
         let seen = self.see("before-history", &["History"])?;
         self.click(&seen, "History")?;
         let seen = self.see("history", &["Delete customer 42", "Delete customer 43"])?;
-        self.click(&seen, "Delete customer 42")?;
+        self.click_row(&seen, "Delete customer 42")?;
         let seen = self.see(
             "past-request",
             &["Approved and used", "Jonas Petersen approved", "Verify now"],
