@@ -229,10 +229,24 @@ impl Stage {
     /// The developer's line: a call through the gate with a token of their own.
     #[must_use]
     pub fn curl(&self, arguments: &str, path: &str) -> String {
+        self.curl_with(&format!("$({})", self.token_line()), arguments, path)
+    }
+
+    /// The same with a token from somewhere else.
+    #[must_use]
+    pub fn curl_with(&self, token: &str, arguments: &str, path: &str) -> String {
         format!(
-            "curl -sS -i {arguments} -H \"Authorization: Bearer $(countersign token --config {})\" {}{path}",
-            self.setup.path("requester.toml").display(),
+            "curl -sS -i {arguments} -H \"Authorization: Bearer {token}\" {}{path}",
             self.gate_url
+        )
+    }
+
+    /// What prints a developer's token.
+    #[must_use]
+    pub fn token_line(&self) -> String {
+        format!(
+            "countersign token --config {}",
+            self.setup.path("requester.toml").display()
         )
     }
 
