@@ -204,7 +204,6 @@ impl World {
     }
 
     /// A call through the gate, not sent yet.
-    #[must_use]
     pub fn call(&self, method: Method, path: &str, token: &str) -> reqwest::RequestBuilder {
         self.http
             .request(method, format!("{}{path}", self.gate_url))

@@ -59,8 +59,12 @@ impl Gray {
             let row = &mut self.pixels[from..from + button.width];
             if (CORNER..button.height - CORNER).contains(&y) {
                 let to = (y + MARGIN) * width + MARGIN;
-                for x in CORNER..button.width - CORNER {
-                    label.pixels[to + x] = stretched(row[x]);
+                let inner = CORNER..button.width - CORNER;
+                for (to, from) in label.pixels[to..][inner.clone()]
+                    .iter_mut()
+                    .zip(&row[inner])
+                {
+                    *to = stretched(*from);
                 }
             }
             row.fill(PAPER);

@@ -123,7 +123,9 @@ impl Asking {
         }))?;
         let requirement = match self.policy.answer(&operation) {
             PolicyAnswer::Approve(requirement) => requirement,
-            other => bail!("the policy does not ask for an approval: {other:?}"),
+            other @ (PolicyAnswer::Allow | PolicyAnswer::Deny { .. }) => {
+                bail!("the policy does not ask for an approval: {other:?}")
+            }
         };
         let now = self.clock.now();
         let ask = Ask {
