@@ -1,7 +1,7 @@
 //! The demo's player: starts all parts, then offers the main job to the person at this desktop, or, where there is no
 //! display, plays it by itself on a made one and leaves pictures and evidence. `cargo xtask demo` builds and calls it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -25,14 +25,7 @@ fn run() -> Result<()> {
     let state = state_folder();
     match std::env::args().nth(1).as_deref() {
         None => {}
-        Some("--reset") => {
-            if state.exists() {
-                // Processes that a crashed run left are ended first: their record goes with the folder.
-                drop(countersign_tests::owned::Processes::new(&state)?);
-                std::fs::remove_dir_all(&state)
-                    .with_context(|| format!("clear {}", state.display()))?;
-            }
-        }
+        Some("--reset") => reset(&state)?,
         Some(other) => anyhow::bail!("`{other}` is no option; there is only --reset"),
     }
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -47,6 +40,15 @@ fn run() -> Result<()> {
     } else {
         runtime.block_on(play_alone(state))
     }
+}
+
+/// Clears the state of earlier runs. Processes that a crashed one left are ended first: their record goes with it.
+fn reset(state: &Path) -> Result<()> {
+    if !state.exists() {
+        return Ok(());
+    }
+    drop(countersign_tests::owned::Processes::new(state)?);
+    std::fs::remove_dir_all(state).with_context(|| format!("clear {}", state.display()))
 }
 
 fn state_folder() -> PathBuf {
