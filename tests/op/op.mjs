@@ -243,11 +243,19 @@ async function wish(request) {
  * provider's clock is ahead. Never on the provider's own port.
  */
 async function control(port) {
-  const systemNow = Date.now;
+  const SystemDate = Date;
   const door = createServer(async (request, response) => {
     if (request.method === 'PUT' && request.url === '/clock') {
       const { secs } = await wish(request);
-      Date.now = () => systemNow() + 1000 * Number(secs);
+      const now = () => SystemDate.now() + 1000 * Number(secs);
+      globalThis.Date = class extends SystemDate {
+        constructor(...given) {
+          super(...(given.length ? given : [now()]));
+        }
+        static now() {
+          return now();
+        }
+      };
       return response.writeHead(204).end();
     }
     const person = people.get(request.url.replace('/people/', ''));
