@@ -223,6 +223,8 @@ const issuer = `http://127.0.0.1:${server.address().port}`;
 const provider = new Provider(issuer, configuration);
 const protocol = provider.callback();
 server.on('request', (request, response) => {
+  // Node's own header keeps the system's time when a test moves this provider's clock.
+  response.setHeader('date', new Date().toUTCString());
   const [, , step] = /^\/interaction\/([A-Za-z0-9_-]+)(?:\/([a-z]+))?$/.exec(request.url) ?? [];
   if (!request.url.startsWith('/interaction/')) return protocol(request, response);
   return interaction(provider, request, response, step ?? '').catch((error) => {
