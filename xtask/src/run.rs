@@ -3,6 +3,8 @@
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
@@ -68,21 +70,49 @@ pub(crate) struct Shown {
     pub(crate) text: String,
 }
 
-/// Runs a command and shows its standard output as it comes.
+/// How often a silent command is asked whether it has ended.
+const ASK_EVERY: Duration = Duration::from_millis(100);
+
+/// Runs a command and shows its standard output as it comes. What the command may have left behind can hold that output
+/// open, so the command's own end is the end.
 pub(crate) fn shown(mut command: Command) -> Result<Shown> {
     let mut child = command
         .stdout(Stdio::piped())
         .spawn()
         .with_context(|| format!("start {:?}", command.get_program()))?;
     let stdout = child.stdout.take().context("take standard output")?;
+    let (lines, coming) = mpsc::channel();
+    std::thread::spawn(move || {
+        for line in BufReader::new(stdout).split(b'\n').map_while(Result::ok) {
+            if lines.send(line).is_err() {
+                return;
+            }
+        }
+    });
     let mut text = String::new();
-    for line in BufReader::new(stdout).split(b'\n') {
-        let line = line.context("read standard output")?;
-        let line = String::from_utf8_lossy(&line).into_owned();
-        println!("{line}");
-        text.push_str(&line);
-        text.push('\n');
+    let mut ended = None;
+    loop {
+        match coming.recv_timeout(ASK_EVERY) {
+            Ok(line) => {
+                let line = String::from_utf8_lossy(&line).into_owned();
+                println!("{line}");
+                text.push_str(&line);
+                text.push('\n');
+            }
+            // Ended when last asked, and silent since.
+            Err(mpsc::RecvTimeoutError::Timeout) if ended.is_some() => break,
+            Err(mpsc::RecvTimeoutError::Timeout) => {
+                ended = child.try_wait().context("ask for the command")?
+            }
+            Err(mpsc::RecvTimeoutError::Disconnected) => break,
+        }
     }
-    let good = child.wait().context("wait for the command")?.success();
-    Ok(Shown { good, text })
+    let status = match ended {
+        Some(status) => status,
+        None => child.wait().context("wait for the command")?,
+    };
+    Ok(Shown {
+        good: status.success(),
+        text,
+    })
 }
