@@ -233,6 +233,7 @@ struct Book {
     cancelled: Vec<String>,
     down: bool,
     calls: usize,
+    polls: usize,
 }
 
 /// The approval server.
@@ -315,6 +316,11 @@ impl Server {
                 .map(|(txn, _)| txn.clone())
         })
         .await
+    }
+
+    /// Waits until a gate waits for a decision: it has heard the answer to its ask.
+    pub async fn polled(&self) {
+        self.wait(|book| (book.polls > 0).then_some(())).await;
     }
 
     /// Waits until this many were withdrawn.
@@ -617,6 +623,8 @@ async fn task(
     headers: HeaderMap,
     Path(txn): Path<String>,
 ) -> Response {
+    server.book.lock().unwrap().polls += 1;
+    server.changed.notify_waiters();
     loop {
         let changed = server.changed.notified();
         {
