@@ -292,7 +292,7 @@ mod tests {
         let middle = 25 * label.width;
         assert_eq!(
             (label.pixels[middle + 10], label.pixels[middle + 36]),
-            (255 - light(ink), 0)
+            (255, 0)
         );
         assert_eq!(
             (gray.pixels[2000 + 30], gray.pixels[2000 + 94]),
