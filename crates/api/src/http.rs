@@ -36,6 +36,27 @@ pub struct WellKnownProvider {
     pub name: String,
     /// The path of the loopback redirect, such as `/callback`.
     pub redirect_path: String,
+    /// How it does a step-up for a vote.
+    #[serde(default)]
+    pub step_up: ProviderStepUp,
+    /// The claim in which it states the authentication context.
+    #[serde(default = "acr")]
+    pub acr_claim: String,
+}
+
+fn acr() -> String {
+    "acr".to_owned()
+}
+
+/// How a provider does a step-up for a vote.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ProviderStepUp {
+    /// It cannot: its people step up with a security key.
+    #[default]
+    None,
+    /// By a fresh sign-in, with consent where a scope is asked for.
+    Oidc,
 }
 
 /// Absolute URLs of the server.
@@ -51,6 +72,9 @@ pub struct Endpoints {
     pub history: String,
     /// `GET`, `DELETE` below it.
     pub bindings: String,
+    /// `POST`: newer claims while an approval is open ([`ClaimsRequest`]). Empty: this server takes none.
+    #[serde(default)]
+    pub claims: String,
     /// WebSocket.
     pub stream: String,
 }
@@ -201,14 +225,26 @@ pub struct RequestView {
     pub ended_at: Option<i64>,
     /// Cast votes, in order.
     pub votes: Vec<VoteView>,
-    /// Who may vote, in the policy's words.
+    /// Who may vote, in the policy's words: with stages, in the one that is open.
     pub who_may_vote: String,
+    /// The stages in order; empty where there are none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stages: Vec<StageView>,
+    /// The stage that is open, and what a vote in it says. Absent where there are none, or all are complete.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stage: Option<OpenStage>,
     /// Why this person cannot vote, where they cannot.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub locked: Option<Locked>,
     /// Past requests of the same requester on the same resource, oldest first, at most 20.
     #[serde(default)]
     pub before: Vec<BeforeView>,
+    /// What is unusual about it, by the server's history.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub noticed: Vec<Noticed>,
+    /// The newest denial of the same operation, save for its nonce, justification and ticket.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub denied_before: Option<DeniedBefore>,
     /// What came of executing it, as the gate reported.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outcome: Option<Outcome>,
@@ -224,8 +260,61 @@ pub enum Locked {
     NotEligible,
     /// They have voted.
     Voted,
+    /// Their stage is not open yet.
+    NotYet,
     /// It is over.
     Closed,
+}
+
+/// A stage of a request's quorum.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StageView {
+    /// Its name.
+    pub name: String,
+    /// Approvals so far.
+    pub approvals: u32,
+    /// Approvals needed.
+    pub needed: u32,
+    /// Who may vote in it, in the policy's words.
+    pub who_may_vote: String,
+}
+
+/// The stage that is open.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OpenStage {
+    /// Its name: the vote's `stage`.
+    pub name: String,
+    /// The digests of the votes of the stage before: the vote's `prior`. Empty in the first.
+    #[serde(default)]
+    pub prior: Vec<String>,
+}
+
+/// What is unusual about a request, by the history that this server has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Noticed {
+    /// The requester's first request here.
+    FirstTimeRequester,
+    /// Their first for this resource.
+    FirstTimeResource,
+    /// From a device that they have not asked from before.
+    NewDevice,
+    /// From a place that they have not asked from before.
+    NewPlace,
+    /// By a client that they have not asked by before.
+    NewClient,
+}
+
+/// The same operation was denied before.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeniedBefore {
+    /// When. Unix seconds.
+    pub at: i64,
+    /// By whom, as their provider names them.
+    pub by: String,
+    /// The reason that they gave.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }
 
 /// A past request.
@@ -250,6 +339,19 @@ pub struct VoteView {
     pub sub: String,
     /// When the server counted it. Unix seconds.
     pub at: i64,
+    /// How it was confirmed, where it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step_up: Option<StepUpMeans>,
+}
+
+/// How a vote was confirmed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StepUpMeans {
+    /// By a fresh sign-in at the provider.
+    Oidc,
+    /// By a security key.
+    Webauthn,
 }
 
 /// `GET` on the list of open requests that this person sees.
@@ -296,9 +398,55 @@ pub struct HistoryPage {
 pub struct VoteRequest {
     /// The compact JWS.
     pub vote: String,
+    /// The step-up for this very vote, where the requirement asks for one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step_up: Option<StepUp>,
     /// A newer ID token of the same person: evidence for current claims only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub claims_token: Option<String>,
+}
+
+/// A step-up's evidence. `countersign-evidence` judges it.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
+pub enum StepUp {
+    /// A fresh sign-in at the provider.
+    Oidc {
+        /// Its nonce signs the vote.
+        id_token: String,
+        /// With the scope that the requirement names.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        access_token: Option<String>,
+    },
+    /// A security key that the binding statement lists.
+    Webauthn {
+        /// Base64url.
+        authenticator_data: String,
+        /// Base64url.
+        client_data_json: String,
+        /// Base64url.
+        signature: String,
+        /// Which key: its thumbprint (RFC 7638).
+        key: String,
+    },
+}
+
+impl std::fmt::Debug for StepUp {
+    /// The kind only: tokens never go to a log.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            StepUp::Oidc { .. } => "StepUp::Oidc(..)",
+            StepUp::Webauthn { .. } => "StepUp::Webauthn(..)",
+        })
+    }
+}
+
+/// `POST` of newer claims: answers 204. What the provider says newest counts from then on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClaimsRequest {
+    /// A refreshed ID token of the signed-in person.
+    pub claims_token: String,
 }
 
 /// The answer to a vote that counts.
@@ -501,8 +649,11 @@ pub struct Progress {
     pub approvals: u32,
     /// Approvals needed.
     pub needed: u32,
-    /// Who can approve, in the policy's words.
+    /// Who can approve, in the policy's words: with stages, in the one that is open.
     pub who_may_vote: String,
+    /// The stage that is open, where there are stages.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stage: Option<String>,
     /// Names of those who approved.
     #[serde(default)]
     pub approved_by: Vec<String>,
@@ -528,4 +679,41 @@ pub struct Outcome {
     pub refusal: Option<String>,
     /// The gate's own policy digest.
     pub policy_digest: String,
+}
+
+// --- administrators and providers ---------------------------------------------------------------
+
+/// `GET /admin/v1/devices`: live devices, newest first, at most 500.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeviceList {
+    /// The devices.
+    pub devices: Vec<DeviceView>,
+}
+
+/// A person's device, as an administrator sees it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeviceView {
+    /// `b64u(SHA-256(cic))`.
+    pub binding_id: String,
+    /// Whose: the issuer.
+    pub iss: String,
+    /// Whose: the subject there.
+    pub sub: String,
+    /// Their name as their provider states it.
+    pub name: String,
+    /// What the device calls itself.
+    pub device_name: String,
+    /// Unix seconds.
+    pub bound_at: i64,
+    /// Unix seconds.
+    pub session_ends_at: i64,
+}
+
+/// Why a security event token is refused (RFC 8935, 2.3).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EventProblem {
+    /// One of the RFC's codes, such as `invalid_key`.
+    pub err: String,
+    /// One sentence.
+    pub description: String,
 }

@@ -356,7 +356,11 @@ impl Approver {
             .await?;
         let signer = (&session.account, &session.secrets);
         let vote = sign(genuine, challenge, wish.choice, said, signer, session.now())?;
-        Ok(VoteRequest { vote, claims_token })
+        Ok(VoteRequest {
+            vote,
+            step_up: None,
+            claims_token,
+        })
     }
 }
 

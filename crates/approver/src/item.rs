@@ -104,8 +104,12 @@ impl Item {
             ended_at,
             votes,
             who_may_vote,
+            stages: _,
+            stage: _,
             locked,
             before,
+            noticed: _,
+            denied_before: _,
             outcome: _, // The gate's report is part of the history's evidence, not of a card.
         } = view;
         let mut state = state;
@@ -238,6 +242,12 @@ impl Item {
                 return locked(
                     WhyLocked::NotEligible,
                     "The policy does not let you vote on this.",
+                );
+            }
+            Some(Locked::NotYet) => {
+                return locked(
+                    WhyLocked::NotEligible,
+                    "The stage in which you vote is not open yet.",
                 );
             }
             Some(Locked::Voted) => return locked(WhyLocked::Voted, "You have voted."),
@@ -456,6 +466,7 @@ fn cast(view: VoteView, open: &OpenRequest) -> Result<CastVote, String> {
         iss,
         sub,
         at,
+        step_up: _,
     } = view;
     let alg = jose::peek(&jws, Vote::TYP).map(|peeked| peeked.alg.as_str());
     let (Ok((_, vote)), Ok(alg)) = (Vote::unverified(&jws), alg) else {

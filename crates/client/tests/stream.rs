@@ -117,6 +117,7 @@ async fn world() -> World {
         requests: of("/requests"),
         history: of("/history"),
         bindings: of("/bindings"),
+        claims: of("/claims"),
         stream: of("/stream").replace("http", "ws"),
     };
     let session = SecretKey::generate([7; 32]);

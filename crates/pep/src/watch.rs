@@ -111,6 +111,7 @@ impl Told {
             approvals,
             needed,
             who_may_vote,
+            stage: _,
             approved_by,
             denied_by,
             reason,

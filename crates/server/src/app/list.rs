@@ -78,10 +78,15 @@ impl App {
                     iss: vote.person.iss.to_string(),
                     sub: vote.person.sub.clone(),
                     at: vote.at.0,
+                    step_up: None,
                 })
                 .collect(),
             who_may_vote: self.policy.who_may_vote(&loaded.about.operation),
+            stages: Vec::new(),
+            stage: None,
             locked,
+            noticed: Vec::new(),
+            denied_before: None,
             before: before
                 .into_iter()
                 .map(|(kind, at)| BeforeView {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use countersign_api::http::{Endpoints, Keys, PepKey, WellKnown, WellKnownProvider};
+use countersign_api::http::{Endpoints, Keys, PepKey, ProviderStepUp, WellKnown, WellKnownProvider};
 use serde_json::{Value, json};
 
 use super::problem::Problem;
@@ -50,6 +50,8 @@ pub(crate) async fn countersign(State(app): State<Arc<App>>) -> Json<WellKnown> 
             scopes: it.scopes.clone(),
             name: it.name.clone(),
             redirect_path: it.redirect_path.clone(),
+            step_up: ProviderStepUp::None,
+            acr_claim: "acr".to_owned(),
         })
         .collect();
     let stream = app.url(crate::stream::PATH);
@@ -62,6 +64,7 @@ pub(crate) async fn countersign(State(app): State<Arc<App>>) -> Json<WellKnown> 
             requests: app.url("/approver/v1/requests"),
             history: app.url("/approver/v1/history"),
             bindings: app.url("/approver/v1/bindings"),
+            claims: app.url("/approver/v1/claims"),
             stream: match stream.strip_prefix("http") {
                 Some(rest) => format!("ws{rest}"),
                 None => stream,
