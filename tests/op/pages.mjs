@@ -1,6 +1,7 @@
-// The provider's own pages: login, consent, device code. No script, no outside resource; every value is escaped.
+// The provider's own pages: password, second factor, consent, device code. No script, no outside resource; every value is escaped.
 
 import { people } from './people.mjs';
+import { aboutYou, isStepUp, scopesOf } from './scopes.mjs';
 
 /** Text as it may stand in HTML, in an attribute too. */
 export function escape(text) {
@@ -26,6 +27,7 @@ button { flex:1; font:inherit; font-weight:600; padding:11px 16px; border-radius
 button.second { background:transparent; color:var(--ink); border-color:var(--quiet); }
 ul { list-style:none; margin:0 0 8px; padding:0; border-top:1px solid var(--line); }
 li { padding:10px 0; border-bottom:1px solid var(--line); } li small { display:block; color:var(--quiet); }
+label.choice { display:flex; gap:12px; align-items:flex-start; font-weight:400; font-size:16px; margin:0; } label.choice input { margin-top:5px; width:18px; height:18px; accent-color:var(--accent); }
 .bad { color:var(--bad); font-weight:600; } code { font-family:"DejaVu Sans Mono", monospace; font-size:14px; }
 details { margin-top:22px; color:var(--quiet); font-size:14px; } summary { cursor:pointer; }
 table { border-collapse:collapse; margin-top:8px; width:100%; } td { padding:3px 10px 3px 0; vertical-align:top; }
@@ -39,12 +41,12 @@ export function page(title, body) {
 <title>${escape(title)} · Harbor ID</title><style>${style}</style></head><body><main>${mark}${body}</main></body></html>`;
 }
 
-/** Name and password. */
-export function login({ action, client, problem, hint }) {
+/** Name and password. `as` is whose sign-in it must be. */
+export function login({ action, client, as, problem, hint }) {
   const rows = [...people.values()]
     .map((p) => `<tr><td><code>${escape(p.sub)}</code></td><td>${escape(p.name)}, ${escape(p.role)}</td><td><code>${escape(p.password)}</code></td></tr>`)
     .join('');
-  return page('Sign in', `<h1>Sign in</h1><p class="quiet">to continue to ${escape(client)}</p>
+  return page('Sign in', `<h1>Sign in${as ? ` as ${escape(as)}` : ''}</h1><p class="quiet">to continue to ${escape(client)}</p>
 ${problem ? `<p class="bad" role="alert">${escape(problem)}</p>` : ''}
 <form method="post" action="${escape(action)}" autocomplete="off">
 <label for="login">Name</label><input id="login" name="login" type="text" value="${escape(hint)}" required autofocus>
@@ -53,29 +55,36 @@ ${problem ? `<p class="bad" role="alert">${escape(problem)}</p>` : ''}
 <details><summary>This is a demo provider. Who is there?</summary><table>${rows}</table></details>`);
 }
 
-const meaning = {
-  openid: ['Who you are', 'your account at Harbor ID'],
-  profile: ['Your name', ''],
-  email: ['Your e-mail address', ''],
-  groups: ['Your groups', 'they say what you may approve'],
-  offline_access: ['Staying signed in', 'fresh claims without a new sign-in'],
-};
-
-/** What the client is about to be told. */
-export function consent({ action, abort, client, person, scopes, resources }) {
-  const items = scopes.map((scope) => {
-    const [what, why] = meaning[scope] ?? [scope, ''];
-    return `<li>${escape(what)}${why ? `<small>${escape(why)}</small>` : ''}</li>`;
-  });
-  for (const [resource, wanted] of resources) {
-    for (const scope of wanted) items.push(`<li><code>${escape(scope)}</code><small>at ${escape(resource)}</small></li>`);
-  }
-  const list = items.length ? `<p>It will see:</p><ul>${items.join('')}</ul>` : '';
-  return page('Continue?', `<h1>Continue to ${escape(client)}?</h1>
-<p class="quiet">You are signed in as ${escape(person)}. This is a program on your own computer. Continue only if you have just started this sign-in yourself.</p>
-${list}
+/** The second factor. A real one would be on the person's phone. */
+export function code({ action, abort, client, code, problem }) {
+  return page('Enter your code', `<h1>Enter your code</h1><p class="quiet">${escape(client)} asks for a second factor</p>
+${problem ? `<p class="bad" role="alert">${escape(problem)}</p>` : ''}
+<form id="code-form" method="post" action="${escape(action)}" autocomplete="off">
+<label for="code">Six digits</label><input id="code" name="code" type="text" inputmode="numeric" required autofocus></form>
 <div class="row"><form method="post" action="${escape(abort)}" style="display:contents"><button class="second" type="submit">Cancel</button></form>
-<form method="post" action="${escape(action)}" style="display:contents"><button type="submit">Continue</button></form></div>`);
+<button type="submit" form="code-form">Continue</button></div>
+<details><summary>This is a demo provider. Where is the code?</summary><p>On your phone: <code>${escape(code)}</code></p></details>`);
+}
+
+/** What the client is about to be told, and what it may do: each right of a resource can be declined by itself. */
+export function consent({ action, abort, client, person, scopes, resources }) {
+  const line = ([what, why]) => `${escape(what)}${why ? `<small>${escape(why)}</small>` : ''}`;
+  const told = scopes.map((scope) => `<li>${line(aboutYou.get(scope) ?? [scope, ''])}</li>`);
+  const rights = resources.flatMap(([resource, wanted]) =>
+    wanted.map((scope) => {
+      const words = line(scopesOf(resource)?.get(scope) ?? [scope, '']);
+      return `<li><label class="choice"><input type="checkbox" name="scope" value="${escape(scope)}" checked><span>${words}<small><code>${escape(scope)}</code></small></span></label></li>`;
+    }),
+  );
+  const stepUp = resources.some(([resource]) => isStepUp(resource));
+  const heading = stepUp ? `Allow ${escape(client)} this once?` : `Continue to ${escape(client)}?`;
+  return page('Continue?', `<h1>${heading}</h1>
+<p class="quiet">You are signed in as ${escape(person)}. This is a program on your own computer. Continue only if you have just started this yourself.</p>
+<form id="consent" method="post" action="${escape(action)}">
+${rights.length ? `<p>It may:</p><ul>${rights.join('')}</ul>` : ''}
+${told.length ? `<p>It will see:</p><ul>${told.join('')}</ul>` : ''}</form>
+<div class="row"><form method="post" action="${escape(abort)}" style="display:contents"><button class="second" type="submit">Cancel</button></form>
+<button type="submit" form="consent">Continue</button></div>`);
 }
 
 /** The code that a device shows. `form` comes from the provider and holds its own fields. */

@@ -1,18 +1,22 @@
 // The people of the demo and of the tests. A real provider would have them in a directory.
 
-/** What the provider knows of each person. `password` is for this provider only and no secret: it is on the login page. */
+/**
+ * What the provider knows of each person. `password` and `code` are for this provider only and no secret: they are on
+ * its pages. Who has no `code` has no second factor.
+ */
 export const people = new Map(
   [
-    { sub: 'mara', name: 'Mara Lindqvist', role: 'orders developer', groups: ['orders-dev'] },
-    { sub: 'elin', name: 'Elin Varga', role: 'database approver, auditor', groups: ['dba', 'auditors'] },
-    { sub: 'jonas', name: 'Jonas Petersen', role: 'database approver', groups: ['dba'] },
+    { sub: 'mara', name: 'Mara Lindqvist', role: 'orders developer', groups: ['orders-dev'], code: '204 118' },
+    { sub: 'elin', name: 'Elin Varga', role: 'database approver, auditor', groups: ['dba', 'auditors'], code: '731 502' },
+    { sub: 'jonas', name: 'Jonas Petersen', role: 'database approver', groups: ['dba'], code: '660 947' },
+    { sub: 'noor', name: 'Noor Haddad', role: 'security officer', groups: ['security'], code: '583 026' },
     { sub: 'otto', name: 'Otto Brandt', role: 'outsider', groups: [] },
-  ].map((person) => [person.sub, { ...person, email: `${person.sub}@harbor.example`, password: `${person.sub}-demo` }]),
+  ].map((person) => [person.sub, { ...person, email: `${person.sub}@harbor.example`, password: `${person.sub}-demo`, claims: {} }]),
 );
 
-/** The claims of a person, as they stand now. */
+/** The claims of a person, as they stand now. `claims` is what a test has set over them. */
 export function claimsOf(sub) {
   const person = people.get(sub);
   if (!person) return undefined;
-  return { sub, name: person.name, email: person.email, email_verified: true, groups: [...person.groups] };
+  return { sub, name: person.name, email: person.email, email_verified: true, groups: person.groups, ...person.claims };
 }
