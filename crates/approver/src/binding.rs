@@ -203,7 +203,7 @@ fn draft(
     // Without the issuer before them: the account says whose they are.
     let mut groups: Vec<String> = request
         .config
-        .groups(&person.claims)
+        .groups_of(&person.claims)
         .into_iter()
         .map(|group| {
             group

@@ -1,31 +1,25 @@
 //! A vote: what is signed is what was shown, once (protocol, section 5).
 
-use countersign_api::http::{Locked, RequestState, VoteRequest};
+use countersign_api::http::{Locked, RequestState};
 use countersign_api::ipc::{Choice, Problem, ProblemCode};
 use countersign_client::ApiError;
 use countersign_display::RENDERER;
 use countersign_evidence::documents::{DisplayDigest, Vote, vote};
-use countersign_model::{By, Digest, MatchWords, ReasonRule, StepUp, UnixSecs, b64u};
+use countersign_model::{Digest, MatchWords, ReasonRule, UnixSecs, b64u};
+use serde::{Deserialize, Serialize};
 
-use crate::item::{Genuine, Item, ended};
+use crate::item::{Genuine, Item, Stage, ended};
 use crate::kept::{Account, Secrets};
 use crate::problem::problem;
 
 /// What a person decided.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Wish {
     pub(crate) choice: Choice,
     pub(crate) reason: Option<String>,
     pub(crate) words: Option<Vec<String>>,
     /// Of the card that was on screen.
     pub(crate) display_digest: String,
-}
-
-/// A vote that was sent and whose answer did not come: sent again as it is, never signed anew.
-#[derive(Debug, Clone)]
-pub(crate) struct Unanswered {
-    pub(crate) wish: Wish,
-    pub(crate) request: VoteRequest,
 }
 
 /// Checks a wish against the request as it stands now, and gives what goes into the vote beside the request.
@@ -41,14 +35,10 @@ pub(crate) fn check<'a>(
     let genuine = now.genuine()?;
     let supersedes = match (now.state, now.locked) {
         (RequestState::Pending, None) => None,
-        (RequestState::Pending | RequestState::Approved, Some(Locked::Voted))
-            if wish.choice == Choice::Deny =>
+        (RequestState::Pending | RequestState::Approved, Some(_))
+            if wish.choice == Choice::Deny && now.can_be_taken_back(&me.subject) =>
         {
-            let before = genuine.approved_by(&me.subject);
-            if before.is_none() {
-                return Err(problem(ProblemCode::Forbidden, "You have voted."));
-            }
-            before
+            genuine.approved_by(&me.subject)
         }
         (RequestState::Pending, Some(Locked::OwnRequest)) => {
             return Err(problem(
@@ -65,6 +55,12 @@ pub(crate) fn check<'a>(
         (RequestState::Pending, Some(Locked::Voted)) => {
             return Err(problem(ProblemCode::Forbidden, "You have voted."));
         }
+        (RequestState::Pending, Some(Locked::NotYet)) => {
+            return Err(problem(
+                ProblemCode::Forbidden,
+                "Others vote first. You are told when it is your turn.",
+            ));
+        }
         (state, _) => return Err(problem(ProblemCode::Closed, ended(state))),
     };
     let shown = shown.and_then(|shown| shown.genuine().ok());
@@ -77,14 +73,6 @@ pub(crate) fn check<'a>(
         ));
     }
     let requirement = &genuine.open.request().requirement;
-    if wish.choice == Choice::Approve
-        && (requirement.step_up != StepUp::None || requirement.by == By::Requester)
-    {
-        return Err(problem(
-            ProblemCode::Other,
-            "The policy wants a fresh sign-in for this vote, which this version cannot do yet.",
-        ));
-    }
     let reason = wish
         .reason
         .as_deref()
@@ -133,6 +121,7 @@ pub(crate) fn check<'a>(
             reason: reason.map(str::to_owned),
             match_words,
             supersedes,
+            stage: now.stage.clone(),
         },
     ))
 }
@@ -143,6 +132,7 @@ pub(crate) struct Said {
     reason: Option<String>,
     match_words: Option<String>,
     supersedes: Option<Digest>,
+    stage: Option<Stage>,
 }
 
 /// Signs. Every member comes from the verified request, the account, or the person.
@@ -152,13 +142,19 @@ pub(crate) fn sign(
     choice: Choice,
     said: Said,
     (account, secrets): (&Account, &Secrets),
+    consent_jkt: Option<Digest>,
     now: UnixSecs,
 ) -> Result<String, Problem> {
     let Said {
         reason,
         match_words,
         supersedes,
+        stage,
     } = said;
+    let (stage, prior) = match stage {
+        Some(Stage { name, prior }) => (Some(name), prior),
+        None => (None, Vec::new()),
+    };
     let request = genuine.open.request();
     let damaged = |_| {
         problem(
@@ -184,6 +180,9 @@ pub(crate) fn sign(
         nonce: challenge.to_owned(),
         binding_id: account.binding,
         policy_digest: request.policy_digest,
+        stage,
+        prior,
+        consent_jkt,
         display: DisplayDigest {
             renderer: RENDERER.to_owned(),
             sha256: genuine.display_digest,

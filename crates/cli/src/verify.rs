@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use countersign_evidence::op_token::{OpConfig, OpKeys, Refreshed};
+use countersign_evidence::op_token::{OpConfig, OpKeys, PersonRule, Refreshed};
 use countersign_evidence::verify::{self, Outcome, Step, StepId};
 use countersign_evidence::{Ask, Evidence, PublicKey, Trust, TrustedOp};
 use countersign_model::{Clock as _, Issuer, PepId, ServerId, json};
@@ -201,12 +201,14 @@ impl Anchors {
                     config.algorithms = algorithms;
                 }
                 if let Some(claim) = provider.groups_claim {
-                    config.groups_claim = claim;
+                    config.groups.path = claim;
                 }
                 if provider.refreshed_tokens_repeat_nonce == Some(true) {
                     config.refreshed = Refreshed::RepeatsNonce;
                 }
-                config.person_claim = provider.person_claim;
+                if let Some(claim) = provider.person_claim {
+                    config.person = PersonRule::Claims(vec![claim]);
+                }
                 let keys = provider
                     .jwks_file
                     .map(|file| op_keys(&beside(&file)))

@@ -1,7 +1,7 @@
 //! The record: digests and names in full, and what the policy demands, in words.
 
 use countersign_model::{
-    By, MatchWords, NotifyButtons, Operation, ReasonRule, Requirement, StepUp,
+    By, MatchWords, NotifyButtons, Operation, ReasonRule, Requirement, Stage, StepUp,
 };
 
 use crate::document::{Field, Line, Role, Span};
@@ -38,6 +38,7 @@ fn requirement_lines(requirement: &Requirement) -> Vec<Line> {
     let Requirement {
         by,
         approvals,
+        stages,
         step_up,
         acr,
         scope,
@@ -60,6 +61,14 @@ fn requirement_lines(requirement: &Requirement) -> Vec<Line> {
         }
         By::Requester => "Needs the requester's own confirmation".to_owned(),
     })];
+    for (index, Stage { name, approvals }) in stages.iter().enumerate() {
+        let people = match approvals {
+            1 => "one person".to_owned(),
+            more => format!("{more} people"),
+        };
+        let number = index + 1;
+        lines.push(Line::ours(format!("Stage {number}, {name}: {people}")));
+    }
     match step_up {
         StepUp::None => {}
         StepUp::Oidc => lines.push(Line::ours("Each with a fresh sign-in at the provider")),

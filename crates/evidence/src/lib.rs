@@ -22,4 +22,7 @@ pub use documents::{
     Ask, Choice, Grant, GrantVote, PepToken, Pop, Request, Statement, Vote, jws_digest,
 };
 pub use jose::{Alg, PublicKey, SecretKey};
-pub use verify::{Evidence, EvidenceVote, Refusal, Release, StepId, Trust, TrustedOp, Verified};
+pub use verify::{
+    Before, Evidence, EvidenceVote, Refusal, Release, StepId, StepUpEvidence, Trust, TrustedOp,
+    Verified,
+};

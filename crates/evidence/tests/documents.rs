@@ -37,6 +37,9 @@ fn vote() -> Vote {
         nonce: "n".into(),
         binding_id: Digest::of(b"b"),
         policy_digest: Digest::of(b"p"),
+        stage: None,
+        prior: Vec::new(),
+        consent_jkt: None,
         display: DisplayDigest {
             renderer: "x".into(),
             sha256: Digest::of(b"d"),

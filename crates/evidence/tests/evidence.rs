@@ -95,6 +95,7 @@ fn texts(evidence: &mut Evidence) -> Vec<&mut String> {
         cic,
         id_token,
         claims_token,
+        step_up: _,
     } in votes
     {
         texts.extend([jws, cic]);

@@ -213,8 +213,9 @@ fn keys_seen_earlier_can_be_added_and_dropped() {
 #[test]
 fn groups_are_an_array_of_strings_of_their_own_provider() {
     let mut config = OpConfig::new(Issuer::parse(OP).unwrap(), common::CLIENT);
-    let groups =
-        |config: &OpConfig, claims: Value| config.groups(&claims).into_iter().collect::<Vec<_>>();
+    let groups = |config: &OpConfig, claims: Value| {
+        config.groups_of(&claims).into_iter().collect::<Vec<_>>()
+    };
     assert_eq!(
         groups(&config, json!({"groups": ["dba", "ops"]})),
         ["https://op.example#dba", "https://op.example#ops"]
@@ -227,7 +228,7 @@ fn groups_are_an_array_of_strings_of_their_own_provider() {
     ] {
         assert!(groups(&config, none.clone()).is_empty(), "{none}");
     }
-    config.groups_claim = "/realm_access/roles".into();
+    config.groups.path = "/realm_access/roles".into();
     assert_eq!(
         groups(&config, json!({"realm_access": {"roles": ["dba"]}})),
         ["https://op.example#dba"]

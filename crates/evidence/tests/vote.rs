@@ -20,6 +20,7 @@ fn cast(scene: &Scene, challenge: Option<&str>) -> Result<VerifiedVote, Refusal>
         &evidence.votes[0],
         &open,
         &scene.trust(),
+        &[],
         challenge,
         scene.now,
     )
@@ -156,6 +157,7 @@ fn each_way_to_vote_wrongly_has_its_code() {
         &evidence.votes[0],
         &open,
         &late.trust(),
+        &[],
         Some("challenge-elin"),
         late.now,
     );
@@ -167,7 +169,15 @@ fn history_takes_a_vote_of_any_age_and_says_what_it_lacks() {
     let mut scene = Scene::with(Edit::Evidence(|e| e.votes[0].id_token = None));
     let (evidence, open) = (scene.evidence(), scene.open(&scene.evidence()).unwrap());
     scene.now = NOW + 1_000_000;
-    let vote = verify_vote(&evidence.votes[0], &open, &scene.trust(), None, scene.now).unwrap();
+    let vote = verify_vote(
+        &evidence.votes[0],
+        &open,
+        &scene.trust(),
+        &[],
+        None,
+        scene.now,
+    )
+    .unwrap();
     assert!(vote.voter().is_none() && vote.person().is_none() && vote.auth_time().is_none());
     let lacking = vote
         .steps()

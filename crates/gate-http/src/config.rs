@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use countersign_evidence::op_token::{OpConfig, Refreshed};
+use countersign_evidence::op_token::{OpConfig, PersonRule, Refreshed};
 use countersign_evidence::{PublicKey, SecretKey};
 use countersign_model::{Issuer, PepId, ServerId, json};
 use countersign_pep::Bounds;
@@ -329,12 +329,14 @@ impl Reader<'_> {
             op.algorithms = algorithms;
         }
         if let Some(claim) = groups_claim {
-            op.groups_claim = claim;
+            op.groups.path = claim;
         }
         if refreshed_tokens_repeat_nonce == Some(true) {
             op.refreshed = Refreshed::RepeatsNonce;
         }
-        op.person_claim = person_claim;
+        if let Some(claim) = person_claim {
+            op.person = PersonRule::Claims(vec![claim]);
+        }
         let claims = claims.unwrap_or_else(|| DEFAULT_CLAIMS.map(str::to_owned).to_vec());
         // `groups` has its own key, and these three would make every token another caller.
         if let Some(bad) = claims

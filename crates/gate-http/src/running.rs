@@ -165,7 +165,7 @@ fn shared(
         rules.push(ClaimRules {
             issuer: op.issuer.clone(),
             claims,
-            groups_claim: op.groups_claim.clone(),
+            groups_claim: op.groups.path.clone(),
         });
         let access = AccessRules {
             issuer: op.issuer.clone(),

@@ -35,10 +35,11 @@ pub enum Input {
         /// The PEP's name for this use: the same one again gets the same answer.
         redemption_id: String,
     },
-    /// A binding was revoked: its votes that are not yet redeemed are void.
+    /// A vote lost its ground, such as its binding or its person's groups. It is void, and so are the votes of
+    /// later stages that were built on it.
     VoidVote {
-        /// The binding.
-        binding: Digest,
+        /// The vote.
+        vote: Digest,
     },
     /// The PEP says what came of executing it.
     ReportOutcome {
@@ -89,8 +90,8 @@ pub enum Event {
     },
     /// The grant is void.
     Voided {
-        /// By the revocation of this binding.
-        binding: Digest,
+        /// With this vote.
+        vote: Digest,
     },
     /// The grant was used.
     Redeemed {
@@ -129,9 +130,12 @@ pub enum Refused {
     /// The requester voted on their own request.
     #[error("the requester cannot vote on their own request")]
     OwnRequest,
-    /// The requirement asks for the requester in person.
-    #[error("only the requester can confirm this request")]
-    OnlyRequester,
+    /// The vote is for another stage than the open one, or was built on other votes than those that count.
+    #[error("the vote is for a stage that is not open")]
+    StageNotOpen,
+    /// Whether its person has voted already cannot be established.
+    #[error("whether two accounts are the same person cannot be established")]
+    PersonUnknown,
     /// This person has another vote on it.
     #[error("this person has already cast a different vote on this request")]
     AlreadyVoted,
@@ -163,7 +167,8 @@ impl Refused {
     pub fn code(&self) -> &'static str {
         match self {
             Refused::OwnRequest => "own_request",
-            Refused::OnlyRequester => "only_requester",
+            Refused::StageNotOpen => "stage_not_open",
+            Refused::PersonUnknown => "person_unknown",
             Refused::AlreadyVoted => "already_voted",
             Refused::NothingToSupersede => "nothing_to_supersede",
             Refused::Closed => "closed",

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use countersign_model::{By, Digest, Subject, UnixSecs};
+use countersign_model::{By, Digest, Person, Stage, Subject, UnixSecs};
 
 /// What an approval was opened with. It never changes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -11,6 +11,8 @@ pub struct Terms {
     pub by: By,
     /// How many distinct people must approve. At least 1.
     pub approvals: u32,
+    /// Where they are given in stages: in order, and `approvals` is their sum. Empty where there are none.
+    pub stages: Vec<Stage>,
     /// The operation's subject.
     pub requester: Subject,
     /// Everyone in the operation's chain of actors: they count as requesters too.
@@ -22,17 +24,49 @@ pub struct Terms {
 }
 
 impl Terms {
-    /// Whether this person asked for it, in person or through an actor.
-    pub fn is_requester(&self, person: &Subject) -> bool {
-        *person == self.requester || self.acting.contains(person)
+    /// Whether this account asked for it, in person or through an actor.
+    pub fn is_requester(&self, account: &Subject) -> bool {
+        *account == self.requester || self.acting.contains(account)
     }
+
+    /// The place of the first stage that these votes do not complete.
+    pub(crate) fn open_stage(&self, votes: &[CountedVote]) -> Option<usize> {
+        self.stages
+            .iter()
+            .position(|stage| votes_of(stage, votes).count() < stage.approvals as usize)
+    }
+
+    /// What a vote of this stage has to name: the votes of the stage before.
+    pub(crate) fn prior_of(&self, stage: usize, votes: &[CountedVote]) -> Vec<Digest> {
+        let before = stage
+            .checked_sub(1)
+            .and_then(|before| self.stages.get(before));
+        before.map_or_else(Vec::new, |before| {
+            votes_of(before, votes).map(|vote| vote.digest).collect()
+        })
+    }
+}
+
+fn votes_of<'v>(
+    stage: &'v Stage,
+    votes: &'v [CountedVote],
+) -> impl Iterator<Item = &'v CountedVote> {
+    votes
+        .iter()
+        .filter(|vote| vote.stage.as_deref() == Some(&*stage.name))
 }
 
 /// An approve that counts.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct CountedVote {
-    /// Whose it is.
-    pub person: Subject,
+    /// Whose account it is.
+    pub subject: Subject,
+    /// Whom it counts for: two accounts may be one person.
+    pub person: Person,
+    /// Its stage, where there are stages.
+    pub stage: Option<String>,
+    /// The votes of the stage before, as this one names them. It falls with any of them.
+    pub prior: Vec<Digest>,
     /// SHA-256 of the vote's compact JWS.
     pub digest: Digest,
     /// The device's binding that signed it.
@@ -142,8 +176,8 @@ pub enum WithdrawnBy {
 pub struct Voided {
     /// The votes that still stood.
     pub votes: Vec<CountedVote>,
-    /// The binding that was revoked.
-    pub binding: Digest,
+    /// The vote that lost its ground.
+    pub vote: Digest,
     /// When.
     pub at: UnixSecs,
 }
@@ -236,6 +270,22 @@ impl State {
             State::Withdrawn(it) => &it.votes,
             State::Voided(it) => &it.votes,
         }
+    }
+
+    /// The stage that votes are for now; none where there are no stages, or nothing is open.
+    pub fn open_stage<'t>(&self, terms: &'t Terms) -> Option<&'t Stage> {
+        let State::Pending(Pending { votes }) = self else {
+            return None;
+        };
+        terms
+            .open_stage(votes)
+            .and_then(|place| terms.stages.get(place))
+    }
+
+    /// What the next vote has to name: the votes of the stage before the open one.
+    pub fn prior(&self, terms: &Terms) -> Vec<Digest> {
+        let open = terms.open_stage(self.votes());
+        open.map_or_else(Vec::new, |place| terms.prior_of(place, self.votes()))
     }
 
     /// When it was decided or closed. `None` while it is pending. A redeemed one ended when it was used.

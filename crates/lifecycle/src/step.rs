@@ -144,9 +144,8 @@ fn transition(terms: &Terms, state: State, input: Input, now: UnixSecs) -> Resul
             Err(Refused::Closed)
         }
 
-        (State::Pending(Pending { votes }), Input::VoidVote { binding }) => {
-            let (void, votes): (Vec<_>, Vec<_>) =
-                votes.into_iter().partition(|vote| vote.binding == binding);
+        (State::Pending(Pending { votes }), Input::VoidVote { vote }) => {
+            let (void, votes) = without(votes, vote);
             let effects = if void.is_empty() {
                 Vec::new()
             } else {
@@ -162,8 +161,8 @@ fn transition(terms: &Terms, state: State, input: Input, now: UnixSecs) -> Resul
                 effects,
             })
         }
-        (State::Approved(approved), Input::VoidVote { binding }) => {
-            Ok(void_grant(approved, binding, now))
+        (State::Approved(approved), Input::VoidVote { vote }) => {
+            Ok(void_grant(approved, vote, now))
         }
         (
             state @ (State::Redeemed(_)
@@ -222,12 +221,14 @@ fn vote_while_pending(
     if votes.iter().any(|known| known.digest == vote.digest) {
         return Ok(Step::unchanged(State::Pending(Pending { votes })));
     }
-    may_count(terms, &vote.person)?;
+    may_count(terms, &vote.subject)?;
     let mut events = Vec::new();
     if let Some(old) = replaced(&votes, choice, &vote, supersedes)? {
         events.push(Event::VoteSuperseded {
             vote: votes.remove(old),
         });
+    } else {
+        is_for_open_stage(terms, &votes, choice, &vote)?;
     }
     match choice {
         Choice::Deny => Ok(denied(votes, vote, events, now)),
@@ -284,7 +285,7 @@ fn vote_while_approved(
     {
         return Ok(Step::unchanged(State::Approved(approved)));
     }
-    may_count(terms, &vote.person)?;
+    may_count(terms, &vote.subject)?;
     let Some(old) = replaced(&approved.votes, choice, &vote, supersedes)? else {
         return Err(Refused::Closed);
     };
@@ -298,11 +299,39 @@ fn vote_while_approved(
     Ok(denied(votes, vote, events, now))
 }
 
-fn may_count(terms: &Terms, person: &Subject) -> Result<(), Refused> {
+/// The requester's own account never counts among others. That a person with another account is the requester,
+/// or has to be, was settled by the vote's verification: it knows persons.
+fn may_count(terms: &Terms, account: &Subject) -> Result<(), Refused> {
     match terms.by {
-        By::Others if terms.is_requester(person) => Err(Refused::OwnRequest),
-        By::Requester if *person != terms.requester => Err(Refused::OnlyRequester),
+        By::Others if terms.is_requester(account) => Err(Refused::OwnRequest),
         By::Others | By::Requester => Ok(()),
+    }
+}
+
+/// INVARIANT: an approve of a stage is built on all approves of the stage before, which is complete.
+fn is_for_open_stage(
+    terms: &Terms,
+    votes: &[CountedVote],
+    choice: Choice,
+    vote: &CountedVote,
+) -> Result<(), Refused> {
+    let open = terms.open_stage(votes);
+    let name = open.and_then(|place| terms.stages.get(place));
+    if vote.stage.as_deref() != name.map(|stage| &*stage.name) {
+        return Err(Refused::StageNotOpen);
+    }
+    let wanted = open.map_or_else(Vec::new, |place| terms.prior_of(place, votes));
+    let same = || {
+        let (mut wanted, mut named) = (wanted, vote.prior.clone());
+        wanted.sort_unstable();
+        named.sort_unstable();
+        wanted == named
+    };
+    match choice {
+        // A deny closes it, on whatever votes.
+        Choice::Deny => Ok(()),
+        Choice::Approve if same() => Ok(()),
+        Choice::Approve => Err(Refused::StageNotOpen),
     }
 }
 
@@ -313,7 +342,19 @@ fn replaced(
     vote: &CountedVote,
     supersedes: Option<Digest>,
 ) -> Result<Option<usize>, Refused> {
-    let own = votes.iter().position(|known| known.person == vote.person);
+    let mut own = None;
+    for (place, known) in votes.iter().enumerate() {
+        let same = match (known.person.same(&vote.person), choice) {
+            _ if known.subject == vote.subject => true,
+            (Some(same), _) => same,
+            // A deny needs no count.
+            (None, Choice::Deny) => false,
+            (None, Choice::Approve) => return Err(Refused::PersonUnknown),
+        };
+        if same {
+            own = Some(place);
+        }
+    }
     match (own, supersedes, choice) {
         (None, None, Choice::Approve | Choice::Deny) => Ok(None),
         (Some(place), Some(named), Choice::Deny)
@@ -336,7 +377,7 @@ fn denied(
     mut events: Vec<Event>,
     now: UnixSecs,
 ) -> Step {
-    let by = vote.person.clone();
+    let by = vote.subject.clone();
     let deny = vote.digest;
     events.push(Event::VoteCast {
         choice: Choice::Deny,
@@ -355,13 +396,23 @@ fn denied(
     }
 }
 
+/// These votes apart: the void one with all that were built on it, and the rest.
+fn without(votes: Vec<CountedVote>, void: Digest) -> (Vec<CountedVote>, Vec<CountedVote>) {
+    let mut fallen = vec![void];
+    // In order, a vote comes after those that it names.
+    votes.into_iter().partition(|vote| {
+        let falls =
+            fallen.contains(&vote.digest) || vote.prior.iter().any(|prior| fallen.contains(prior));
+        if falls {
+            fallen.push(vote.digest);
+        }
+        falls
+    })
+}
+
 /// A grant names its votes, so it falls with any of them.
-fn void_grant(approved: Approved, binding: Digest, now: UnixSecs) -> Step {
-    let (void, votes): (Vec<_>, Vec<_>) = approved
-        .votes
-        .iter()
-        .cloned()
-        .partition(|vote| vote.binding == binding);
+fn void_grant(approved: Approved, vote: Digest, now: UnixSecs) -> Step {
+    let (void, votes) = without(approved.votes.clone(), vote);
     if void.is_empty() {
         return Step::unchanged(State::Approved(approved));
     }
@@ -369,11 +420,11 @@ fn void_grant(approved: Approved, binding: Digest, now: UnixSecs) -> Step {
         .into_iter()
         .map(|vote| Event::VoteVoided { vote })
         .collect();
-    events.push(Event::Voided { binding });
+    events.push(Event::Voided { vote });
     Step {
         state: State::Voided(Voided {
             votes,
-            binding,
+            vote,
             at: now,
         }),
         events,

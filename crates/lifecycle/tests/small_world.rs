@@ -1,7 +1,8 @@
 //! Every state that a small world reaches, and the invariants that an auditor would name, checked on each edge.
 //!
 //! The world: a requester and two voters, two votes each way per person, a quorum of two, a few moments of
-//! time on both sides of each deadline, every input in every state.
+//! time on both sides of each deadline, every input in every state. With stages each voter also votes in each
+//! stage, on each other's votes and on none.
 #![allow(clippy::unwrap_used)]
 
 use std::collections::{BTreeSet, VecDeque};
@@ -10,7 +11,7 @@ use countersign_lifecycle::{
     Choice, CountedVote, Event, Input, Kind, Refused, State, Step, Terms, WithdrawnBy, advance,
     step,
 };
-use countersign_model::{By, Digest, Subject, UnixSecs};
+use countersign_model::{By, Digest, Person, Stage, Subject, UnixSecs};
 
 const PEOPLE: [&str; 3] = ["requester", "ann", "ben"];
 const VOTE_UNTIL: i64 = 20;
@@ -30,6 +31,7 @@ fn terms(by: By, approvals: u32) -> Terms {
     Terms {
         by,
         approvals,
+        stages: Vec::new(),
         requester: person("requester"),
         acting: BTreeSet::from([person("acting")]),
         vote_until: UnixSecs(VOTE_UNTIL),
@@ -41,7 +43,10 @@ fn cast(name: &str, choice: Choice, which: u32, at: i64, supersedes: Option<Dige
     Input::CastVote {
         choice,
         vote: CountedVote {
-            person: person(name),
+            subject: person(name),
+            person: Person::Account(person(name)),
+            stage: None,
+            prior: Vec::new(),
             digest: vote_digest(name, choice, which),
             binding: digest(&format!("binding of {name}")),
             signed_at: UnixSecs(at),
@@ -50,12 +55,90 @@ fn cast(name: &str, choice: Choice, which: u32, at: i64, supersedes: Option<Dige
     }
 }
 
+/// One approval of the team, then one of security.
+fn staged() -> Terms {
+    let stage = |name: &str| Stage {
+        name: name.to_owned(),
+        approvals: 1,
+    };
+    Terms {
+        stages: vec![stage("team"), stage("security")],
+        ..terms(By::Others, 2)
+    }
+}
+
+/// The same vote, for a stage and on these votes.
+fn in_stage(input: Input, stage: &str, prior: &[Digest]) -> Input {
+    let Input::CastVote {
+        choice,
+        mut vote,
+        supersedes,
+    } = input
+    else {
+        panic!("{input:?}")
+    };
+    vote.digest = digest(&format!("{} in {stage} on {prior:?}", vote.digest));
+    vote.stage = Some(stage.to_owned());
+    vote.prior = prior.to_vec();
+    Input::CastVote {
+        choice,
+        vote,
+        supersedes,
+    }
+}
+
+fn digest_of(input: &Input) -> Digest {
+    let Input::CastVote { vote, .. } = input else {
+        panic!("{input:?}")
+    };
+    vote.digest
+}
+
+/// Every vote that the staged world knows: each person, each way, in each stage, on nothing, on one vote of the
+/// first stage, on both.
+fn staged_votes(at: i64) -> Vec<Input> {
+    let team = |name| in_stage(cast(name, Choice::Approve, 1, at, None), "team", &[]);
+    let on: Vec<Digest> = ["ann", "ben"].map(|name| digest_of(&team(name))).to_vec();
+    let mut all = Vec::new();
+    for name in PEOPLE {
+        for choice in [Choice::Approve, Choice::Deny] {
+            let own = digest_of(&team(name));
+            for supersedes in [None, Some(own)] {
+                let vote = || cast(name, choice, 1, at, supersedes);
+                all.push(vote());
+                for prior in [&[][..], &on[..1], &on[1..], &on[..]] {
+                    all.push(in_stage(vote(), "team", prior));
+                    all.push(in_stage(vote(), "security", prior));
+                }
+            }
+        }
+    }
+    all
+}
+
 fn vote_digest(name: &str, choice: Choice, which: u32) -> Digest {
     digest(&format!("{name} {choice:?} {which}"))
 }
 
-fn inputs(at: i64) -> Vec<Input> {
-    let mut all = vec![
+fn inputs(terms: &Terms, state: &State, at: i64) -> Vec<Input> {
+    let mut all = others();
+    // Every vote that counts, and one that never was.
+    let counted = state.votes().iter().map(|vote| vote.digest);
+    all.extend(
+        counted
+            .chain([digest("no vote")])
+            .map(|vote| Input::VoidVote { vote }),
+    );
+    all.extend(if terms.stages.is_empty() {
+        votes(at)
+    } else {
+        staged_votes(at)
+    });
+    all
+}
+
+fn others() -> Vec<Input> {
+    vec![
         Input::Withdraw {
             by: WithdrawnBy::Requester,
         },
@@ -74,11 +157,12 @@ fn inputs(at: i64) -> Vec<Input> {
         Input::ReportOutcome {
             outcome: digest("failed"),
         },
-    ];
+    ]
+}
+
+fn votes(at: i64) -> Vec<Input> {
+    let mut all = Vec::new();
     for name in PEOPLE {
-        all.push(Input::VoidVote {
-            binding: digest(&format!("binding of {name}")),
-        });
         for choice in [Choice::Approve, Choice::Deny] {
             for which in [1, 2] {
                 all.push(cast(name, choice, which, at, None));
@@ -105,7 +189,7 @@ fn inputs(at: i64) -> Vec<Input> {
 fn distinct(votes: &[CountedVote]) -> usize {
     votes
         .iter()
-        .map(|vote| &vote.person)
+        .map(|vote| &vote.subject)
         .collect::<BTreeSet<_>>()
         .len()
 }
@@ -121,15 +205,14 @@ fn check_state(terms: &Terms, state: &State) {
     for vote in votes {
         match terms.by {
             By::Others => assert!(
-                !terms.is_requester(&vote.person),
+                !terms.is_requester(&vote.subject),
                 "the requester never counts: {state:?}"
             ),
-            By::Requester => assert_eq!(
-                vote.person, terms.requester,
-                "only the requester counts: {state:?}"
-            ),
+            // Who may confirm it is settled before it comes here.
+            By::Requester => {}
         }
     }
+    check_stages(terms, votes);
     let quorum = terms.approvals as usize;
     match state {
         State::Pending(it) => assert!(
@@ -155,6 +238,32 @@ fn check_state(terms: &Terms, state: &State) {
         State::Voided(it) => assert!(it.votes.len() < quorum),
         State::Denied(_) | State::Expired(_) | State::Withdrawn(_) => {}
     }
+}
+
+/// No stage begins before the one before it is complete, and each vote names exactly what it is built on.
+fn check_stages(terms: &Terms, votes: &[CountedVote]) {
+    if terms.stages.is_empty() {
+        let plain = |vote: &CountedVote| vote.stage.is_none() && vote.prior.is_empty();
+        assert!(votes.iter().all(plain), "{votes:?}");
+        return;
+    }
+    let mut before: Option<BTreeSet<Digest>> = Some(BTreeSet::new());
+    let mut seen = 0;
+    for stage in &terms.stages {
+        let of: Vec<_> = votes
+            .iter()
+            .filter(|vote| vote.stage.as_ref() == Some(&stage.name))
+            .collect();
+        seen += of.len();
+        assert!(of.len() <= stage.approvals as usize, "{votes:?}");
+        for vote in &of {
+            let named: BTreeSet<Digest> = vote.prior.iter().copied().collect();
+            assert_eq!(Some(&named), before.as_ref(), "{votes:?}");
+        }
+        let complete = of.len() == stage.approvals as usize;
+        before = complete.then(|| of.iter().map(|vote| vote.digest).collect());
+    }
+    assert_eq!(seen, votes.len(), "each vote is of a stage: {votes:?}");
 }
 
 /// What must hold of a change.
@@ -254,7 +363,7 @@ fn search(terms: &Terms) -> BTreeSet<(State, usize)> {
         }
         check_state(terms, &state);
         let now = UnixSecs(MOMENTS[moment]);
-        for input in inputs(now.0) {
+        for input in inputs(terms, &state, now.0) {
             let result = step(terms, state.clone(), input.clone(), now);
             check_edge(terms, &state, &input, now, &result);
             if let Ok(next) = result {
@@ -294,6 +403,99 @@ fn every_state_of_a_quorum_of_two_keeps_the_invariants() {
 fn every_state_of_a_self_confirmation_keeps_the_invariants() {
     let seen = search(&terms(By::Requester, 1));
     assert!(seen.iter().any(|(state, _)| state.kind() == Kind::Redeemed));
+}
+
+#[test]
+fn every_state_of_two_stages_keeps_the_invariants() {
+    let seen = search(&staged());
+    let kinds: BTreeSet<_> = seen.iter().map(|(state, _)| state.kind()).collect();
+    assert_eq!(kinds, Kind::ALL.into_iter().collect());
+}
+
+#[test]
+fn a_stage_opens_when_the_one_before_is_complete() {
+    let terms = staged();
+    let at = UnixSecs(0);
+    let opened = State::opened();
+    assert_eq!(opened.open_stage(&terms).unwrap().name, "team");
+    assert_eq!(opened.prior(&terms), []);
+    let refused = |state: &State, input| step(&terms, state.clone(), input, at).unwrap_err();
+    let approve = |name| cast(name, Choice::Approve, 1, 0, None);
+
+    // Not yet open; without a stage; a stage that there is not.
+    let early = in_stage(approve("ann"), "security", &[]);
+    assert_eq!(refused(&opened, early), Refused::StageNotOpen);
+    assert_eq!(refused(&opened, approve("ann")), Refused::StageNotOpen);
+    let unknown = in_stage(approve("ann"), "board", &[]);
+    assert_eq!(refused(&opened, unknown), Refused::StageNotOpen);
+    let early = in_stage(cast("ben", Choice::Deny, 1, 0, None), "security", &[]);
+    assert_eq!(refused(&opened, early), Refused::StageNotOpen);
+
+    let team = in_stage(approve("ann"), "team", &[]);
+    let prior = [digest_of(&team)];
+    let one = step(&terms, opened, team, at).unwrap().state;
+    assert_eq!(one.open_stage(&terms).unwrap().name, "security");
+    assert_eq!(one.prior(&terms), prior);
+    // The first stage is complete; the second wants to be built on it, by somebody else.
+    let late = in_stage(approve("ben"), "team", &[]);
+    assert_eq!(refused(&one, late), Refused::StageNotOpen);
+    for wrong in [&[][..], &[digest("x")], &[prior[0], digest("x")]] {
+        let blind = in_stage(approve("ben"), "security", wrong);
+        assert_eq!(refused(&one, blind), Refused::StageNotOpen);
+    }
+    let again = in_stage(approve("ann"), "security", &prior);
+    assert_eq!(refused(&one, again), Refused::AlreadyVoted);
+    let two = in_stage(approve("ben"), "security", &prior);
+    let two = step(&terms, one, two, at).unwrap().state;
+    assert_eq!(two.kind(), Kind::Approved);
+    assert!(two.open_stage(&terms).is_none());
+}
+
+#[test]
+fn a_vote_falls_with_those_that_it_was_built_on() {
+    let mut terms = staged();
+    terms.stages[1].approvals = 2;
+    terms.approvals = 3;
+    let at = UnixSecs(0);
+    let approve = |name| cast(name, Choice::Approve, 1, 0, None);
+    let team = in_stage(approve("ann"), "team", &[]);
+    let ann = digest_of(&team);
+    let one = step(&terms, State::opened(), team, at).unwrap().state;
+    let security = in_stage(approve("ben"), "security", &[ann]);
+    let ben = digest_of(&security);
+    let two = step(&terms, one.clone(), security, at).unwrap().state;
+    let after = |vote| step(&terms, two.clone(), Input::VoidVote { vote }, at).unwrap();
+    assert_eq!(after(ben).state, one);
+    assert_eq!(after(ann).state, State::opened());
+    assert_eq!(after(ann).events.len(), 2);
+}
+
+#[test]
+fn two_accounts_of_one_person_are_one_vote() {
+    let terms = terms(By::Others, 2);
+    let at = UnixSecs(0);
+    let with = |name: &str, person: Person| {
+        let Input::CastVote { mut vote, .. } = cast(name, Choice::Approve, 1, 0, None) else {
+            unreachable!("a vote")
+        };
+        vote.person = person;
+        Input::CastVote {
+            choice: Choice::Approve,
+            vote,
+            supersedes: None,
+        }
+    };
+    let claim = |value: &str| Person::Claims([("oid".to_owned(), value.to_owned())].into());
+    let one = step(&terms, State::opened(), with("ann", claim("1")), at)
+        .unwrap()
+        .state;
+    let then = |input| step(&terms, one.clone(), input, at).map(|step| step.state.kind());
+    assert_eq!(then(with("ben", claim("1"))), Err(Refused::AlreadyVoted));
+    assert_eq!(
+        then(with("ben", Person::Account(person("ben")))),
+        Err(Refused::PersonUnknown)
+    );
+    assert_eq!(then(with("ben", claim("2"))), Ok(Kind::Approved));
 }
 
 #[test]
@@ -429,7 +631,7 @@ fn a_deny_supersedes_ones_own_approve_until_redeem() {
             panic!("{:?}", denied.state)
         };
         assert_eq!(it.by, person("ann"));
-        assert!(it.votes.iter().all(|vote| vote.person != person("ann")));
+        assert!(it.votes.iter().all(|vote| vote.subject != person("ann")));
         // The deny, repeated, is the same answer; the approve that it replaced is history.
         let again = step(
             &terms,
@@ -450,10 +652,10 @@ fn a_deny_supersedes_ones_own_approve_until_redeem() {
 }
 
 #[test]
-fn a_revoked_binding_voids_its_votes_before_redeem_and_not_after() {
+fn a_vote_that_lost_its_ground_is_void_before_redeem_and_not_after() {
     let terms = terms(By::Others, 2);
     let void = || Input::VoidVote {
-        binding: digest("binding of ann"),
+        vote: vote_digest("ann", Choice::Approve, 1),
     };
     let one = step(
         &terms,

@@ -12,6 +12,7 @@ mod ids;
 pub mod json;
 mod members;
 mod operation;
+mod person;
 mod policy;
 mod requirement;
 mod time;
@@ -21,7 +22,10 @@ pub use digest::{Digest, NotBase64Url, NotDigest, b64u, b64u_decode};
 pub use ids::{BadId, Issuer, Nonce, PepId, ServerId, Subject, Txn};
 pub use members::{Elements, MemberError, Members};
 pub use operation::{Operation, OperationError};
-pub use policy::{PolicyAnswer, PolicyCheck, Voter};
-pub use requirement::{By, Laxer, MatchWords, NotifyButtons, ReasonRule, Requirement, StepUp};
+pub use person::{NotPerson, Person};
+pub use policy::{PolicyAnswer, PolicyCheck, TokenRule, Voter};
+pub use requirement::{
+    By, Laxer, MatchWords, NotifyButtons, ReasonRule, Requirement, Stage, StepUp,
+};
 pub use time::{Clock, UnixSecs};
 pub use words::matching_words;

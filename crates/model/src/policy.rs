@@ -31,6 +31,18 @@ pub enum PolicyAnswer {
     Approve(Requirement),
 }
 
+/// What an access token must have, so that an operation may be asked for with it (RFC 6750, section 3.1;
+/// RFC 9470). Empty asks for nothing.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TokenRule {
+    /// A scope among its scopes.
+    pub scope: Option<String>,
+    /// Its `acr` is one of these; any, where there are none.
+    pub acr: Vec<String>,
+    /// How long ago its person may have signed in, in seconds.
+    pub max_age_secs: Option<u32>,
+}
+
 /// A policy that is loaded and valid. Total: any error inside is a denial.
 pub trait PolicyCheck: Send + Sync {
     /// Over the policy's text.
@@ -39,7 +51,15 @@ pub trait PolicyCheck: Send + Sync {
     fn answer(&self, operation: &Operation) -> PolicyAnswer;
     /// Whether this person may vote on it; if not, why, in a plain sentence. The requester's exclusion and the
     /// counting of people are not the policy's: `countersign-evidence` does them.
-    fn may_vote(&self, voter: &Voter, operation: &Operation) -> Result<(), String>;
-    /// Who may vote on it, in words for people.
-    fn who_may_vote(&self, operation: &Operation) -> String;
+    /// Where the requirement has stages, `stage` names the one that the vote is for; else it is none.
+    fn may_vote(
+        &self,
+        voter: &Voter,
+        operation: &Operation,
+        stage: Option<&str>,
+    ) -> Result<(), String>;
+    /// Who may vote on it, in words for people; in a stage where one is named.
+    fn who_may_vote(&self, operation: &Operation, stage: Option<&str>) -> String;
+    /// What the caller's own access token must have for this very operation. Approvals are judged after it.
+    fn token_rule(&self, operation: &Operation) -> TokenRule;
 }

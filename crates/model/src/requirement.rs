@@ -7,6 +7,10 @@ use crate::{MemberError, Members};
 
 /// The most approvals that a requirement may ask for.
 const MAX_APPROVALS: u32 = 32;
+/// The most stages.
+const MAX_STAGES: usize = 8;
+/// The longest name of a stage.
+const MAX_STAGE_NAME_BYTES: usize = 32;
 /// The longest time that a requirement may name, in seconds: 30 days.
 const MAX_SECS: u32 = 30 * 24 * 3600;
 
@@ -61,13 +65,33 @@ pub enum NotifyButtons {
     Both,
 }
 
-/// What a policy demands. `stages` is not known to this version: reading refuses it.
+/// One of several groups of approvals, which are given one after the other.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stage {
+    /// Its name: 1 to 32 of `a-z 0-9 _ -`, unique in its requirement.
+    pub name: String,
+    /// How many different people must approve in it: 1 to 32.
+    pub approvals: u32,
+}
+
+impl Stage {
+    /// Whether a text can name a stage.
+    pub fn is_name(text: &str) -> bool {
+        let fits = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_' || b == b'-';
+        (1..=MAX_STAGE_NAME_BYTES).contains(&text.len()) && text.bytes().all(fits)
+    }
+}
+
+/// What a policy demands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Requirement {
     /// Who votes.
     pub by: By,
     /// How many different people must approve: 1 to 32.
     pub approvals: u32,
+    /// Where they are given in stages: 2 to 8, in order, whose `approvals` add up to the requirement's. Empty
+    /// where there are none.
+    pub stages: Vec<Stage>,
     /// A fresh sign-in for the vote.
     pub step_up: StepUp,
     /// The authentication context that the step-up must reach.
@@ -110,6 +134,7 @@ impl Requirement {
         let Self {
             by,
             approvals,
+            stages,
             step_up,
             acr,
             scope,
@@ -131,6 +156,7 @@ impl Requirement {
         let checks = [
             ("by", *by == theirs.by),
             ("approvals", theirs.approvals >= *approvals),
+            ("stages", *stages == theirs.stages),
             ("step_up", *step_up == theirs.step_up),
             ("acr", *acr == theirs.acr),
             ("scope", *scope == theirs.scope),
@@ -166,6 +192,10 @@ impl Requirement {
         put("notify_buttons", json!(self.notify_buttons.as_str()));
         put("ttl_secs", json!(self.ttl_secs));
         put("grant_secs", json!(self.grant_secs));
+        if !self.stages.is_empty() {
+            let stage = |stage: &Stage| json!({"name": stage.name, "approvals": stage.approvals});
+            put("stages", self.stages.iter().map(stage).collect());
+        }
         if let Some(acr) = &self.acr {
             put("acr", json!(acr));
         }
@@ -187,12 +217,11 @@ impl Requirement {
     /// Reads its JSON: exactly these members.
     pub fn from_value(value: &Value) -> Result<Self, MemberError> {
         let mut members = Members::of(value)?;
-        if members.opt_value("stages").is_some() {
-            return Err(MemberError::wrong("stages", "supported by this version"));
-        }
+        let approvals = bounded(&mut members, "approvals", MAX_APPROVALS)?;
         let requirement = Self {
             by: member(&mut members, "by", By::parse)?,
-            approvals: bounded(&mut members, "approvals", MAX_APPROVALS)?,
+            approvals,
+            stages: stages(&mut members, approvals)?,
             step_up: member(&mut members, "step_up", StepUp::parse)?,
             acr: members.opt_bounded("acr", 256)?,
             scope: members.opt_bounded("scope", 256)?,
@@ -232,6 +261,34 @@ fn opt_secs(members: &mut Members, name: &'static str) -> Result<Option<u32>, Me
             Err(MemberError::wrong(name, "within its bounds"))
         }
         other => Ok(other),
+    }
+}
+
+fn stages(members: &mut Members, approvals: u32) -> Result<Vec<Stage>, MemberError> {
+    let wrong = || MemberError::wrong("stages", "2 to 8 stages that add up to `approvals`");
+    let Some(value) = members.opt_value("stages") else {
+        return Ok(Vec::new());
+    };
+    let items = value
+        .as_array()
+        .filter(|items| (2..=MAX_STAGES).contains(&items.len()))
+        .ok_or_else(wrong)?;
+    let mut stages: Vec<Stage> = Vec::new();
+    for item in items {
+        let mut members = Members::of(item)?;
+        let name = members.str("name")?;
+        let approvals = bounded(&mut members, "approvals", MAX_APPROVALS)?;
+        members.finish()?;
+        if !Stage::is_name(&name) || stages.iter().any(|other| other.name == name) {
+            return Err(wrong());
+        }
+        stages.push(Stage { name, approvals });
+    }
+    let sum: u32 = stages.iter().map(|stage| stage.approvals).sum();
+    if sum == approvals {
+        Ok(stages)
+    } else {
+        Err(wrong())
     }
 }
 

@@ -9,6 +9,7 @@ fn mine() -> Requirement {
     Requirement {
         by: By::Others,
         approvals: 2,
+        stages: Vec::new(),
         step_up: StepUp::Oidc,
         acr: Some("phr".into()),
         scope: Some("approve:orders.delete".into()),

@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use cedar_policy::{Authorizer, Decision, PolicyId, PolicySet, Schema};
-use countersign_model::{By, Digest, Operation, PolicyAnswer, PolicyCheck, Requirement, Voter};
+use countersign_model::{
+    By, Digest, Operation, PolicyAnswer, PolicyCheck, Requirement, TokenRule, Voter,
+};
 use serde_json::Value;
 
 use crate::annotations::Rule;
@@ -148,7 +150,18 @@ impl PolicyCheck for Policy {
         answer
     }
 
-    fn may_vote(&self, voter: &Voter, operation: &Operation) -> Result<(), String> {
+    fn may_vote(
+        &self,
+        voter: &Voter,
+        operation: &Operation,
+        stage: Option<&str>,
+    ) -> Result<(), String> {
+        // Fail closed: no permit of a vote can name a stage yet.
+        if let Some(stage) = stage {
+            return Err(format!(
+                "no permit of the policy lets anybody vote in the stage `{stage}`"
+            ));
+        }
         let is_subject = voter.subject == *operation.subject();
         let is_requester = is_subject || operation.act_chain().contains(&voter.subject);
         let Some(votes) = self.by_action.get(VOTE) else {
@@ -178,7 +191,10 @@ impl PolicyCheck for Policy {
         }
     }
 
-    fn who_may_vote(&self, operation: &Operation) -> String {
+    fn who_may_vote(&self, operation: &Operation, stage: Option<&str>) -> String {
+        if stage.is_some() {
+            return "nobody".to_owned();
+        }
         if self.is_confirmed_by_requester(operation) {
             return "the requester in person".to_owned();
         }
@@ -205,6 +221,10 @@ impl PolicyCheck for Policy {
             }
             Found::Forbids(_) | Found::Nothing | Found::Broken(_) => "nobody".to_owned(),
         }
+    }
+
+    fn token_rule(&self, _: &Operation) -> TokenRule {
+        TokenRule::default()
     }
 }
 

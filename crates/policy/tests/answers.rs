@@ -113,7 +113,7 @@ fn who_may_vote_as_a_table() {
     ] {
         let operation = operation(requester, "orders.customers.delete");
         assert_eq!(
-            policy.may_vote(&voter(sub), &operation),
+            policy.may_vote(&voter(sub), &operation, None),
             expected.map_err(str::to_owned),
             "{sub} on {requester}'s"
         );
@@ -127,10 +127,10 @@ fn who_acts_for_the_requester_cannot_vote() {
             json!({ "iss": ISSUER, "sub": "robot", "act": { "iss": ISSUER, "sub": "elin" } });
     });
     assert_eq!(
-        orders().may_vote(&voter("elin"), &operation),
+        orders().may_vote(&voter("elin"), &operation, None),
         Err("nobody votes on their own request".to_owned())
     );
-    assert_eq!(orders().may_vote(&voter("jonas"), &operation), Ok(()));
+    assert_eq!(orders().may_vote(&voter("jonas"), &operation, None), Ok(()));
 }
 
 #[test]
@@ -139,12 +139,12 @@ fn a_group_of_another_provider_is_another_group() {
     let refused = Err("no permit of the policy lets this person vote on this operation".to_owned());
     for group in ["https://evil.example.com#dba", "dba", "#dba"] {
         let voter = voter_with("elin", [group.to_owned()].into());
-        assert_eq!(orders().may_vote(&voter, &operation), refused, "{group}");
+        assert_eq!(orders().may_vote(&voter, &operation, None), refused, "{group}");
     }
     // The right name, handed in with a person of another provider.
     let mut stranger = voter("elin");
     stranger.subject = countersign_model::Subject::parse("https://evil.example.com|elin").unwrap();
-    assert_eq!(orders().may_vote(&stranger, &operation), refused);
+    assert_eq!(orders().may_vote(&stranger, &operation, None), refused);
 }
 
 #[test]
@@ -295,16 +295,16 @@ fn self_confirmation_is_the_requesters_alone() {
            when { principal.sub like "robot-*" };"#,
     );
     let asked = operation("mara", "a");
-    assert_eq!(policy.may_vote(&voter("mara"), &asked), Ok(()));
+    assert_eq!(policy.may_vote(&voter("mara"), &asked, None), Ok(()));
     assert_eq!(
-        policy.may_vote(&voter("elin"), &asked),
+        policy.may_vote(&voter("elin"), &asked, None),
         Err("only the requester in person confirms this operation".to_owned())
     );
     assert_eq!(
-        policy.may_vote(&voter("robot-1"), &operation("robot-1", "a")),
+        policy.may_vote(&voter("robot-1"), &operation("robot-1", "a"), None),
         Err("the policy `no-robots` forbids it: Robots confirm nothing".to_owned())
     );
-    assert_eq!(policy.who_may_vote(&asked), "the requester in person");
+    assert_eq!(policy.who_may_vote(&asked, None), "the requester in person");
 }
 
 #[test]
@@ -326,7 +326,7 @@ fn who_may_vote_is_told_in_words() {
     let on = |action, id: &str| {
         policy.who_may_vote(&changed("mara", action, |value| {
             value["resource"]["id"] = json!(id)
-        }))
+        }), None)
     };
     assert_eq!(on("a", "1"), "database approvers");
     assert_eq!(
@@ -336,7 +336,7 @@ fn who_may_vote_is_told_in_words() {
     assert_eq!(on("c", "1"), "nobody");
     assert_eq!(on("b", "frozen"), "nobody");
     assert_eq!(
-        orders().who_may_vote(&operation("mara", "orders.customers.delete")),
+        orders().who_may_vote(&operation("mara", "orders.customers.delete"), None),
         "database approvers"
     );
 }
@@ -405,11 +405,11 @@ fn a_forbid_without_an_action_holds_for_all_of_them_and_for_votes() {
         format!("deny: {frozen}")
     );
     assert_eq!(
-        policy.may_vote(&voter("elin"), &operation("otto", "a")),
+        policy.may_vote(&voter("elin"), &operation("otto", "a"), None),
         Ok(())
     );
     assert_eq!(
-        policy.may_vote(&voter("jonas"), &operation("otto", "a")),
+        policy.may_vote(&voter("jonas"), &operation("otto", "a"), None),
         Err(frozen.to_owned())
     );
 }

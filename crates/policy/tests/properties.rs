@@ -170,10 +170,10 @@ proptest! {
             }
             let mut voter = voter("elin");
             voter.claims = json!(claims.iter().cloned().collect::<serde_json::Map<_, _>>());
-            if let Err(reason) = policy.may_vote(&voter, &asked) {
+            if let Err(reason) = policy.may_vote(&voter, &asked, None) {
                 prop_assert!(!reason.contains("cannot be put"), "{reason}");
             }
-            prop_assert!(!policy.who_may_vote(&asked).is_empty());
+            prop_assert!(!policy.who_may_vote(&asked, None).is_empty());
         }
     }
 }

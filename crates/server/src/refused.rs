@@ -114,9 +114,10 @@ impl From<lifecycle::Refused> for Refused {
     fn from(refused: lifecycle::Refused) -> Refused {
         use lifecycle::Refused as L;
         let kind = match refused {
-            L::OwnRequest | L::OnlyRequester => Kind::Forbidden,
+            L::OwnRequest | L::PersonUnknown => Kind::Forbidden,
             L::Expired => Kind::Gone,
             L::AlreadyVoted
+            | L::StageNotOpen
             | L::NothingToSupersede
             | L::Closed
             | L::NotApproved

@@ -4,7 +4,7 @@ use countersign_lifecycle::{
     Approved, Choice, CountedVote, Denied, Expired, Pending, Redeemed, State, Voided, Withdrawn,
     WithdrawnBy,
 };
-use countersign_model::{Digest, Subject, UnixSecs};
+use countersign_model::{Digest, Person, Subject, UnixSecs};
 use serde_json::{Value, json};
 
 pub(crate) fn state_to_text(state: &State) -> String {
@@ -37,8 +37,8 @@ pub(crate) fn state_to_text(state: &State) -> String {
             "votes": votes_out(votes), "at": at.0,
             "by": match by { WithdrawnBy::Requester => "requester", WithdrawnBy::Pep => "pep" },
         }),
-        State::Voided(Voided { votes, binding, at }) => {
-            json!({ "votes": votes_out(votes), "binding": binding.to_string(), "at": at.0 })
+        State::Voided(Voided { votes, vote, at }) => {
+            json!({ "votes": votes_out(votes), "vote": vote.to_string(), "at": at.0 })
         }
     };
     value.to_string()
@@ -89,7 +89,8 @@ pub(crate) fn state_from_text(kind: &str, text: &str) -> Option<State> {
         }),
         Kind::Voided => State::Voided(Voided {
             votes,
-            binding: digest(&value, "binding")?,
+            // Written before votes could lose other ground: the binding.
+            vote: digest(&value, "vote").or_else(|| digest(&value, "binding"))?,
             at: at()?,
         }),
     })
@@ -115,15 +116,25 @@ fn votes_out(votes: &[CountedVote]) -> Value {
         .iter()
         .map(
             |CountedVote {
+                 subject,
                  person,
+                 stage,
+                 prior,
                  digest,
                  binding,
                  signed_at,
              }| {
-                json!({
-                    "person": person.to_string(), "digest": digest.to_string(),
+                let mut vote = json!({
+                    "person": subject.to_string(), "counts_as": person.to_text(), "digest": digest.to_string(),
                     "binding": binding.to_string(), "signed_at": signed_at.0,
-                })
+                });
+                if let Some(stage) = stage {
+                    vote["stage"] = json!(stage);
+                }
+                if !prior.is_empty() {
+                    vote["prior"] = prior.iter().map(Digest::to_string).collect();
+                }
+                vote
             },
         )
         .collect()
@@ -135,7 +146,24 @@ fn votes_in(value: &Value) -> Option<Vec<CountedVote>> {
         .iter()
         .map(|vote| {
             Some(CountedVote {
-                person: subject(vote, "person")?,
+                subject: subject(vote, "person")?,
+                person: match vote.get("counts_as") {
+                    // Written before persons were: each account was one.
+                    None => Person::Account(subject(vote, "person")?),
+                    Some(text) => Person::parse(text.as_str()?).ok()?,
+                },
+                stage: match vote.get("stage") {
+                    None => None,
+                    Some(stage) => Some(stage.as_str()?.to_owned()),
+                },
+                prior: match vote.get("prior") {
+                    None => Vec::new(),
+                    Some(prior) => prior
+                        .as_array()?
+                        .iter()
+                        .map(|digest| Digest::parse(digest.as_str()?).ok())
+                        .collect::<Option<_>>()?,
+                },
                 digest: digest(vote, "digest")?,
                 binding: digest(vote, "binding")?,
                 signed_at: secs(vote, "signed_at")?,

@@ -618,6 +618,7 @@ impl World {
         let mut requirement = Requirement {
             by: By::Others,
             approvals: 2,
+            stages: Vec::new(),
             step_up: StepUp::None,
             acr: None,
             scope: None,

@@ -19,7 +19,7 @@ pub use request::Request;
 pub use vote::{Choice, DisplayDigest, Vote};
 
 use countersign_model::json::Refused;
-use countersign_model::{Digest, MemberError, Subject};
+use countersign_model::{Digest, MemberError, ServerId, Subject};
 use serde_json::{Value, json};
 
 use crate::jose::{JoseError, KeyError};
@@ -64,6 +64,17 @@ impl DocumentError {
 /// `H` over a compact JWS as it stands: how one document names another.
 pub fn jws_digest(compact: &str) -> Digest {
     Digest::of(compact.as_bytes())
+}
+
+/// `b64u(H("countersign/step-up/v1\n" || vote JWS))`: the nonce of the sign-in, or the challenge of the
+/// authenticator, that confirms this very vote.
+pub fn step_up_nonce(vote_jws: &str) -> String {
+    Digest::tagged("countersign/step-up/v1", vote_jws.as_bytes()).to_string()
+}
+
+/// The resource (RFC 8707) that consent is asked for. No API accepts it.
+pub fn step_up_resource(server: &ServerId) -> String {
+    format!("{server}/step-up")
 }
 
 /// A subject as RFC 9493 writes it.

@@ -1,6 +1,8 @@
 //! A vote. Specification: `docs/spec/vote.md`.
 
-use countersign_model::{Digest, MemberError, Members, PepId, ServerId, Subject, Txn, UnixSecs};
+use countersign_model::{
+    Digest, MemberError, Members, PepId, ServerId, Stage, Subject, Txn, UnixSecs,
+};
 use serde_json::{Value, json};
 
 use super::{MAX_ID_BYTES, signed, sub_id};
@@ -9,6 +11,9 @@ use super::{MAX_ID_BYTES, signed, sub_id};
 const THUMBPRINT_URI: &str = "urn:ietf:params:oauth:jwk-thumbprint:sha-256:";
 /// The longest reason, in bytes.
 pub const MAX_REASON_BYTES: usize = 2048;
+
+/// The most votes of the stage before.
+const MAX_PRIOR: usize = 32;
 
 /// What an approver clicked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -69,8 +74,15 @@ pub struct Vote {
     pub binding_id: Digest,
     /// As in the request.
     pub policy_digest: Digest,
+    /// The stage that it is for, where the requirement has stages.
+    pub stage: Option<String>,
+    /// The votes of the stage before, which must be complete in them: digests of their JWS. Empty in the first
+    /// stage, and where there are none.
+    pub prior: Vec<Digest>,
     /// What the card showed.
     pub display: DisplayDigest,
+    /// The thumbprint of a key made for this vote alone: an access token that is bound to it brings the scope.
+    pub consent_jkt: Option<Digest>,
     /// Why, in the approver's own words.
     pub reason: Option<String>,
     /// The two matching words as typed, separated by one space.
@@ -98,7 +110,10 @@ impl Vote {
             nonce,
             binding_id,
             policy_digest,
+            stage,
+            prior,
             display: DisplayDigest { renderer, sha256 },
+            consent_jkt,
             reason,
             match_words,
             supersedes,
@@ -119,6 +134,15 @@ impl Vote {
             "policy_digest": policy_digest.to_string(),
             "display": {"renderer": renderer, "sha256": sha256.to_string()},
         });
+        if let Some(stage) = stage {
+            payload["stage"] = json!(stage);
+        }
+        if !prior.is_empty() {
+            payload["prior"] = prior.iter().map(Digest::to_string).collect();
+        }
+        if let Some(thumbprint) = consent_jkt {
+            payload["consent_jkt"] = json!(thumbprint.to_string());
+        }
         if let Some(reason) = reason {
             payload["reason"] = json!(reason);
         }
@@ -150,7 +174,10 @@ impl Vote {
             nonce: members.bounded("nonce", MAX_ID_BYTES)?,
             binding_id: members.digest("binding_id")?,
             policy_digest: members.digest("policy_digest")?,
+            stage: stage(&mut members)?,
+            prior: prior(&mut members)?,
             display: display(&mut members)?,
+            consent_jkt: members.opt_digest("consent_jkt")?,
             reason: members.opt_bounded("reason", MAX_REASON_BYTES)?,
             match_words: members.opt_bounded("match", 64)?,
             supersedes: members.opt_digest("supersedes")?,
@@ -183,6 +210,33 @@ fn choice(text: &str) -> Result<Choice, MemberError> {
         "deny" => Ok(Choice::Deny),
         _ => Err(MemberError::wrong("vote", "`approve` or `deny`")),
     }
+}
+
+fn stage(members: &mut Members) -> Result<Option<String>, MemberError> {
+    match members.opt_str("stage")? {
+        Some(name) if !Stage::is_name(&name) => Err(MemberError::wrong("stage", "a stage's name")),
+        stage => Ok(stage),
+    }
+}
+
+fn prior(members: &mut Members) -> Result<Vec<Digest>, MemberError> {
+    let wrong = || MemberError::wrong("prior", "1 to 32 different digests of votes");
+    let Some(value) = members.opt_value("prior") else {
+        return Ok(Vec::new());
+    };
+    let items = value
+        .as_array()
+        .filter(|items| (1..=MAX_PRIOR).contains(&items.len()))
+        .ok_or_else(wrong)?;
+    let mut prior = Vec::new();
+    for item in items {
+        let digest = item.as_str().and_then(|text| Digest::parse(text).ok());
+        match digest {
+            Some(digest) if !prior.contains(&digest) => prior.push(digest),
+            Some(_) | None => return Err(wrong()),
+        }
+    }
+    Ok(prior)
 }
 
 fn display(members: &mut Members) -> Result<DisplayDigest, MemberError> {

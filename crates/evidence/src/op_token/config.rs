@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use countersign_model::{Issuer, Subject, Voter};
+use countersign_model::{Issuer, Person, Subject, Voter};
 use serde_json::Value;
 
 /// A trusted provider, as local configuration states it. Never from a server.
@@ -14,12 +14,73 @@ pub struct OpConfig {
     pub client_id: String,
     /// Allowed signature algorithms (JWA names).
     pub algorithms: Vec<String>,
-    /// Where groups stand: a claim's name, or a JSON pointer. The claim is an array of strings.
-    pub groups_claim: String,
+    /// As what its accounts count.
+    pub roles: BTreeSet<OpRole>,
+    /// Where groups stand.
+    pub groups: GroupsClaim,
+    /// The groups that it may assert; others are ignored. Any, where there is no list.
+    pub groups_allowed: Option<BTreeSet<String>>,
+    /// Where the authentication context stands.
+    pub acr_claim: AcrClaim,
+    /// The authentication contexts that it may assert; others are ignored. Any, where there is no list.
+    pub acrs_allowed: Option<BTreeSet<String>>,
+    /// What tells its people apart.
+    pub person: PersonRule,
+    /// Who is behind a workload of it.
+    pub initiator: Option<Initiator>,
     /// Whether this provider refreshes ID tokens without the sign-in's nonce.
     pub refreshed: Refreshed,
-    /// The claim that names a person across providers; without one a person is `iss` + `sub`.
-    pub person_claim: Option<String>,
+    /// Whether it can sign a person in again for one vote.
+    pub step_up: OpStepUp,
+}
+
+/// As what a provider's accounts count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum OpRole {
+    /// They vote.
+    Approver,
+    /// They ask, as people.
+    Requester,
+    /// They ask, as programs.
+    Workload,
+}
+
+/// Where groups stand, and how they are written. Names are compared exactly.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GroupsClaim {
+    /// A claim's name, or a JSON pointer.
+    pub path: String,
+    /// Where it is one string: what separates the names. Without it only an array of strings is a list.
+    pub delimiter: Option<char>,
+}
+
+/// Where the authentication context stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AcrClaim {
+    /// `acr`, a string (OpenID Connect Core, section 2).
+    Acr,
+    /// `acrs`, an array of strings (Entra).
+    Acrs,
+}
+
+/// What tells a provider's people apart, and finds one person behind several accounts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PersonRule {
+    /// The account: its subjects are public, the same for each client.
+    Account,
+    /// These claims together. Compared only with those of providers that name the same claims.
+    Claims(Vec<String>),
+    /// Nothing: its subjects are pairwise, and no claim tells.
+    Unknown,
+}
+
+/// Who started a workload: their account counts as the requester's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Initiator {
+    /// The claim that holds the account's `sub`.
+    pub claim: String,
+    /// The provider of that account.
+    pub issuer: Issuer,
 }
 
 /// What a refreshed ID token looks like at this provider.
@@ -31,9 +92,22 @@ pub enum Refreshed {
     MayLackNonce,
 }
 
+/// Whether a provider can sign a person in again for one vote.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OpStepUp {
+    /// By a fresh authorization request whose nonce names the vote.
+    Oidc,
+    /// It cannot.
+    None {
+        /// What it lacks, as a sentence for people.
+        why_not: String,
+    },
+}
+
 impl OpConfig {
-    /// With what most providers do: RS256, PS256, ES256, EdDSA; `groups`; refreshed tokens may lack the nonce
-    /// (Keycloak since 25, most); people told apart by `iss` + `sub`.
+    /// With what most providers do: RS256, PS256, ES256, EdDSA; `groups` as an array; `acr`; refreshed tokens
+    /// may lack the nonce (Keycloak since 25, most); people told apart by `iss` + `sub`; approvers and
+    /// requesters.
     pub fn new(issuer: Issuer, client_id: &str) -> Self {
         Self {
             issuer,
@@ -41,34 +115,110 @@ impl OpConfig {
             algorithms: ["RS256", "PS256", "ES256", "EdDSA", "Ed25519"]
                 .map(str::to_owned)
                 .to_vec(),
-            groups_claim: "groups".to_owned(),
+            roles: BTreeSet::from([OpRole::Approver, OpRole::Requester]),
+            groups: GroupsClaim {
+                path: "groups".to_owned(),
+                delimiter: None,
+            },
+            groups_allowed: None,
+            acr_claim: AcrClaim::Acr,
+            acrs_allowed: None,
+            person: PersonRule::Account,
+            initiator: None,
             refreshed: Refreshed::MayLackNonce,
-            person_claim: None,
+            step_up: OpStepUp::Oidc,
         }
     }
 
-    /// The groups that these claims assert, each as `<iss>#name`. Anything but an array of strings is none: a
-    /// string with commas is not a list.
-    pub fn groups(&self, claims: &Value) -> BTreeSet<String> {
-        let found = lookup(claims, &self.groups_claim);
-        let Some(items) = found.and_then(Value::as_array) else {
-            return BTreeSet::new();
+    /// The groups that these claims assert and this provider may, each as `<iss>#name`. Anything but an array of
+    /// strings is none, and a string with commas is a list only where the configuration says so.
+    pub fn groups_of(&self, claims: &Value) -> BTreeSet<String> {
+        let GroupsClaim { path, delimiter } = &self.groups;
+        let names: Vec<&str> = match (lookup(claims, path), delimiter) {
+            (Some(Value::Array(items)), _) => {
+                let names: Option<Vec<&str>> = items.iter().map(Value::as_str).collect();
+                names.unwrap_or_default()
+            }
+            (Some(Value::String(text)), Some(delimiter)) => text.split(*delimiter).collect(),
+            (_, _) => Vec::new(),
         };
-        let names: Option<Vec<&str>> = items.iter().map(Value::as_str).collect();
+        let may_assert = |name: &&str| {
+            let allowed = self.groups_allowed.as_ref();
+            !name.is_empty() && allowed.is_none_or(|allowed| allowed.contains(*name))
+        };
         names
-            .unwrap_or_default()
             .into_iter()
+            .filter(may_assert)
             .map(|name| format!("{}#{name}", self.issuer))
             .collect()
     }
 
-    /// Somebody whom these claims of this provider describe.
-    pub fn voter(&self, subject: Subject, claims: Value) -> Voter {
+    /// The authentication contexts that these claims assert and this provider may.
+    pub fn acrs_of<'c>(&self, claims: &'c Value) -> Vec<&'c str> {
+        let stated = match self.acr_claim {
+            AcrClaim::Acr => claims
+                .get("acr")
+                .and_then(Value::as_str)
+                .into_iter()
+                .collect(),
+            AcrClaim::Acrs => {
+                let items = claims.get("acrs").and_then(Value::as_array);
+                let names: Option<Vec<&str>> =
+                    items.and_then(|items| items.iter().map(Value::as_str).collect());
+                names.unwrap_or_default()
+            }
+        };
+        let may_assert = |acr: &&str| {
+            let allowed = self.acrs_allowed.as_ref();
+            allowed.is_none_or(|allowed| allowed.contains(*acr))
+        };
+        stated.into_iter().filter(may_assert).collect()
+    }
+
+    /// Somebody whom these claims of this provider describe. An authentication context that it may not assert is
+    /// left out.
+    pub fn voter(&self, subject: Subject, mut claims: Value) -> Voter {
+        let groups = self.groups_of(&claims);
+        let acrs: Vec<String> = self
+            .acrs_of(&claims)
+            .into_iter()
+            .map(str::to_owned)
+            .collect();
+        if self.acrs_allowed.is_some()
+            && let Some(members) = claims.as_object_mut()
+        {
+            match self.acr_claim {
+                AcrClaim::Acr if acrs.is_empty() => drop(members.remove("acr")),
+                AcrClaim::Acr => {}
+                AcrClaim::Acrs if members.contains_key("acrs") => {
+                    members.insert("acrs".to_owned(), Value::from(acrs));
+                }
+                AcrClaim::Acrs => {}
+            }
+        }
         Voter {
             subject,
-            groups: self.groups(&claims),
+            groups,
             claims,
         }
+    }
+}
+
+/// Whom these claims of an account are about; none where a claim that has to tell is missing.
+pub(crate) fn person_of(rule: &PersonRule, subject: &Subject, claims: &Value) -> Option<Person> {
+    match rule {
+        PersonRule::Account => Some(Person::Account(subject.clone())),
+        PersonRule::Unknown => Some(Person::Unknown(subject.clone())),
+        PersonRule::Claims(names) if names.is_empty() => None,
+        PersonRule::Claims(names) => names
+            .iter()
+            .map(|name| {
+                let value = lookup(claims, name).and_then(Value::as_str);
+                let value = value.filter(|value| !value.is_empty())?;
+                Some((name.clone(), value.to_owned()))
+            })
+            .collect::<Option<_>>()
+            .map(Person::Claims),
     }
 }
 

@@ -10,13 +10,20 @@ mod claims;
 mod config;
 mod id_token;
 mod keys;
+mod security_event;
 
 pub use access_token::{AccessRules, AccessToken, verify_access_token};
-pub(crate) use config::lookup;
-pub use config::{OpConfig, Refreshed};
+pub use config::{
+    AcrClaim, GroupsClaim, Initiator, OpConfig, OpRole, OpStepUp, PersonRule, Refreshed,
+};
+pub(crate) use config::{lookup, person_of};
 pub use id_token::{AsOf, IdToken, NonceRule, verify_id_token};
 pub(crate) use keys::peek_nonce;
 pub use keys::{MAX_TOKEN_BYTES, OpKeys, peek_issuer, peek_kid};
+pub use security_event::{
+    EventRules, LogoutToken, MAX_LOGOUT_AGE_SECS, Says, SecurityEvent, Whose, verify_logout_token,
+    verify_security_event,
+};
 
 /// Why a provider's token is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

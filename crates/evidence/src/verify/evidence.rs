@@ -33,6 +33,31 @@ pub struct EvidenceVote {
     pub id_token: Option<String>,
     /// A newer ID token of the same person: evidence of current claims only.
     pub claims_token: Option<String>,
+    /// What confirms the vote freshly, where the requirement asks for it.
+    pub step_up: Option<StepUpEvidence>,
+}
+
+/// What confirms one vote freshly.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StepUpEvidence {
+    /// A sign-in at the voter's provider.
+    Oidc {
+        /// Its nonce signs the vote.
+        id_token: String,
+        /// It brings the consented scope, where the requirement names one.
+        access_token: Option<String>,
+    },
+    /// An assertion by an authenticator of the binding statement. All base64url.
+    Webauthn {
+        /// `authenticatorData`.
+        authenticator_data: String,
+        /// `clientDataJSON`.
+        client_data_json: String,
+        /// Over both.
+        signature: String,
+        /// The authenticator's thumbprint.
+        key: String,
+    },
 }
 
 /// Why a text is no evidence.
@@ -102,6 +127,7 @@ impl Evidence {
         for vote in &mut evidence.votes {
             vote.id_token = None;
             vote.claims_token = None;
+            vote.step_up = None;
         }
         evidence
     }
@@ -116,6 +142,10 @@ impl EvidenceVote {
             cic: members.str("cic")?,
             id_token: members.opt_str("id_token")?,
             claims_token: members.opt_str("claims_token")?,
+            step_up: members
+                .opt_value("step_up")
+                .map(|value| StepUpEvidence::from_value(&value))
+                .transpose()?,
         };
         members.finish()?;
         Ok(vote)
@@ -128,6 +158,7 @@ impl EvidenceVote {
             cic,
             id_token,
             claims_token,
+            step_up,
         } = self;
         let mut value = json!({"jws": jws, "cic": cic});
         if let Some(token) = id_token {
@@ -136,6 +167,59 @@ impl EvidenceVote {
         if let Some(token) = claims_token {
             value["claims_token"] = json!(token);
         }
+        if let Some(step_up) = step_up {
+            value["step_up"] = step_up.to_value();
+        }
         value
+    }
+}
+
+impl StepUpEvidence {
+    /// Reads a value that is part of a larger JSON text: exactly the members of its type.
+    pub fn from_value(value: &Value) -> Result<Self, MemberError> {
+        let mut members = Members::of(value)?;
+        let step_up = match members.str("type")?.as_str() {
+            "oidc" => Self::Oidc {
+                id_token: members.str("id_token")?,
+                access_token: members.opt_str("access_token")?,
+            },
+            "webauthn" => Self::Webauthn {
+                authenticator_data: members.str("authenticator_data")?,
+                client_data_json: members.str("client_data_json")?,
+                signature: members.str("signature")?,
+                key: members.str("key")?,
+            },
+            _ => return Err(MemberError::wrong("type", "`oidc` or `webauthn`")),
+        };
+        members.finish()?;
+        Ok(step_up)
+    }
+
+    /// Its JSON.
+    pub fn to_value(&self) -> Value {
+        match self {
+            Self::Oidc {
+                id_token,
+                access_token,
+            } => {
+                let mut value = json!({"type": "oidc", "id_token": id_token});
+                if let Some(token) = access_token {
+                    value["access_token"] = json!(token);
+                }
+                value
+            }
+            Self::Webauthn {
+                authenticator_data,
+                client_data_json,
+                signature,
+                key,
+            } => json!({
+                "type": "webauthn",
+                "authenticator_data": authenticator_data,
+                "client_data_json": client_data_json,
+                "signature": signature,
+                "key": key,
+            }),
+        }
     }
 }

@@ -24,10 +24,9 @@ use vote::ReadVote;
 
 pub use binding::{Binding, MAX_SIGN_IN_AGE_SECS, verify_binding, verify_claims_token};
 pub use bundle::{OpenRequest, read_request_bundle, verify_request_bundle};
-pub use evidence::{Evidence, EvidenceError, EvidenceVote};
-pub use people::Person;
+pub use evidence::{Evidence, EvidenceError, EvidenceVote, StepUpEvidence};
 pub use report::{Outcome, Refusal, Step, StepId, Verified};
-pub use vote::{VerifiedVote, verify_vote};
+pub use vote::{Before, VerifiedVote, verify_vote};
 
 /// Clocks may differ by this much, in seconds.
 pub const SKEW_SECS: i64 = 60;
@@ -138,6 +137,7 @@ fn run(
             person: counted.person,
             voter: counted.voter,
             auth_time: bound.auth_time(),
+            step_up_auth_time: None,
             steps: Vec::new(),
         });
     Ok(Verified {

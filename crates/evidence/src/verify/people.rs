@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use countersign_model::{By, Operation, Subject, UnixSecs, Voter};
+use countersign_model::{By, Issuer, Operation, Person, Subject, UnixSecs, Voter};
 use serde_json::Value;
 
 use super::binding::{Bound, verify_claims_token};
@@ -10,27 +10,7 @@ use super::bundle::OpenRequest;
 use super::report::Found;
 use super::vote::ReadVote;
 use super::{Refusal, StepId, Trust};
-use crate::op_token::{AsOf, lookup};
-
-/// Who is counted: two votes of one person are one.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Person {
-    /// By the provider's own name.
-    Account(Subject),
-    /// By the claim that the configuration names, which several providers assert alike.
-    Claim(String),
-}
-
-impl Person {
-    /// Whether two are the same; none where that cannot be established.
-    fn same(&self, other: &Self) -> Option<bool> {
-        match (self, other) {
-            (Self::Account(a), Self::Account(b)) => Some(a == b),
-            (Self::Claim(a), Self::Claim(b)) => Some(a == b),
-            (Self::Account(_), Self::Claim(_)) | (Self::Claim(_), Self::Account(_)) => None,
-        }
-    }
-}
+use crate::op_token::{AsOf, Initiator, lookup, person_of};
 
 /// What step 7 found for one vote.
 pub(super) struct Counted {
@@ -90,24 +70,26 @@ pub(super) fn person_may_vote(
         ));
     }
     let voter = token.voter(&op.config);
-    let person =
-        person(op.config.person_claim.as_deref(), subject, &voter.claims).ok_or_else(|| {
-            refuse(
-                "person_unknown",
-                "A voter's token lacks the claim that names the person.",
-            )
-        })?;
+    let person = person_of(&op.config.person, subject, &voter.claims).ok_or_else(|| {
+        refuse(
+            "person_unknown",
+            "A voter's token lacks a claim that tells who the person is.",
+        )
+    })?;
     if requirement.by == By::Others {
         not_the_requester(&person, operation, trust)?;
     }
     let lacking = match trust.policy {
         Some(policy) => {
-            policy.may_vote(&voter, operation).map_err(|reason| {
-                refuse(
-                    "may_not_vote",
-                    format!("{} may not vote on this: {reason}", subject.sub),
-                )
-            })?;
+            let stage = read.vote.stage.as_deref();
+            policy
+                .may_vote(&voter, operation, stage)
+                .map_err(|reason| {
+                    refuse(
+                        "may_not_vote",
+                        format!("{} may not vote on this: {reason}", subject.sub),
+                    )
+                })?;
             None
         }
         None => Some((
@@ -189,42 +171,18 @@ pub(super) fn enough_people(
     })
 }
 
-/// Whom these claims are about: the claim's value where the provider's configuration names one.
-fn person(person_claim: Option<&str>, subject: &Subject, claims: &Value) -> Option<Person> {
-    match person_claim {
-        None => Some(Person::Account(subject.clone())),
-        Some(claim) => {
-            let value = lookup(claims, claim)
-                .and_then(Value::as_str)
-                .filter(|value| !value.is_empty())?;
-            Some(Person::Claim(value.to_owned()))
-        }
-    }
-}
-
 fn is_requester_account(subject: &Subject, operation: &Operation) -> bool {
     operation.subject() == subject || operation.act_chain().contains(subject)
 }
 
-/// The requester is the subject and everyone who acts in its chain. Where it cannot be told whether a voter is
-/// one of them, the vote does not count.
+/// The requester is the subject, everyone who acts in its chain and, for a workload, who started it. Where it
+/// cannot be told whether a voter is one of them, the vote does not count.
 fn not_the_requester(
     voter: &Person,
     operation: &Operation,
     trust: &Trust<'_>,
 ) -> Result<(), Refusal> {
-    let claim_of = |subject: &Subject| {
-        let op = trust.ops.iter().find(|op| op.config.issuer == subject.iss);
-        op.and_then(|op| op.config.person_claim.as_deref())
-    };
-    let requester = operation.subject();
-    let asked = person(claim_of(requester), requester, operation.claims());
-    // An actor comes without claims: where a claim would be needed, the person is unknown.
-    let actors = operation.act_chain();
-    let acting = actors
-        .iter()
-        .map(|actor| person(claim_of(actor), actor, &Value::Null));
-    for someone in std::iter::once(asked).chain(acting) {
+    for someone in requesters(operation, trust) {
         match someone.and_then(|someone| someone.same(voter)) {
             Some(false) => {}
             Some(true) => return Err(requester_votes()),
@@ -232,6 +190,32 @@ fn not_the_requester(
         }
     }
     Ok(())
+}
+
+/// Everyone who counts as the requester; none for one who cannot be named.
+fn requesters(operation: &Operation, trust: &Trust<'_>) -> Vec<Option<Person>> {
+    let config_of = |issuer: &Issuer| {
+        let op = trust.ops.iter().find(|op| op.config.issuer == *issuer);
+        op.map(|op| &op.config)
+    };
+    // An account of a provider that is not configured here could be anybody's.
+    let named = |subject: &Subject, claims: &Value| {
+        config_of(&subject.iss).and_then(|config| person_of(&config.person, subject, claims))
+    };
+    let requester = operation.subject();
+    let mut people = vec![named(requester, operation.claims())];
+    // An actor comes without claims: where a claim would be needed, the person is unknown.
+    for actor in operation.act_chain() {
+        people.push(named(&actor, &Value::Null));
+    }
+    if let Some(Initiator { claim, issuer }) =
+        config_of(&requester.iss).and_then(|config| config.initiator.as_ref())
+    {
+        let sub = lookup(operation.claims(), claim).and_then(Value::as_str);
+        let account = sub.and_then(|sub| Subject::new(issuer.clone(), sub).ok());
+        people.push(account.and_then(|account| named(&account, &Value::Null)));
+    }
+    people
 }
 
 fn requester_votes() -> Refusal {

@@ -1,13 +1,13 @@
 //! One vote: steps 2 and 4 for it, and [`verify_vote`], which the server uses on `POST` and the app's history
 //! for requests that never got a grant. [`super::verify`] uses the same steps for each vote.
 
-use countersign_model::{Digest, MatchWords, ReasonRule, UnixSecs, Voter};
+use countersign_model::{Digest, MatchWords, Person, ReasonRule, UnixSecs, Voter};
 
 use super::binding::{Bound, bound};
 use super::bundle::{OpenRequest, decode, same};
-use super::people::{Person, person_may_vote};
+use super::people::person_may_vote;
 use super::report::{Found, Run};
-use super::{EvidenceVote, Refusal, SKEW_SECS, Step, StepId, Trust, step_up};
+use super::{EvidenceVote, Refusal, SKEW_SECS, Step, StepId, StepUpEvidence, Trust, step_up};
 use crate::documents::{Choice, GrantVote, Statement, Vote, jws_digest};
 
 /// A vote that holds. Only this crate makes one.
@@ -18,6 +18,7 @@ pub struct VerifiedVote {
     pub(super) person: Option<Person>,
     pub(super) voter: Option<Voter>,
     pub(super) auth_time: Option<UnixSecs>,
+    pub(super) step_up_auth_time: Option<UnixSecs>,
     pub(super) steps: Vec<Step>,
 }
 
@@ -47,10 +48,36 @@ impl VerifiedVote {
         self.auth_time
     }
 
+    /// When the voter signed in for this very vote; none where nobody asked for it, or a security key did it. One
+    /// such time of a person serves one vote: the server holds that.
+    pub fn step_up_auth_time(&self) -> Option<UnixSecs> {
+        self.step_up_auth_time
+    }
+
+    /// As the next vote's verification wants it; none where this verifier was not given the voter's token.
+    pub fn as_before(&self) -> Option<Before> {
+        Some(Before {
+            digest: self.digest,
+            person: self.person.clone()?,
+            stage: self.vote.stage.clone(),
+        })
+    }
+
     /// The steps of [`verify_vote`]; empty for a vote of a [`super::Verified`], whose steps cover all votes.
     pub fn steps(&self) -> &[Step] {
         &self.steps
     }
+}
+
+/// An approve that counts already, when another vote is cast.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Before {
+    /// `H` over its JWS.
+    pub digest: Digest,
+    /// Whom it counts for.
+    pub person: Person,
+    /// Its stage, where there are stages.
+    pub stage: Option<String>,
 }
 
 /// Verifies one vote, approve or deny. With a challenge it is being cast now: the vote must carry this
@@ -63,6 +90,7 @@ pub fn verify_vote(
     vote: &EvidenceVote,
     open: &OpenRequest,
     trust: &Trust<'_>,
+    before: &[Before],
     challenge: Option<&str>,
     now: UnixSecs,
 ) -> Result<VerifiedVote, Refusal> {
@@ -93,6 +121,7 @@ pub fn verify_vote(
         person: counted.person,
         voter: counted.voter,
         auth_time,
+        step_up_auth_time: None,
         steps: run.finish(),
     })
 }
@@ -127,6 +156,7 @@ pub(super) struct ReadVote {
     pub(super) cic: Vec<u8>,
     pub(super) id_token: Option<String>,
     pub(super) claims_token: Option<String>,
+    pub(super) step_up: Option<StepUpEvidence>,
     jws: String,
     kid: String,
 }
@@ -138,6 +168,7 @@ impl ReadVote {
             cic,
             id_token,
             claims_token,
+            step_up,
         } = evidence;
         let (kid, vote) = Vote::unverified(jws)
             .map_err(|error| same("vote_unreadable", format!("A vote is refused: {error}.")))?;
@@ -155,6 +186,7 @@ impl ReadVote {
             cic,
             id_token: id_token.clone(),
             claims_token: claims_token.clone(),
+            step_up: step_up.clone(),
             jws: jws.clone(),
             kid,
         })

@@ -15,8 +15,8 @@ use countersign_evidence::{
 };
 use countersign_model::{
     By, Digest, Issuer, MatchWords, NotifyButtons, Operation, PepId, PolicyAnswer, PolicyCheck,
-    ReasonRule, Requirement, ServerId, StepUp, Subject, Txn, UnixSecs, Voter, b64u, json as strict,
-    matching_words,
+    ReasonRule, Requirement, ServerId, StepUp, Subject, TokenRule, Txn, UnixSecs, Voter, b64u,
+    json as strict, matching_words,
 };
 use p256::ecdsa::signature::Signer as _;
 use serde_json::{Value, json};
@@ -95,6 +95,7 @@ pub fn requirement() -> Requirement {
     Requirement {
         by: By::Others,
         approvals: 2,
+        stages: Vec::new(),
         step_up: StepUp::None,
         acr: None,
         scope: None,
@@ -125,7 +126,7 @@ impl PolicyCheck for TestPolicy {
         self.answer.clone()
     }
 
-    fn may_vote(&self, voter: &Voter, _: &Operation) -> Result<(), String> {
+    fn may_vote(&self, voter: &Voter, _: &Operation, _: Option<&str>) -> Result<(), String> {
         if voter.groups.contains(self.voters) {
             Ok(())
         } else {
@@ -133,8 +134,12 @@ impl PolicyCheck for TestPolicy {
         }
     }
 
-    fn who_may_vote(&self, _: &Operation) -> String {
+    fn who_may_vote(&self, _: &Operation, _: Option<&str>) -> String {
         self.voters.to_owned()
+    }
+
+    fn token_rule(&self, _: &Operation) -> TokenRule {
+        TokenRule::default()
     }
 }
 
@@ -401,6 +406,9 @@ impl Scene {
             nonce: format!("challenge-{}", person.sub),
             binding_id: statement.id(),
             policy_digest: request.policy_digest,
+            stage: None,
+            prior: Vec::new(),
+            consent_jkt: None,
             display: DisplayDigest {
                 renderer: "countersign-display/0.1.0".into(),
                 sha256: Digest::of(b"card"),
@@ -435,6 +443,7 @@ impl Scene {
             cic: b64u(&statement.to_bytes()),
             id_token: Some(id_token.sign()),
             claims_token,
+            step_up: None,
         }
     }
 

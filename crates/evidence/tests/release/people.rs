@@ -1,5 +1,6 @@
 //! Step 7: who is counted, and by which claims.
 
+use countersign_evidence::op_token::PersonRule;
 use countersign_evidence::verify::StepId;
 use serde_json::json;
 
@@ -66,21 +67,21 @@ fn people_are_counted_once_and_judged_by_my_policy() {
         (
             "two accounts of one person",
             Whole(|s| {
-                s.op.person_claim = Some("groups".into());
+                s.op.person = PersonRule::Claims(vec!["groups".into()]);
             }),
             step,
             "person_unknown",
         ),
         (
             "the requester's person is not stated",
-            Whole(|s| s.op.person_claim = Some("person".into())),
+            Whole(|s| s.op.person = PersonRule::Claims(vec!["person".into()])),
             step,
             "person_unknown",
         ),
         (
             "the requester's other account",
             Whole(|s| {
-                s.op.person_claim = Some("email".into());
+                s.op.person = PersonRule::Claims(vec!["email".into()]);
                 s.operation["subject"]["properties"]["claims"]["email"] =
                     json!("elin@orders.example");
                 s.rebuilt = Some(s.operation.clone());
@@ -91,7 +92,7 @@ fn people_are_counted_once_and_judged_by_my_policy() {
         (
             "one person's two accounts",
             Whole(|s| {
-                s.op.person_claim = Some("name".into());
+                s.op.person = PersonRule::Claims(vec!["name".into()]);
                 s.edit = IdToken(|t| t.claims["name"] = json!("jonas"));
             }),
             step,
@@ -100,7 +101,7 @@ fn people_are_counted_once_and_judged_by_my_policy() {
         (
             "an actor whose person cannot be told",
             Whole(|s| {
-                s.op.person_claim = Some("email".into());
+                s.op.person = PersonRule::Claims(vec!["email".into()]);
                 s.operation["subject"]["properties"]["act"] =
                     json!({"iss": common::OP, "sub": "bot"});
                 s.rebuilt = Some(s.operation.clone());
@@ -187,8 +188,12 @@ fn two_providers_are_two_people_unless_a_claim_tells() {
     fn with_other(claim: Option<&str>, other_claim: Option<&str>) -> Result<(), &'static str> {
         let mut scene = Scene::new();
         let mut other = scene.other_op();
-        other.config.person_claim = other_claim.map(str::to_owned);
-        scene.op.person_claim = claim.map(str::to_owned);
+        let rule = |claim: Option<&str>| match claim {
+            None => PersonRule::Account,
+            Some(claim) => PersonRule::Claims(vec![claim.to_owned()]),
+        };
+        other.config.person = rule(other_claim);
+        scene.op.person = rule(claim);
         scene.more_ops.push(other);
         scene.operation["subject"]["properties"]["claims"]["person"] = json!("p-mara");
         scene.rebuilt = Some(scene.operation.clone());

@@ -15,7 +15,7 @@ fn trust(scene: &Scene) -> Value {
         "issuer": scene.op.issuer.as_str(),
         "client_id": scene.op.client_id,
         "algorithms": scene.op.algorithms,
-        "groups_claim": scene.op.groups_claim,
+        "groups_claim": scene.op.groups.path,
         "session_secs": common::SESSION_SECS,
         "policy": {"requirement": requirement().to_value(), "voters": "https://op.example#dba"},
     })

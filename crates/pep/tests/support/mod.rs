@@ -514,6 +514,9 @@ impl Server {
             nonce: "challenge".into(),
             binding_id: statement.id(),
             policy_digest: self.policy.digest(),
+            stage: None,
+            prior: Vec::new(),
+            consent_jkt: None,
             display: DisplayDigest {
                 renderer: "test".into(),
                 sha256: Digest::of(b"card"),
@@ -537,6 +540,7 @@ impl Server {
             cic: b64u(&statement.to_bytes()),
             id_token: Some(id_token),
             claims_token: None,
+            step_up: None,
         }
     }
 
@@ -734,8 +738,11 @@ impl World {
                 open: 100,
                 open_per_caller: 50,
             },
+            evidence_dir: self.evidence_dir.clone(),
         };
-        Pep::start(config, self.dir.path(), self.policy.clone(), clock).unwrap()
+        let policy = Arc::clone(&self.policy);
+        let source = Arc::new(move || -> Arc<dyn PolicyCheck> { policy.lock().unwrap().clone() });
+        Pep::start(config, self.dir.path(), source, clock).unwrap()
     }
 
     pub fn operation(&self, fresh: &Fresh) -> Operation {

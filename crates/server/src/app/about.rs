@@ -46,6 +46,7 @@ impl Loaded {
         let terms = Terms {
             by: request.requirement.by,
             approvals: request.requirement.approvals,
+            stages: request.requirement.stages.clone(),
             requester: row.requester.clone(),
             acting: acting.clone(),
             vote_until: row.vote_until,
@@ -72,7 +73,9 @@ pub(crate) fn may_see(policy: &dyn PolicyCheck, viewer: &Viewer, about: &About) 
     let who = &viewer.voter.subject;
     asked(who, about)
         || about.voters.contains(who)
-        || policy.may_vote(&viewer.voter, &about.operation).is_ok()
+        || policy
+            .may_vote(&viewer.voter, &about.operation, None)
+            .is_ok()
 }
 
 /// Whether this person asked for it, in person or through an actor.

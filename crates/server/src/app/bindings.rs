@@ -105,9 +105,7 @@ impl App {
             if !revoked {
                 continue;
             }
-            let input = Input::VoidVote {
-                binding: vote.binding,
-            };
+            let input = Input::VoidVote { vote: vote.digest };
             let next = step(&loaded.terms, loaded.row.state.clone(), input, now)?;
             let mut tx = Tx::new();
             write_step(&mut tx, &loaded, &next, With::default(), now);

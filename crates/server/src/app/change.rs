@@ -147,7 +147,7 @@ fn entry(event: &Event) -> (&'static str, Value) {
             };
             ("withdrawn", json!({ "by": by }))
         }
-        Event::Voided { binding } => ("voided", json!({ "binding": binding.to_string() })),
+        Event::Voided { vote } => ("voided", json!({ "vote": vote.to_string() })),
         Event::Redeemed { redemption_id } => ("redeem", json!({ "redemption_id": redemption_id })),
         Event::OutcomeReported { outcome } => {
             ("outcome", json!({ "outcome": outcome.to_string() }))

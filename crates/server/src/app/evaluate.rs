@@ -134,11 +134,15 @@ pub(crate) fn unsupported(requirement: &Requirement) -> Option<&'static str> {
     use countersign_model::{By, StepUp};
     let Requirement {
         by,
+        stages,
         step_up,
         acr,
         scope,
         ..
     } = requirement;
+    if !stages.is_empty() {
+        return Some("approval in stages");
+    }
     match (step_up, by) {
         (StepUp::Oidc | StepUp::Webauthn, By::Others | By::Requester) => {
             Some("a fresh sign-in for each vote")

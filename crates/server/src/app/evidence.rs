@@ -47,6 +47,7 @@ fn evidence_vote(vote: &VoteRow) -> EvidenceVote {
         cic: b64u(&vote.cic),
         id_token: Some(vote.id_token.clone()),
         claims_token: vote.claims_token.clone(),
+        step_up: None,
     }
 }
 
@@ -75,6 +76,7 @@ impl App {
                 if !own {
                     vote.id_token = None;
                     vote.claims_token = None;
+                    vote.step_up = None;
                 }
             }
         }

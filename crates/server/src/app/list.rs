@@ -81,7 +81,7 @@ impl App {
                     step_up: None,
                 })
                 .collect(),
-            who_may_vote: self.policy.who_may_vote(&loaded.about.operation),
+            who_may_vote: self.policy.who_may_vote(&loaded.about.operation, None),
             stages: Vec::new(),
             stage: None,
             locked,
@@ -115,11 +115,13 @@ impl App {
             .state
             .votes()
             .iter()
-            .any(|vote| vote.person == *who)
+            .any(|vote| vote.subject == *who)
         {
             return Some(Locked::Voted);
         }
-        let may = self.policy.may_vote(&viewer.voter, &loaded.about.operation);
+        let may = self
+            .policy
+            .may_vote(&viewer.voter, &loaded.about.operation, None);
         may.is_err().then_some(Locked::NotEligible)
     }
 
@@ -131,7 +133,7 @@ impl App {
                 .state
                 .votes()
                 .iter()
-                .any(|vote| vote.person == viewer.voter.subject)
+                .any(|vote| vote.subject == viewer.voter.subject)
         };
         match (locked, &loaded.row.state) {
             (None | Some(Locked::Voted), _) => true,

@@ -86,7 +86,12 @@ impl App {
                 return Ok(Some(no("approval_unverifiable", "none")));
             };
             let viewer = self.viewer(&binding)?;
-            if self.policy.may_vote(&viewer.voter, operation).is_err() {
+            let stage = vote.stage.as_deref();
+            if self
+                .policy
+                .may_vote(&viewer.voter, operation, stage)
+                .is_err()
+            {
                 return Ok(Some(no("policy_denied", "none")));
             }
         }

@@ -147,7 +147,7 @@ impl App {
             words: row.words.0.clone(),
             approvals: u32::try_from(counted.len()).unwrap_or(u32::MAX),
             needed: loaded.terms.approvals,
-            who_may_vote: self.policy.who_may_vote(&loaded.about.operation),
+            who_may_vote: self.policy.who_may_vote(&loaded.about.operation, None),
             stage: None,
             approved_by: approved.iter().map(|vote| vote.name.clone()).collect(),
             denied_by: deny.map(|vote| vote.name.clone()),

@@ -3,11 +3,14 @@
 
 use countersign_api::http::{VoteAnswer, VoteRequest};
 use countersign_evidence::documents::{Grant, GrantVote, Vote, jws_digest};
-use countersign_evidence::verify::{OpenRequest, VerifiedVote, verify_request_bundle, verify_vote};
+use countersign_evidence::verify::{
+    Before, OpenRequest, VerifiedVote, verify_request_bundle, verify_vote,
+};
+use countersign_evidence::op_token::OpKeys;
 use countersign_evidence::{Choice, EvidenceVote, Refusal, Trust, TrustedOp};
 use countersign_lifecycle as lifecycle;
 use countersign_lifecycle::{CountedVote, Effect, Input, State, Step};
-use countersign_model::{By, Digest, PolicyAnswer, Subject, Txn, UnixSecs, b64u};
+use countersign_model::{By, Digest, Issuer, PolicyAnswer, Subject, Txn, UnixSecs, b64u};
 use countersign_store::{Conflict, NewVote, Tx, Write};
 use serde_json::json;
 
@@ -17,6 +20,7 @@ use super::change::{With, entry_of, state_of, write_step};
 use super::renew::is_newer;
 use super::sign_in::grant_refused;
 use super::token::Approver;
+use crate::config::ProviderConfig;
 use crate::refused::{Kind, Refused, Scheme};
 
 impl App {
@@ -143,6 +147,7 @@ impl App {
             cic: b64u(&binding.cic),
             id_token: Some(binding.id_token.clone()),
             claims_token,
+            step_up: None,
         };
         let provider = self
             .provider_of(binding.person.iss.as_str())
@@ -160,15 +165,22 @@ impl App {
             server: &self.config.public_url,
             server_keys: vec![self.secrets.rk.public()],
             pep: (pep.id.clone(), pep.key.clone()),
-            ops: vec![TrustedOp {
-                config: provider.config.op.clone(),
-                keys: Some(keys.seen.clone()),
-            }],
+            ops: self.trusted_ops(&provider.config.op.issuer, &keys.seen),
             session_secs: self.config.session_secs,
             policy: Some(&*self.policy),
         };
         let challenge = self.secrets.challenge(&row.txn, &binding.person);
-        verify_ours(&vote, &open, &trust, &challenge, now)
+        let before = before(&row.state);
+        verify_ours(&vote, &open, &trust, &before, &challenge, now)
+    }
+
+    /// Every provider, since the requester may be another's; keys only of the voter's.
+    fn trusted_ops(&self, voters: &Issuer, keys: &OpKeys) -> Vec<TrustedOp> {
+        let trusted = |provider: &ProviderConfig| TrustedOp {
+            config: provider.op.clone(),
+            keys: (provider.op.issuer == *voters).then(|| keys.clone()),
+        };
+        self.config.providers.iter().map(trusted).collect()
     }
 
     /// The policy is asked at ask, vote and redeem: what was opened under another one is not voted on.
@@ -194,10 +206,16 @@ impl App {
         now: UnixSecs,
     ) -> Result<Step, Refused> {
         let vote = verified.vote();
+        let person = verified
+            .person()
+            .ok_or_else(|| Refused::broken("a vote's person", &"none was verified"))?;
         let input = Input::CastVote {
             choice: choice(vote.vote),
             vote: CountedVote {
-                person: vote.sub_id.clone(),
+                subject: vote.sub_id.clone(),
+                person: person.clone(),
+                stage: vote.stage.clone(),
+                prior: vote.prior.clone(),
                 digest: verified.digest(),
                 binding: vote.binding_id,
                 signed_at: vote.iat,
@@ -297,7 +315,7 @@ impl App {
                 .iter()
                 .map(|vote| GrantVote {
                     digest: vote.digest,
-                    subject: vote.person.clone(),
+                    subject: vote.subject.clone(),
                     binding_id: vote.binding,
                 })
                 .collect(),
@@ -311,10 +329,21 @@ fn verify_ours(
     vote: &EvidenceVote,
     open: &OpenRequest,
     trust: &Trust<'_>,
+    before: &[Before],
     challenge: &str,
     now: UnixSecs,
 ) -> Result<VerifiedVote, Refused> {
-    verify_vote(vote, open, trust, Some(challenge), now).map_err(refusal)
+    verify_vote(vote, open, trust, before, Some(challenge), now).map_err(refusal)
+}
+
+/// The approves that count already.
+fn before(state: &State) -> Vec<Before> {
+    let of = |vote: &CountedVote| Before {
+        digest: vote.digest,
+        person: vote.person.clone(),
+        stage: vote.stage.clone(),
+    };
+    state.votes().iter().map(of).collect()
 }
 
 /// The verification's codes as the approver's agent acts on them.

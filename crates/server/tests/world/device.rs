@@ -190,6 +190,9 @@ impl Device {
             nonce: view["challenge"].as_str().unwrap_or("none").to_owned(),
             binding_id: self.statement.id(),
             policy_digest: request.policy_digest,
+            stage: None,
+            prior: Vec::new(),
+            consent_jkt: None,
             display: DisplayDigest {
                 renderer: "test/1".into(),
                 sha256: Digest::of(b"card"),

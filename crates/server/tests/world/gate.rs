@@ -58,6 +58,7 @@ impl World {
         Requirement {
             by: By::Others,
             approvals,
+            stages: Vec::new(),
             step_up: StepUp::None,
             acr: None,
             scope: None,
