@@ -33,7 +33,7 @@ const HEADLESS: &[&str] = &[
 const TESTS: &[&str] = &["dunst", "python3", "curl"];
 
 /// What the benchmarks take besides: the peers.
-const BENCHES: &[&str] = &["nginx-light", "wrk"];
+const BENCHES: &[&str] = &["nginx-light", "wrk", "nats-server"];
 
 /// What is about to be done.
 #[derive(Clone, Copy, PartialEq, Eq)]

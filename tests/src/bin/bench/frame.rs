@@ -1,5 +1,6 @@
 //! Request made → frame at the approver: the gate's submission leaves, the server writes it durably, the approver's
-//! socket reads `request.created`. Beside it: what one durable write costs here.
+//! socket reads `request.created`. Beside it: what one durable write costs here, and what a message costs through NATS
+//! core, which keeps nothing.
 
 use std::fs;
 use std::time::{Duration, Instant};
@@ -12,12 +13,14 @@ use countersign_model::{
     Operation, PepId, PolicyAnswer, PolicyCheck as _, ServerId, Txn, b64u, json,
 };
 use countersign_policy::Policy;
+use countersign_tests::owned::Processes;
 use countersign_tests::setup::GATE;
 use countersign_tests::world::World;
 use serde_json::json as value;
 use tokio::sync::mpsc::{Receiver, UnboundedReceiver, unbounded_channel};
 
 use crate::measure::{Floor, Report, Series};
+use crate::nats::Nats;
 use crate::signed_in;
 
 const ROUNDS: usize = 10;
@@ -44,23 +47,32 @@ pub(crate) async fn run() -> Result<()> {
     });
 
     let gate = Asking::new(&world)?;
+    let folder = world.folder().join("frame-bench");
+    fs::create_dir_all(&folder)?;
+    let mut processes = Processes::new(&folder)?;
+    let mut nats = Nats::start(&mut processes).await?;
+
     let mut floor = Floor::open()?;
     let mut synced = Series::new("append 4 KiB and fdatasync", "ms");
+    let mut passed = Series::new("NATS core: published -> received, 2 KiB", "ms");
     let mut framed = Series::new("request made -> frame at the approver", "ms");
     for round in 0..=ROUNDS {
         // The first round warms up.
         let counted = round > 0;
         if counted {
             synced.round();
+            passed.round();
             framed.round();
         }
         for _ in 0..A_ROUND {
             let sync = floor.write()?;
+            let message = nats.pass().await?;
             let begun = Instant::now();
             let txn = gate.ask().await?;
             let took = created(&mut frames, &txn).await? - begun;
             if counted {
                 synced.push_time(sync);
+                passed.push_time(message);
                 framed.push_time(took);
             }
             gate.api.cancel(&txn).await?;
@@ -70,8 +82,8 @@ pub(crate) async fn run() -> Result<()> {
     let mut report = Report::new("frame", "p50 at most the floor + 0.25 ms");
     report.difference("frame above the floor, p50", &framed, &synced);
     report.add(synced);
+    report.add(passed);
     report.add(framed);
-    report.missing("NATS core as a peer");
     report.missing("5,000 idle sockets beside it");
     report.finish()
 }

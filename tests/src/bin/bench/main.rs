@@ -6,6 +6,7 @@
 mod frame;
 mod gate;
 mod measure;
+mod nats;
 mod process;
 mod release;
 mod signed_in;
@@ -15,10 +16,10 @@ mod tray;
 use anyhow::{Result, bail};
 
 const NAMES: &str = "\
-  frame     request made -> frame at the approver, beside fdatasync
+  frame     request made -> frame at the approver, beside fdatasync and NATS core
   release   vote cast -> blocked call answered, beside fdatasync
-  gate      a call that needs no approval, beside nginx as a proxy and no proxy
-  start     app: cold start to a window with content, beside a hello-world Tauri app
+  gate      a call that needs no approval, beside nginx as a proxy, nginx with auth_request, no proxy
+  start     app: cold start to a window with content, beside a hello-world Tauri app and chromium --app
   tray      app: memory and wake-ups with no window open
   all       all of them";
 
