@@ -48,6 +48,12 @@ const api = createServer(async (request, response) => {
   const path = request.url.split('?')[0];
   if (request.method === 'GET' && path === '/healthz') return answer(response, 200, { status: 'ok' });
   if (request.method === 'GET' && path === '/customers') return answer(response, 200, [...customers.values()]);
+  if (request.method === 'GET' && path === '/customers/export') return answer(response, 200, [...customers.values()]);
+  const card = /^\/customers\/([^/]+)\/card$/.exec(path)?.[1];
+  if (card && request.method === 'GET') return answer(response, 200, { customer: card, card: '**** **** **** 4242' });
+  const order = /^\/orders\/([^/]+)\/refunds$/.exec(path)?.[1];
+  if (order && request.method === 'POST') return answer(response, 201, { order, refunded: true });
+  if (request.method === 'POST' && path === '/payouts') return answer(response, 201, { paid: true });
   const customer = /^\/customers\/([^/]+)$/.exec(path)?.[1];
   if (customer && request.method === 'GET') {
     return customers.has(customer) ? answer(response, 200, customers.get(customer)) : answer(response, 404, { error: 'no such customer' });
@@ -56,6 +62,9 @@ const api = createServer(async (request, response) => {
     return customers.delete(customer) ? answer(response, 200, { deleted: customer }) : answer(response, 404, { error: 'no such customer' });
   }
   const sku = /^\/prices\/([^/]+)$/.exec(path)?.[1];
+  if (sku && request.method === 'DELETE') {
+    return prices.delete(sku) ? answer(response, 200, { removed: sku }) : answer(response, 404, { error: 'no such price' });
+  }
   if (sku && request.method === 'PUT') {
     let cents;
     try {

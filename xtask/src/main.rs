@@ -5,6 +5,7 @@
 
 mod demo;
 mod node;
+mod python;
 mod run;
 mod system;
 mod test;

@@ -30,7 +30,7 @@ const HEADLESS: &[&str] = &[
 ];
 
 /// What the tests take besides.
-const TESTS: &[&str] = &["dunst", "python3", "curl"];
+const TESTS: &[&str] = &["dunst", "python3", "python3-venv", "curl"];
 
 /// What the benchmarks take besides: the peers.
 const BENCHES: &[&str] = &["nginx-light", "wrk", "nats-server"];

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::run::Shown;
 use crate::system::Purpose;
-use crate::{demo, node, run, system, tidy};
+use crate::{demo, node, python, run, system, tidy};
 
 /// A part of the whole: it adds to what has been counted, and fails only when it cannot be carried out.
 type Part = fn(&mut Tally) -> Result<()>;
@@ -171,6 +171,7 @@ fn rust(tally: &mut Tally) -> Result<()> {
 }
 
 fn end_to_end(tally: &mut Tally) -> Result<()> {
+    python::install()?;
     run::must(
         ".",
         &[&["cargo", "build", "--quiet", "--bins"], demo::PROGRAMS].concat(),
