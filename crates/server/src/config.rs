@@ -5,8 +5,9 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use countersign_evidence::PublicKey;
-use countersign_evidence::op_token::OpConfig;
+use countersign_evidence::op_token::{OpConfig, OpRole};
 use countersign_model::{Issuer, PepId, ServerId};
+use countersign_oidc::settings::{ProviderSettings, Rest, unknown_key};
 use serde::Deserialize;
 
 /// A binding's life unless the file says otherwise: 12 hours.
@@ -29,6 +30,8 @@ pub struct ServerConfig {
     pub session_secs: u32,
     /// Groups, each `<iss>#name`, whose members get all evidence in full.
     pub auditors: BTreeSet<String>,
+    /// Groups, each `<iss>#name`, whose members list and revoke everybody's devices.
+    pub administrators: BTreeSet<String>,
     /// Trusted OpenID providers.
     pub providers: Vec<ProviderConfig>,
     /// Registered enforcement points.
@@ -46,8 +49,12 @@ pub struct ProviderConfig {
     pub scopes: Vec<String>,
     /// The path of the apps' loopback redirect.
     pub redirect_path: String,
+    /// The only ports of that redirect that the provider takes. Any, where there are none.
+    pub redirect_ports: Vec<u16>,
     /// The audience of requesters' access tokens at this server; its own id unless set.
     pub audience: Option<String>,
+    /// The audience of its security events; the server's id unless set.
+    pub events_audience: Option<String>,
 }
 
 /// A registered enforcement point.
@@ -106,24 +113,27 @@ struct File {
     #[serde(default)]
     auditors: Vec<String>,
     #[serde(default)]
+    administrators: Vec<String>,
+    #[serde(default)]
     provider: Vec<Provider>,
     #[serde(default)]
     pep: Vec<Pep>,
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
 struct Provider {
-    name: String,
-    issuer: String,
-    approver_client_id: String,
     #[serde(default = "default_scopes")]
     scopes: Vec<String>,
     #[serde(default = "default_redirect_path")]
     redirect_path: String,
-    algorithms: Option<Vec<String>>,
-    groups_claim: Option<String>,
+    #[serde(default)]
+    redirect_ports: Vec<u16>,
     audience: Option<String>,
+    events_audience: Option<String>,
+    #[serde(flatten)]
+    settings: ProviderSettings,
+    #[serde(flatten)]
+    rest: Rest,
 }
 
 #[derive(Debug, Deserialize)]
@@ -211,6 +221,7 @@ impl Reader<'_> {
             policy,
             session_secs,
             auditors,
+            administrators,
             provider,
             pep,
         } = file;
@@ -220,15 +231,10 @@ impl Reader<'_> {
                 format!("must be from 300 to {MAX_SESSION_SECS} seconds"),
             ));
         }
-        for group in &auditors {
-            if !group
-                .split_once('#')
-                .is_some_and(|(iss, name)| Issuer::parse(iss).is_ok() && !name.is_empty())
-            {
-                return Err(self.wrong(
-                    "auditors",
-                    format!("`{group}` must be written `<issuer>#<group>`"),
-                ));
+        for (key, groups) in [("auditors", &auditors), ("administrators", &administrators)] {
+            if let Some(group) = groups.iter().find(|group| !is_group(group)) {
+                let why = format!("`{group}` must be written `<issuer>#<group>`");
+                return Err(self.wrong(key, why));
             }
         }
         let providers: Vec<_> = provider
@@ -236,10 +242,11 @@ impl Reader<'_> {
             .enumerate()
             .map(|(n, it)| self.provider(n, it))
             .collect::<Result<_, _>>()?;
-        if providers.is_empty() {
+        let approve = |it: &ProviderConfig| it.op.roles.contains(&OpRole::Approver);
+        if !providers.iter().any(approve) {
             return Err(self.wrong(
                 "provider",
-                "at least one [[provider]] is needed for approvers to sign in",
+                "at least one [[provider]] with the role `approver` is needed for approvers to sign in",
             ));
         }
         if let Some(twice) = twice(providers.iter().map(|it| it.op.issuer.as_str())) {
@@ -266,6 +273,7 @@ impl Reader<'_> {
             policy: self.folder.join(policy),
             session_secs,
             auditors: auditors.into_iter().collect(),
+            administrators: administrators.into_iter().collect(),
             providers,
             peps,
         })
@@ -273,47 +281,38 @@ impl Reader<'_> {
 
     fn provider(&self, n: usize, it: Provider) -> Result<ProviderConfig, ConfigError> {
         let Provider {
-            name,
-            issuer,
-            approver_client_id,
             scopes,
             redirect_path,
-            algorithms,
-            groups_claim,
+            redirect_ports,
             audience,
+            events_audience,
+            settings,
+            rest,
         } = it;
         let key = |key: &str| format!("provider[{n}].{key}");
-        let issuer = Issuer::parse(&issuer).map_err(|error| self.wrong(key("issuer"), error))?;
-        let mut op = OpConfig::new(issuer, &approver_client_id);
-        if approver_client_id.is_empty() {
-            return Err(self.wrong(key("approver_client_id"), "must not be empty"));
+        if let Some(unknown) = unknown_key(&rest) {
+            return Err(self.wrong(key(unknown), "is an unknown field"));
         }
-        if let Some(algorithms) = algorithms {
-            if algorithms.is_empty()
-                || algorithms
-                    .iter()
-                    .any(|alg| alg == "none" || alg.starts_with("HS"))
-            {
-                let why = "must name asymmetric algorithms only, such as [\"RS256\", \"ES256\"]";
-                return Err(self.wrong(key("algorithms"), why));
-            }
-            op.algorithms = algorithms;
-        }
-        if let Some(groups_claim) = groups_claim {
-            op.groups_claim = groups_claim;
-        }
+        let op = settings
+            .op_config()
+            .map_err(|error| self.wrong(key(error.key), error.why))?;
         if !scopes.iter().any(|scope| scope == "openid") {
             return Err(self.wrong(key("scopes"), "must contain `openid`"));
         }
         if !redirect_path.starts_with('/') {
             return Err(self.wrong(key("redirect_path"), "must begin with `/`"));
         }
+        if redirect_ports.contains(&0) {
+            return Err(self.wrong(key("redirect_ports"), "must not contain 0"));
+        }
         Ok(ProviderConfig {
-            name,
+            name: settings.title().to_owned(),
             op,
             scopes,
             redirect_path,
+            redirect_ports,
             audience,
+            events_audience,
         })
     }
 
@@ -351,6 +350,12 @@ impl Reader<'_> {
             resource_types,
         })
     }
+}
+
+/// `<issuer>#<group>`.
+fn is_group(text: &str) -> bool {
+    text.split_once('#')
+        .is_some_and(|(iss, name)| Issuer::parse(iss).is_ok() && !name.is_empty())
 }
 
 fn twice<'a>(names: impl Iterator<Item = &'a str>) -> Option<&'a str> {

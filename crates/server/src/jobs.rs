@@ -12,6 +12,8 @@ use crate::refused::Refused;
 
 /// Between two looks at the clock.
 const PERIOD: Duration = Duration::from_secs(1);
+/// Between two marks of the time, in seconds. CRASH: a clock that is set back at the same time gains so much.
+const MARK_SECS: i64 = 10;
 /// Between two rounds of forgetting, in seconds.
 const PRUNE_SECS: i64 = 600;
 /// How long events are kept for streams to resume, in seconds: 7 days.
@@ -21,12 +23,14 @@ const KEEP_EVENTS_SECS: i64 = 7 * 24 * 3600;
 #[derive(Debug)]
 pub(crate) struct Jobs {
     prune_at: AtomicI64,
+    mark_at: AtomicI64,
 }
 
 impl Jobs {
     pub(crate) fn new() -> Jobs {
         Jobs {
             prune_at: AtomicI64::new(i64::MIN),
+            mark_at: AtomicI64::new(i64::MIN),
         }
     }
 
@@ -34,6 +38,10 @@ impl Jobs {
     pub(crate) async fn tick(&self, app: &App) -> Result<(), Refused> {
         let now = app.now();
         app.expire_due(now).await?;
+        if now.0 >= self.mark_at.load(Ordering::SeqCst) {
+            self.mark_at.store((now + MARK_SECS).0, Ordering::SeqCst);
+            mark(app, now).await?;
+        }
         if now.0 >= self.prune_at.load(Ordering::SeqCst) {
             self.prune_at.store((now + PRUNE_SECS).0, Ordering::SeqCst);
             // CRASH: a revocation whose votes were not all voided is finished here.
@@ -56,6 +64,14 @@ impl Jobs {
             let _ = self.tick(&app).await;
         }
     }
+}
+
+/// Writes down what the clock shows, so that it does not go back over a restart.
+pub(crate) async fn mark(app: &App, now: UnixSecs) -> Result<(), Refused> {
+    let mut tx = Tx::new();
+    tx.push(Write::ClockShows(now));
+    let _ = app.commit(tx).await?;
+    Ok(())
 }
 
 async fn forget(app: &App, now: UnixSecs) -> Result<(), Refused> {

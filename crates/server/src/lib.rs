@@ -13,6 +13,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod app;
+mod clock;
 mod config;
 mod feed;
 mod http;
@@ -37,6 +38,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::app::{App, TrustedProvider};
+use crate::clock::SteadyClock;
 use crate::feed::Feed;
 use crate::jobs::Jobs;
 
@@ -91,6 +93,9 @@ impl Server {
         let providers = providers(&config, &clock)?;
         let requesters = requesters(&config, &providers);
         let (_, newest) = store.event_range().await.context("read the store")?;
+        let shown = store.clock_shown().await.context("read the store")?;
+        let clock = SteadyClock::new(clock, shown).context("look at the clock")?;
+        let started_at = clock.now();
         let app = Arc::new(App {
             config,
             clock,
@@ -99,7 +104,7 @@ impl Server {
             secrets,
             providers,
             requesters,
-            replay: replay::Replay::default(),
+            replay: replay::Replay::since(started_at),
             refused_votes: replay::Rate::default(),
             feed: Feed::new(newest),
             sockets: stream::Sockets::default(),
@@ -213,6 +218,7 @@ fn requesters(config: &ServerConfig, providers: &[TrustedProvider]) -> ResourceS
             audience,
             algorithms: it.config.op.algorithms.clone(),
             approver_client_ids: approver_client_ids.clone(),
+            roles: it.config.op.roles.clone(),
         };
         (Arc::clone(&it.provider), rules)
     });

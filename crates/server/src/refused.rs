@@ -32,6 +32,14 @@ pub(crate) struct Refused {
     pub(crate) code: &'static str,
     pub(crate) detail: String,
     pub(crate) retry_after_secs: Option<u32>,
+    pub(crate) step_up: Option<StepUpWanted>,
+}
+
+/// A fresh sign-in that the provider has to be asked for (RFC 9470).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct StepUpWanted {
+    /// The authentication context.
+    pub(crate) acr: Option<String>,
 }
 
 impl Refused {
@@ -41,6 +49,7 @@ impl Refused {
             code,
             detail: detail.into(),
             retry_after_secs: None,
+            step_up: None,
         }
     }
 

@@ -1,6 +1,6 @@
-//! What was seen once and must not be seen again within its life: DPoP proofs and PEP tokens. In memory: what a
-//! restart forgets can be replayed only within its last minute, and every write that such a call makes is
-//! idempotent or spends something durable.
+//! What was seen once and must not be seen again within its life: DPoP proofs and PEP tokens. In memory: after a
+//! restart, what was made before it is refused, since it may have been seen. (One whose maker's clock runs ahead is
+//! not known as such; every write that such a call makes is idempotent or spends something durable.)
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -13,8 +13,10 @@ const MAX_REMEMBERED: usize = 400_000;
 const SWEEP_EVERY: usize = 4_096;
 
 /// Two memories: strangers, who can fill theirs, must not keep those who are known here from calling.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Replay {
+    /// What was made before this may have been seen by an earlier run.
+    pub(crate) since: UnixSecs,
     known: Memory,
     strangers: Memory,
 }
@@ -48,6 +50,15 @@ pub(crate) enum Sight {
 }
 
 impl Replay {
+    /// Remembers from now on.
+    pub(crate) fn since(since: UnixSecs) -> Replay {
+        Replay {
+            since,
+            known: Memory::default(),
+            strangers: Memory::default(),
+        }
+    }
+
     /// Remembers `id` of `owner`, who has shown a credential of this server, until `until`.
     pub(crate) fn see(&self, owner: &str, id: &str, until: UnixSecs, now: UnixSecs) -> Sight {
         self.known.see(owner, id, until, now, MAX_REMEMBERED)
@@ -122,7 +133,7 @@ mod tests {
 
     #[test]
     fn a_second_sight_is_known_until_its_time() {
-        let replay = Replay::default();
+        let replay = Replay::since(UnixSecs(0));
         let see = |owner, id, now| replay.see(owner, id, UnixSecs(now + 60), UnixSecs(now));
         assert_eq!(see("a", "1", 0), Sight::First);
         assert_eq!(see("a", "1", 60), Sight::Again);
@@ -136,7 +147,7 @@ mod tests {
 
     #[test]
     fn strangers_fill_their_own_memory_only() {
-        let replay = Replay::default();
+        let replay = Replay::since(UnixSecs(0));
         let (now, until) = (UnixSecs(0), UnixSecs(60));
         assert_eq!(replay.see_stranger("a", "1", until, now), Sight::First);
         assert_eq!(replay.see_stranger("a", "1", until, now), Sight::Again);

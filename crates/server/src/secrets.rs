@@ -85,6 +85,29 @@ impl Secrets {
         (named == asked.to_string()).then_some(UnixSecs(until.parse().ok()?))
     }
 
+    /// Where a page ended, told to nobody but us: the number of a row that its reader may not see says how many
+    /// there are.
+    pub(crate) fn cursor(&self, key: i64) -> String {
+        let salt: [u8; 8] = rand::random();
+        let mut body = salt.to_vec();
+        body.extend((key ^ self.veil(&salt)).to_be_bytes());
+        self.stamped("countersign/cursor/v1", &b64u(&body))
+    }
+
+    /// Where a page of ours ended.
+    pub(crate) fn cursor_at(&self, cursor: &str) -> Option<i64> {
+        let body = b64u_decode(self.stamp_of("countersign/cursor/v1", cursor)?).ok()?;
+        let (salt, veiled) = body.split_at_checked(8)?;
+        Some(i64::from_be_bytes(veiled.try_into().ok()?) ^ self.veil(salt))
+    }
+
+    fn veil(&self, salt: &[u8]) -> i64 {
+        let mark = self.mark("countersign/cursor/veil/v1", &[&b64u(salt)]);
+        let mut bytes = [0; 8];
+        bytes.copy_from_slice(&mark.as_bytes()[..8]);
+        i64::from_be_bytes(bytes)
+    }
+
     fn stamped(&self, purpose: &str, body: &str) -> String {
         format!("{body}.{}", self.mark(purpose, &[body]))
     }

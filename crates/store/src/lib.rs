@@ -20,8 +20,8 @@ use std::pin::Pin;
 use countersign_model::{Digest, PepId, Subject, Txn, UnixSecs};
 
 pub use rows::{
-    BindingRow, EntryRow, EventRow, HistoryFilter, NewBinding, NewRequest, NewVote, OpenLimits,
-    Remembered, RequestKey, RequestRow, RequestUpdate, SpentKind, VoteRow, Words,
+    BindingRow, ClaimsRow, DenialRow, EntryRow, EventRow, HistoryFilter, NewBinding, NewRequest, NewVote, OpenLimits,
+    Remembered, RequestKey, RequestRow, RequestUpdate, SeenKind, SpentKind, VoteRow, Words,
 };
 pub use sqlite::{SqliteOptions, SqliteStore};
 pub use tx::{Commit, Conflict, Tx, Write};
@@ -50,6 +50,10 @@ pub trait Store: Send + Sync {
     ) -> Answer<'_, Vec<(countersign_lifecycle::Kind, UnixSecs)>>;
     /// Open requests (pending or approved) in which a live vote stands on a revoked binding.
     fn with_revoked_votes(&self, limit: usize) -> Answer<'_, Vec<RequestRow>>;
+    /// Open requests with a live vote of this person.
+    fn with_votes_of(&self, person: &Subject, limit: usize) -> Answer<'_, Vec<RequestRow>>;
+    /// The newest denial of what asks for the same, among requests older than `before` where one is named.
+    fn denied(&self, same: Digest, before: Option<RequestKey>) -> Answer<'_, Option<DenialRow>>;
     /// What an idempotency key stands for.
     fn remembered(&self, pep: &PepId, key: &str) -> Answer<'_, Option<Remembered>>;
 
@@ -57,6 +61,12 @@ pub trait Store: Send + Sync {
     fn binding(&self, id: Digest) -> Answer<'_, Option<BindingRow>>;
     /// A person's live bindings at `now`, newest first.
     fn bindings_of(&self, person: &Subject, now: UnixSecs) -> Answer<'_, Vec<BindingRow>>;
+    /// All live bindings at `now`, newest first.
+    fn live_bindings(&self, now: UnixSecs, limit: usize) -> Answer<'_, Vec<BindingRow>>;
+    /// The bindings of a session at a provider, revoked or not.
+    fn bindings_of_session(&self, sid: &str) -> Answer<'_, Vec<BindingRow>>;
+    /// The newest claims of a person.
+    fn claims(&self, person: &Subject) -> Answer<'_, Option<ClaimsRow>>;
     /// The newest time at which a person's sessions were revoked.
     fn revoked_at(&self, person: &Subject) -> Answer<'_, Option<UnixSecs>>;
 
@@ -66,6 +76,8 @@ pub trait Store: Send + Sync {
     fn event_range(&self) -> Answer<'_, (u64, u64)>;
     /// The audit entries of a request, in order.
     fn entries(&self, txn: &Txn) -> Answer<'_, Vec<EntryRow>>;
+    /// The newest time that anything here knows the clock to have shown.
+    fn clock_shown(&self) -> Answer<'_, Option<UnixSecs>>;
     /// Whether it can be read now.
     fn ready(&self) -> Answer<'_, ()>;
 }

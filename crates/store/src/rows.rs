@@ -47,8 +47,54 @@ pub struct NewRequest {
     pub vote_until: UnixSecs,
     /// What a search finds it by.
     pub search: String,
+    /// Digest of what it asks for, apart from its nonce, justification and ticket.
+    pub same: Digest,
+    /// What of it may be there for the first time. The writer finds out what was.
+    pub seen: Vec<(SeenKind, String)>,
     /// Bounds.
     pub limits: OpenLimits,
+}
+
+/// What a requester may come with for the first time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum SeenKind {
+    /// Themselves.
+    Requester,
+    /// A resource that they ask for.
+    Resource,
+    /// A device.
+    Device,
+    /// A place.
+    Place,
+    /// A client.
+    Client,
+}
+
+impl SeenKind {
+    /// Every one.
+    pub const ALL: [SeenKind; 5] = [
+        SeenKind::Requester,
+        SeenKind::Resource,
+        SeenKind::Device,
+        SeenKind::Place,
+        SeenKind::Client,
+    ];
+
+    /// A stable name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            SeenKind::Requester => "requester",
+            SeenKind::Resource => "resource",
+            SeenKind::Device => "device",
+            SeenKind::Place => "place",
+            SeenKind::Client => "client",
+        }
+    }
+
+    /// The kind of that name.
+    pub fn parse(name: &str) -> Option<SeenKind> {
+        SeenKind::ALL.into_iter().find(|kind| kind.as_str() == name)
+    }
 }
 
 /// A request with its votes.
@@ -86,6 +132,10 @@ pub struct RequestRow {
     pub grant_jws: Option<String>,
     /// The PEP's report, as JSON.
     pub outcome: Option<String>,
+    /// See [`NewRequest::same`].
+    pub same: Digest,
+    /// What of it was there for the first time when it was opened.
+    pub first: Vec<SeenKind>,
     /// Every vote that was counted, in order, also those that no longer are.
     pub votes: Vec<VoteRow>,
 }
@@ -130,6 +180,8 @@ pub struct NewVote {
     pub binding: Digest,
     /// The newer ID token that it was judged by, if not the binding's own.
     pub claims_token: Option<String>,
+    /// What confirms it, as JSON.
+    pub step_up: Option<String>,
     /// When the server counted it.
     pub at: UnixSecs,
 }
@@ -151,8 +203,10 @@ pub struct VoteRow {
     pub reason: Option<String>,
     /// See [`NewVote::binding`].
     pub binding: Digest,
-    /// See [`NewVote::claims_token`].
+    /// See [`NewVote::claims_token`]. Newer ones of its device replace it until the request is closed.
     pub claims_token: Option<String>,
+    /// See [`NewVote::step_up`].
+    pub step_up: Option<String>,
     /// See [`NewVote::at`].
     pub at: UnixSecs,
     /// The binding statement's bytes.
@@ -172,6 +226,12 @@ pub struct NewBinding {
     pub cic: Vec<u8>,
     /// The ID token that commits to it.
     pub id_token: String,
+    /// When the token was issued: the newest claims of a person count.
+    pub issued_at: UnixSecs,
+    /// When the person signed in. The writer refuses it after a newer revocation of the person.
+    pub auth_time: UnixSecs,
+    /// The provider's session, where the token names it.
+    pub sid: Option<String>,
     /// Thumbprint of the session key.
     pub session_jkt: String,
     /// What the device calls itself.
@@ -216,6 +276,26 @@ impl BindingRow {
     }
 }
 
+/// The newest ID token of a person, whichever device brought it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClaimsRow {
+    /// The token.
+    pub token: String,
+    /// When it was issued.
+    pub issued_at: UnixSecs,
+}
+
+/// A denial.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DenialRow {
+    /// When.
+    pub at: UnixSecs,
+    /// The denier's name.
+    pub by: String,
+    /// Why.
+    pub reason: Option<String>,
+}
+
 /// What serves once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum SpentKind {
@@ -225,6 +305,12 @@ pub enum SpentKind {
     PepToken,
     /// An ask.
     Ask,
+    /// A person's fresh sign-in for a vote.
+    StepUp,
+    /// A key that ties consent to a vote.
+    ConsentKey,
+    /// A provider's word about a person (a security event, a logout).
+    SecurityEvent,
 }
 
 impl SpentKind {
@@ -234,6 +320,9 @@ impl SpentKind {
             SpentKind::PopNonce => "pop_nonce",
             SpentKind::PepToken => "pep_token",
             SpentKind::Ask => "ask",
+            SpentKind::StepUp => "step_up",
+            SpentKind::ConsentKey => "consent_key",
+            SpentKind::SecurityEvent => "security_event",
         }
     }
 }

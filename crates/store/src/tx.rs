@@ -21,7 +21,8 @@ pub enum Write {
     CastVote(Box<NewVote>),
     /// A vote no longer counts.
     EndVote(Digest),
-    /// Keeps a binding. Expects that it is new, and a bound that holds.
+    /// Keeps a binding, and its token as the person's newest claims unless newer ones are known. Expects that it
+    /// is new, a bound that holds, and a sign-in after the person's newest revocation.
     AddBinding(Box<NewBinding>),
     /// Keeps a newer ID token for a binding. Expects it to be live.
     RefreshBinding {
@@ -29,6 +30,40 @@ pub enum Write {
         id: Digest,
         /// The token.
         claims_token: String,
+    },
+    /// Keeps a person's newest claims, unless newer ones are known.
+    KeepClaims {
+        /// Whose.
+        person: Subject,
+        /// The token.
+        token: String,
+        /// When it was issued.
+        issued_at: UnixSecs,
+    },
+    /// Keeps a newer ID token with the live votes of this binding on open requests.
+    RefreshVotes {
+        /// Whose votes.
+        binding: Digest,
+        /// The token.
+        claims_token: String,
+    },
+    /// Expects that a person's newest claims are not newer than these.
+    ExpectClaims {
+        /// Whose.
+        person: Subject,
+        /// When those were issued that were judged.
+        issued_at: UnixSecs,
+    },
+    /// Ends every binding of a person that was made by a sign-in up to a moment.
+    RevokeBindings {
+        /// Whose.
+        person: Subject,
+        /// Sign-ins up to this moment.
+        signed_in_until: UnixSecs,
+        /// Only those of this session at the provider, and those whose session is not known.
+        sid: Option<String>,
+        /// When.
+        at: UnixSecs,
     },
     /// Ends a binding. Expects it not to be revoked.
     RevokeBinding {
@@ -90,6 +125,8 @@ pub enum Write {
         /// What to say, as JSON.
         body: String,
     },
+    /// The clock has shown this: it does not go back.
+    ClockShows(UnixSecs),
     /// Forgets what is over: spent values and keys past their time, events before a moment.
     Prune {
         /// Now.
@@ -146,6 +183,10 @@ pub enum Conflict {
     TooManyBindings,
     /// The binding is revoked.
     Revoked,
+    /// The person was signed out after this sign-in.
+    SignedOut,
+    /// Newer claims of the person are known.
+    Claims,
     /// It was spent.
     Spent(SpentKind),
     /// The idempotency key is known.

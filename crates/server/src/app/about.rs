@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use countersign_evidence::documents::Request;
 use countersign_lifecycle::Terms;
 use countersign_model::{Operation, PolicyCheck, Subject, Txn, UnixSecs, Voter, b64u_decode, json};
-use countersign_store::{BindingRow, RequestRow};
+use countersign_store::RequestRow;
 use serde_json::Value;
 
 use super::App;
@@ -27,6 +27,8 @@ pub(crate) struct About {
     pub(crate) acting: BTreeSet<Subject>,
     pub(crate) voters: BTreeSet<Subject>,
     pub(crate) operation: Operation,
+    /// Names of its stages, in order.
+    pub(crate) stages: Vec<String>,
 }
 
 /// Somebody who looks: an approver by their binding's newest claims.
@@ -57,6 +59,7 @@ impl Loaded {
             acting,
             voters: row.votes.iter().map(|vote| vote.person.clone()).collect(),
             operation,
+            stages: terms.stages.iter().map(|stage| stage.name.clone()).collect(),
         };
         Ok(Loaded {
             row,
@@ -71,11 +74,20 @@ impl Loaded {
 /// requests all use it.
 pub(crate) fn may_see(policy: &dyn PolicyCheck, viewer: &Viewer, about: &About) -> bool {
     let who = &viewer.voter.subject;
-    asked(who, about)
-        || about.voters.contains(who)
-        || policy
-            .may_vote(&viewer.voter, &about.operation, None)
+    asked(who, about) || about.voters.contains(who) || may_vote_sometime(policy, viewer, about)
+}
+
+/// Whether the policy lets them vote: in any of the stages, where there are some. Who votes later sees it early.
+pub(crate) fn may_vote_sometime(policy: &dyn PolicyCheck, viewer: &Viewer, about: &About) -> bool {
+    let may = |stage: Option<&str>| {
+        policy
+            .may_vote(&viewer.voter, &about.operation, stage)
             .is_ok()
+    };
+    match about.stages.as_slice() {
+        [] => may(None),
+        stages => stages.iter().any(|stage| may(Some(stage))),
+    }
 }
 
 /// Whether this person asked for it, in person or through an actor.
@@ -93,24 +105,6 @@ impl App {
             .await?
             .ok_or_else(Refused::not_found)?;
         Loaded::of(row)
-    }
-
-    /// The person behind a binding, by the newest token that the server has of them.
-    pub(crate) fn viewer(&self, binding: &BindingRow) -> Result<Viewer, Refused> {
-        let token = binding.claims_token.as_ref().unwrap_or(&binding.id_token);
-        let claims = claims_of(token)
-            .ok_or_else(|| Refused::broken("a stored token cannot be read", &"no claims"))?;
-        let provider = self
-            .provider_of(binding.person.iss.as_str())
-            .ok_or_else(|| {
-                Refused::forbidden(
-                    "provider_unknown",
-                    "Your identity provider is no longer trusted here.",
-                )
-            })?;
-        Ok(Viewer {
-            voter: provider.config.op.voter(binding.person.clone(), claims),
-        })
     }
 }
 

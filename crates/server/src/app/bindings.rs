@@ -2,14 +2,13 @@
 
 use countersign_api::http::{BindingList, BindingView};
 use countersign_api::stream::ServerBody;
-use countersign_lifecycle::{Input, step};
 use countersign_model::Digest;
-use countersign_store::{Conflict, Tx, Write};
+use countersign_store::{BindingRow, Conflict, Tx, Write};
 use serde_json::json;
 
 use super::App;
 use super::about::Loaded;
-use super::change::{With, entry_of, publish, write_step};
+use super::change::{entry_of, publish};
 use super::token::Approver;
 use crate::refused::{Kind, Refused};
 
@@ -37,7 +36,6 @@ impl App {
 
     /// Revokes one of their own. Once it is revoked, again is the same answer.
     pub(crate) async fn revoke(&self, approver: &Approver, id: Digest) -> Result<(), Refused> {
-        let now = self.now();
         let person = &approver.binding.person;
         let Some(row) = self
             .store
@@ -51,22 +49,29 @@ impl App {
                 "You have no such device.",
             ));
         };
+        self.end_binding(&row, Some(approver.binding.id)).await
+    }
+
+    /// Ends a binding, by the call of this device of its person, or of somebody else.
+    pub(crate) async fn end_binding(
+        &self,
+        row: &BindingRow,
+        by: Option<Digest>,
+    ) -> Result<(), Refused> {
+        let (now, id, person) = (self.now(), row.id, &row.person);
         if row.revoked_at.is_none() {
             let mut tx = Tx::new();
             tx.push(Write::RevokeBinding { id, at: now });
-            if id != approver.binding.id {
-                // Another device was lost: a sign-in that is under way on it must not count any more.
+            if by != Some(id) {
+                // A device was lost: a sign-in that is under way on it must not count any more.
                 tx.push(Write::RevokePerson {
                     person: person.clone(),
                     at: now,
                 });
             }
-            tx.push(entry_of(
-                now,
-                None,
-                "binding-revoked",
-                &json!({ "binding": id.to_string() }),
-            ));
+            let by = if by.is_some() { "owner" } else { "administrator" };
+            let detail = json!({ "binding": id.to_string(), "by": by });
+            tx.push(entry_of(now, None, "binding-revoked", &detail));
             let revoked = ServerBody::BindingRevoked {
                 binding_id: id.to_string(),
             };
@@ -95,7 +100,6 @@ impl App {
     }
 
     async fn void_in(&self, loaded: Loaded) -> Result<(), Refused> {
-        let now = self.now();
         for vote in loaded.row.state.votes() {
             let revoked = self
                 .store
@@ -105,12 +109,8 @@ impl App {
             if !revoked {
                 continue;
             }
-            let input = Input::VoidVote { vote: vote.digest };
-            let next = step(&loaded.terms, loaded.row.state.clone(), input, now)?;
-            let mut tx = Tx::new();
-            write_step(&mut tx, &loaded, &next, With::default(), now);
             // A conflict is somebody else's step; who still stands on a revoked binding is found again.
-            let _ = self.commit(tx).await?;
+            self.void(&loaded, vote).await?;
             return Ok(());
         }
         // Its vote was superseded by a deny, or belongs to no count: only the mark is left to clear.

@@ -1,10 +1,14 @@
 //! AuthZEN evaluation: what the policy says, and how to ask where asking is possible.
 
 use countersign_api::http::{AccessRequest, EvaluationAnswer, EvaluationContext};
-use countersign_model::{Digest, Nonce, Operation, PepId, PolicyAnswer, Requirement, json};
+use countersign_evidence::op_token::{OpRole, OpStepUp};
+use countersign_model::{
+    Digest, Nonce, Operation, PepId, PolicyAnswer, Requirement, StepUp, json,
+};
 use serde_json::{Value, json};
 
 use super::App;
+use crate::config::ProviderConfig;
 use crate::refused::Refused;
 use crate::secrets::EVALUATION_SECS;
 
@@ -92,13 +96,13 @@ impl App {
         {
             return Ok(no("policy_denied", "none"));
         }
-        Ok(match self.policy.answer(&operation) {
+        Ok(match self.policy().answer(&operation) {
             PolicyAnswer::Allow => EvaluationAnswer {
                 decision: true,
                 context: None,
             },
             PolicyAnswer::Deny { .. } => no("policy_denied", "none"),
-            PolicyAnswer::Approve(requirement) => match unsupported(&requirement) {
+            PolicyAnswer::Approve(requirement) => match self.unsupported(&requirement) {
                 Some(_) => no("policy_denied", "none"),
                 None => self.requestable(pep, tuple, None),
             },
@@ -127,29 +131,17 @@ impl App {
             }),
         }
     }
-}
 
-/// What this version cannot do is not asked of anybody: a request that can never be approved is a denial.
-pub(crate) fn unsupported(requirement: &Requirement) -> Option<&'static str> {
-    use countersign_model::{By, StepUp};
-    let Requirement {
-        by,
-        stages,
-        step_up,
-        acr,
-        scope,
-        ..
-    } = requirement;
-    if !stages.is_empty() {
-        return Some("approval in stages");
-    }
-    match (step_up, by) {
-        (StepUp::Oidc | StepUp::Webauthn, By::Others | By::Requester) => {
-            Some("a fresh sign-in for each vote")
+    /// What nobody here can do is not asked of anybody: a request that can never be approved is a denial.
+    pub(crate) fn unsupported(&self, requirement: &Requirement) -> Option<&'static str> {
+        let steps_up = |it: &ProviderConfig| {
+            it.op.roles.contains(&OpRole::Approver) && it.op.step_up == OpStepUp::Oidc
+        };
+        match requirement.step_up {
+            StepUp::Oidc if !self.config.providers.iter().any(steps_up) => {
+                Some("a fresh sign-in for each vote, which no provider here can do")
+            }
+            StepUp::Oidc | StepUp::Webauthn | StepUp::None => None,
         }
-        (StepUp::None, By::Requester) => Some("confirmation by the requester in person"),
-        (StepUp::None, By::Others) if acr.is_some() => Some("an authentication context"),
-        (StepUp::None, By::Others) if scope.is_some() => Some("a consented scope"),
-        (StepUp::None, By::Others) => None,
     }
 }

@@ -1,8 +1,9 @@
 //! Evidence: to the gate in full, to auditors in full, to other approvers without others' tokens.
 
+use countersign_evidence::verify::StepUpEvidence;
 use countersign_evidence::{Evidence, EvidenceVote};
 use countersign_lifecycle::State;
-use countersign_model::{Txn, b64u};
+use countersign_model::{Txn, b64u, json};
 use countersign_store::{RequestRow, VoteRow};
 
 use super::App;
@@ -47,8 +48,14 @@ fn evidence_vote(vote: &VoteRow) -> EvidenceVote {
         cic: b64u(&vote.cic),
         id_token: Some(vote.id_token.clone()),
         claims_token: vote.claims_token.clone(),
-        step_up: None,
+        step_up: vote.step_up.as_deref().and_then(read_step_up),
     }
+}
+
+/// What a vote was confirmed by, as it was kept.
+pub(crate) fn read_step_up(text: &str) -> Option<StepUpEvidence> {
+    let value = json::parse(text.as_bytes(), json::DOCUMENT).ok()?;
+    StepUpEvidence::from_value(&value).ok()
 }
 
 impl App {
@@ -56,7 +63,7 @@ impl App {
     pub(crate) async fn evidence(&self, viewer: &Viewer, txn: &Txn) -> Result<Evidence, Refused> {
         let loaded = self.load(txn, self.now()).await?;
         let auditor = !viewer.voter.groups.is_disjoint(&self.config.auditors);
-        if !auditor && !may_see(&*self.policy, viewer, &loaded.about) {
+        if !auditor && !may_see(&*self.policy(), viewer, &loaded.about) {
             return Err(Refused::not_found());
         }
         let mut evidence = evidence_of(&loaded.row).ok_or_else(|| {

@@ -30,7 +30,8 @@ impl App {
         self.expire_due(self.now()).await?;
         let limit = query.limit.unwrap_or(DEFAULT_PAGE).clamp(1, 100) as usize;
         let limit = limit.min(MAX_PAGE);
-        let mut filter = filter(viewer, query)?;
+        let mut filter = self.filter(viewer, query)?;
+        let policy = self.policy();
         let (mut requests, mut bytes, mut scanned) = (Vec::new(), 0, 0);
         loop {
             let rows = self
@@ -44,13 +45,13 @@ impl App {
             for row in rows {
                 let key = row.key;
                 let loaded = Loaded::of(row)?;
-                if may_see(&*self.policy, viewer, &loaded.about) {
+                if may_see(&*policy, viewer, &loaded.about) {
                     let view = self.view(viewer, &loaded).await?;
                     bytes += size_of_view(&view);
                     if requests.len() == limit || bytes > MAX_LIST_BYTES {
                         return Ok(HistoryPage {
                             requests,
-                            next: filter.before.map(cursor),
+                            next: filter.before.map(|key| self.secrets.cursor(key.0)),
                         });
                     }
                     requests.push(view);
@@ -67,61 +68,58 @@ impl App {
             if scanned >= MAX_SCANNED {
                 return Ok(HistoryPage {
                     requests,
-                    next: filter.before.map(cursor),
+                    next: filter.before.map(|key| self.secrets.cursor(key.0)),
                 });
             }
         }
     }
-}
 
-fn filter(viewer: &Viewer, query: &HistoryQuery) -> Result<HistoryFilter, Refused> {
-    let HistoryQuery {
-        q,
-        outcome,
-        mine,
-        cursor,
-        limit: _,
-    } = query;
-    let text = q
-        .as_ref()
-        .map(|text| text.trim().to_owned())
-        .filter(|text| !text.is_empty());
-    if text
-        .as_ref()
-        .is_some_and(|text| text.len() > MAX_TEXT_BYTES)
-    {
-        return Err(Refused::malformed(
-            "query",
-            format!("`q` is longer than {MAX_TEXT_BYTES} bytes."),
-        ));
-    }
-    let kinds = outcome
-        .as_deref()
-        .unwrap_or_default()
-        .split(',')
-        .filter(|name| !name.is_empty());
-    let kinds = kinds
-        .map(Kind::parse)
-        .collect::<Option<Vec<_>>>()
-        .ok_or_else(|| Refused::malformed("query", "`outcome` names an unknown state."))?;
-    let before = match cursor {
-        None => None,
-        Some(text) => {
-            let key = text
-                .parse()
-                .map_err(|_| Refused::malformed("query", "`cursor` is not ours."))?;
-            Some(RequestKey(key))
+    fn filter(&self, viewer: &Viewer, query: &HistoryQuery) -> Result<HistoryFilter, Refused> {
+        let HistoryQuery {
+            q,
+            outcome,
+            mine,
+            cursor,
+            limit: _,
+        } = query;
+        let text = q
+            .as_ref()
+            .map(|text| text.trim().to_owned())
+            .filter(|text| !text.is_empty());
+        if text
+            .as_ref()
+            .is_some_and(|text| text.len() > MAX_TEXT_BYTES)
+        {
+            return Err(Refused::malformed(
+                "query",
+                format!("`q` is longer than {MAX_TEXT_BYTES} bytes."),
+            ));
         }
-    };
-    Ok(HistoryFilter {
-        text,
-        kinds,
-        voter: mine.unwrap_or(false).then(|| viewer.voter.subject.clone()),
-        before,
-        limit: 0,
-    })
-}
-
-fn cursor(key: RequestKey) -> String {
-    key.0.to_string()
+        let kinds = outcome
+            .as_deref()
+            .unwrap_or_default()
+            .split(',')
+            .filter(|name| !name.is_empty());
+        let kinds = kinds
+            .map(Kind::parse)
+            .collect::<Option<Vec<_>>>()
+            .ok_or_else(|| Refused::malformed("query", "`outcome` names an unknown state."))?;
+        let before = match cursor {
+            None => None,
+            Some(text) => {
+                let key = self
+                    .secrets
+                    .cursor_at(text)
+                    .ok_or_else(|| Refused::malformed("query", "`cursor` is not ours."))?;
+                Some(RequestKey(key))
+            }
+        };
+        Ok(HistoryFilter {
+            text,
+            kinds,
+            voter: mine.unwrap_or(false).then(|| viewer.voter.subject.clone()),
+            before,
+            limit: 0,
+        })
+    }
 }

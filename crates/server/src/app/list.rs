@@ -1,12 +1,18 @@
 //! A request as an approver's agent gets it, one by one and as the list of open ones.
 
-use countersign_api::http::{BeforeView, Locked, RequestList, RequestView, VoteView};
+use countersign_api::http::{
+    BeforeView, DeniedBefore, Locked, Noticed, OpenStage, RequestList, RequestView, StageView,
+    StepUpMeans, VoteView,
+};
+use countersign_evidence::verify::StepUpEvidence;
 use countersign_lifecycle::State;
-use countersign_model::{Txn, b64u};
+use countersign_model::{By, PolicyCheck, Stage, Txn, b64u};
+use countersign_store::SeenKind;
 
 use super::App;
 use super::about::{Loaded, Viewer, asked, may_see};
 use super::change::state_of;
+use super::evidence::read_step_up;
 use crate::refused::Refused;
 
 /// Requests in one list.
@@ -26,9 +32,10 @@ impl App {
         self.expire_due(self.now()).await?;
         let mut requests = Vec::new();
         let mut bytes = 0;
+        let policy = self.policy();
         for row in self.store.pending(MAX_SCANNED).await? {
             let loaded = Loaded::of(row)?;
-            if !may_see(&*self.policy, viewer, &loaded.about) {
+            if !may_see(&*policy, viewer, &loaded.about) {
                 continue;
             }
             let view = self.view(viewer, &loaded).await?;
@@ -44,7 +51,7 @@ impl App {
     /// One request, open or not.
     pub(crate) async fn show(&self, viewer: &Viewer, txn: &Txn) -> Result<RequestView, Refused> {
         let loaded = self.load(txn, self.now()).await?;
-        if !may_see(&*self.policy, viewer, &loaded.about) {
+        if !may_see(&*self.policy(), viewer, &loaded.about) {
             return Err(Refused::not_found());
         }
         self.view(viewer, &loaded).await
@@ -57,10 +64,13 @@ impl App {
         loaded: &Loaded,
     ) -> Result<RequestView, Refused> {
         let row = &loaded.row;
-        let locked = self.locked(viewer, loaded);
+        let policy = self.policy();
+        let locked = locked(&*policy, viewer, loaded);
         let mut before = self.store.before(row, MAX_BEFORE).await?;
         before.reverse();
-        let challenge = self.may_still_vote(viewer, loaded, locked);
+        let challenge = may_still_vote(viewer, loaded, locked);
+        let denied_before = self.store.denied(row.same, Some(row.key)).await?;
+        let open = row.state.open_stage(&loaded.terms);
         Ok(RequestView {
             txn: row.txn.to_string(),
             request_jws: row.request_jws.clone(),
@@ -78,15 +88,30 @@ impl App {
                     iss: vote.person.iss.to_string(),
                     sub: vote.person.sub.clone(),
                     at: vote.at.0,
-                    step_up: None,
+                    step_up: vote.step_up.as_deref().and_then(means_of),
                 })
                 .collect(),
-            who_may_vote: self.policy.who_may_vote(&loaded.about.operation, None),
-            stages: Vec::new(),
-            stage: None,
+            who_may_vote: policy.who_may_vote(
+                &loaded.about.operation,
+                open.map(|stage| stage.name.as_str()),
+            ),
+            stages: stages(&*policy, loaded),
+            stage: open.map(|stage| OpenStage {
+                name: stage.name.clone(),
+                prior: row
+                    .state
+                    .prior(&loaded.terms)
+                    .iter()
+                    .map(ToString::to_string)
+                    .collect(),
+            }),
             locked,
-            noticed: Vec::new(),
-            denied_before: None,
+            noticed: row.first.iter().copied().map(noticed).collect(),
+            denied_before: denied_before.map(|denial| DeniedBefore {
+                at: denial.at.0,
+                by: denial.by,
+                reason: denial.reason,
+            }),
             before: before
                 .into_iter()
                 .map(|(kind, at)| BeforeView {
@@ -100,46 +125,89 @@ impl App {
                 .and_then(|text| serde_json::from_str(text).ok()),
         })
     }
+}
 
-    /// Why this person cannot vote, where they cannot.
-    fn locked(&self, viewer: &Viewer, loaded: &Loaded) -> Option<Locked> {
-        let who = &viewer.voter.subject;
-        if !matches!(loaded.row.state, State::Pending(_)) {
-            return Some(Locked::Closed);
-        }
-        if asked(who, &loaded.about) {
-            return Some(Locked::OwnRequest);
-        }
-        if loaded
-            .row
-            .state
-            .votes()
-            .iter()
-            .any(|vote| vote.subject == *who)
-        {
-            return Some(Locked::Voted);
-        }
-        let may = self
-            .policy
-            .may_vote(&viewer.voter, &loaded.about.operation, None);
-        may.is_err().then_some(Locked::NotEligible)
+/// Why this person cannot vote, where they cannot.
+fn locked(policy: &dyn PolicyCheck, viewer: &Viewer, loaded: &Loaded) -> Option<Locked> {
+    let who = &viewer.voter.subject;
+    if !matches!(loaded.row.state, State::Pending(_)) {
+        return Some(Locked::Closed);
     }
+    match loaded.terms.by {
+        By::Others if asked(who, &loaded.about) => return Some(Locked::OwnRequest),
+        By::Requester if *who != loaded.terms.requester => return Some(Locked::NotEligible),
+        By::Others | By::Requester => {}
+    }
+    if has_counted(viewer, loaded) {
+        return Some(Locked::Voted);
+    }
+    let open = loaded.row.state.open_stage(&loaded.terms);
+    let stage = open.map(|stage| stage.name.as_str());
+    let operation = &loaded.about.operation;
+    if policy.may_vote(&viewer.voter, operation, stage).is_ok() {
+        return None;
+    }
+    let later = || {
+        let stages = loaded.about.stages.iter();
+        stages
+            .skip_while(|name| Some(name.as_str()) != stage)
+            .skip(1)
+            .any(|name| policy.may_vote(&viewer.voter, operation, Some(name)).is_ok())
+    };
+    Some(if stage.is_some() && later() {
+        Locked::NotYet
+    } else {
+        Locked::NotEligible
+    })
+}
 
-    /// Who has approved may still deny until the grant is used: they get the challenge too.
-    fn may_still_vote(&self, viewer: &Viewer, loaded: &Loaded, locked: Option<Locked>) -> bool {
-        let counted = || {
-            loaded
-                .row
-                .state
-                .votes()
-                .iter()
-                .any(|vote| vote.subject == viewer.voter.subject)
-        };
-        match (locked, &loaded.row.state) {
-            (None | Some(Locked::Voted), _) => true,
-            (Some(Locked::Closed), State::Approved(_)) => counted(),
-            (Some(Locked::OwnRequest | Locked::NotEligible | Locked::Closed), _) => false,
+fn has_counted(viewer: &Viewer, loaded: &Loaded) -> bool {
+    let votes = loaded.row.state.votes();
+    votes.iter().any(|vote| vote.subject == viewer.voter.subject)
+}
+
+/// Who has approved may still deny until the grant is used: they get the challenge too.
+fn may_still_vote(viewer: &Viewer, loaded: &Loaded, locked: Option<Locked>) -> bool {
+    match (locked, &loaded.row.state) {
+        (None | Some(Locked::Voted), _) => true,
+        (Some(Locked::Closed), State::Approved(_)) => has_counted(viewer, loaded),
+        (
+            Some(Locked::OwnRequest | Locked::NotEligible | Locked::NotYet | Locked::Closed),
+            _,
+        ) => false,
+    }
+}
+
+fn stages(policy: &dyn PolicyCheck, loaded: &Loaded) -> Vec<StageView> {
+    let votes = loaded.row.state.votes();
+    let view = |stage: &Stage| {
+        let given = votes
+            .iter()
+            .filter(|vote| vote.stage.as_ref() == Some(&stage.name));
+        StageView {
+            name: stage.name.clone(),
+            approvals: u32::try_from(given.count()).unwrap_or(u32::MAX),
+            needed: stage.approvals,
+            who_may_vote: policy.who_may_vote(&loaded.about.operation, Some(&stage.name)),
         }
+    };
+    loaded.terms.stages.iter().map(view).collect()
+}
+
+fn means_of(step_up: &str) -> Option<StepUpMeans> {
+    Some(match read_step_up(step_up)? {
+        StepUpEvidence::Oidc { .. } => StepUpMeans::Oidc,
+        StepUpEvidence::Webauthn { .. } => StepUpMeans::Webauthn,
+    })
+}
+
+fn noticed(first: SeenKind) -> Noticed {
+    match first {
+        SeenKind::Requester => Noticed::FirstTimeRequester,
+        SeenKind::Resource => Noticed::FirstTimeResource,
+        SeenKind::Device => Noticed::NewDevice,
+        SeenKind::Place => Noticed::NewPlace,
+        SeenKind::Client => Noticed::NewClient,
     }
 }
 

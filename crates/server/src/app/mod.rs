@@ -3,6 +3,8 @@
 pub(crate) mod about;
 pub(crate) mod bindings;
 pub(crate) mod change;
+pub(crate) mod claims;
+pub(crate) mod devices;
 pub(crate) mod evaluate;
 pub(crate) mod evidence;
 pub(crate) mod expire;
@@ -12,6 +14,7 @@ pub(crate) mod outcome;
 pub(crate) mod redeem;
 pub(crate) mod renew;
 pub(crate) mod sign_in;
+pub(crate) mod sign_out;
 pub(crate) mod submit;
 pub(crate) mod task;
 pub(crate) mod token;
@@ -21,12 +24,13 @@ pub(crate) mod withdraw;
 use std::sync::Arc;
 
 use countersign_evidence::PublicKey;
-use countersign_model::{Clock, PepId, PolicyCheck, Subject, Txn, UnixSecs};
+use countersign_model::{PepId, PolicyCheck, Subject, Txn, UnixSecs};
 use countersign_oidc::{Provider, ResourceServer};
 use countersign_store::{Commit, Conflict, Store, Tx, Write};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::clock::SteadyClock;
 use crate::config::{PepConfig, ProviderConfig, ServerConfig};
 use crate::feed::Feed;
 use crate::refused::Refused;
@@ -40,7 +44,7 @@ pub(crate) const MAX_TRIES: usize = 64;
 /// Everything that the use cases share.
 pub(crate) struct App {
     pub(crate) config: ServerConfig,
-    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) clock: SteadyClock,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) policy: Arc<dyn PolicyCheck>,
     pub(crate) secrets: Secrets,
@@ -76,6 +80,11 @@ pub(crate) enum Caller {
 impl App {
     pub(crate) fn now(&self) -> UnixSecs {
         self.clock.now()
+    }
+
+    /// Today's policy. A use case takes it once: it may be another a moment later.
+    pub(crate) fn policy(&self) -> Arc<dyn PolicyCheck> {
+        Arc::clone(&self.policy)
     }
 
     /// An absolute URL of this server.

@@ -2,7 +2,7 @@
 
 use countersign_api::http::{EvaluationAnswer, EvaluationContext};
 use countersign_lifecycle::{Input, Refused as StepRefused, State, step};
-use countersign_model::{PepId, PolicyAnswer, Txn};
+use countersign_model::{PepId, PolicyAnswer, Subject, Txn, UnixSecs};
 use countersign_store::{Conflict, Tx, Write};
 
 use super::App;
@@ -13,6 +13,14 @@ use crate::refused::{Kind, Refused};
 
 /// After "not approved yet".
 const RETRY_SECS: u32 = 2;
+
+/// What policy and claims say now about what was approved.
+enum Still {
+    /// It holds, by claims of these people that were issued then.
+    Yes(Vec<(Subject, UnixSecs)>),
+    /// It does not.
+    No(Box<EvaluationAnswer>),
+}
 
 impl App {
     /// Redeems the approval `txn` for this tuple, under the PEP's `redemption_id`.
@@ -52,10 +60,14 @@ impl App {
                 // The same redemption again gets the same answer, whatever was revoked since.
                 return Ok(redeemed());
             }
-            if let Some(answer) = self.no_longer(&loaded).await? {
-                return Ok(answer);
-            }
+            let judged_by = match self.still(&loaded).await? {
+                Still::Yes(judged_by) => judged_by,
+                Still::No(answer) => return Ok(*answer),
+            };
             let mut tx = Tx::new();
+            for (person, issued_at) in judged_by {
+                tx.push(Write::ExpectClaims { person, issued_at });
+            }
             for vote in next.state.votes() {
                 tx.push(Write::ExpectUnrevoked(vote.binding));
             }
@@ -70,32 +82,33 @@ impl App {
         Err(App::contended())
     }
 
-    /// Policy, asked again: about the operation, and about each voter by their newest claims.
-    async fn no_longer(&self, loaded: &Loaded) -> Result<Option<EvaluationAnswer>, Refused> {
+    /// Policy, asked again: about the operation, and about each voter by their newest claims, whichever device
+    /// brought them.
+    async fn still(&self, loaded: &Loaded) -> Result<Still, Refused> {
+        let policy = self.policy();
         let operation = &loaded.about.operation;
-        let holds = match self.policy.answer(operation) {
+        let no = |reason| Ok(Still::No(Box::new(no(reason, "none"))));
+        let holds = match policy.answer(operation) {
             PolicyAnswer::Allow => true,
             PolicyAnswer::Deny { .. } => false,
             PolicyAnswer::Approve(mine) => mine.covers(&loaded.request.requirement).is_ok(),
         };
         if !holds {
-            return Ok(Some(no("policy_denied", "none")));
+            return no("policy_denied");
         }
+        let mut judged_by = Vec::new();
         for vote in loaded.row.state.votes() {
             let Some(binding) = self.store.binding(vote.binding).await? else {
-                return Ok(Some(no("approval_unverifiable", "none")));
+                return no("approval_unverifiable");
             };
-            let viewer = self.viewer(&binding)?;
-            let stage = vote.stage.as_deref();
-            if self
-                .policy
-                .may_vote(&viewer.voter, operation, stage)
-                .is_err()
-            {
-                return Ok(Some(no("policy_denied", "none")));
+            let newest = self.newest(&vote.subject, &binding).await?;
+            let (voter, stage) = (&newest.viewer.voter, vote.stage.as_deref());
+            if policy.may_vote(voter, operation, stage).is_err() {
+                return no("policy_denied");
             }
+            judged_by.push((vote.subject.clone(), newest.issued_at));
         }
-        Ok(None)
+        Ok(Still::Yes(judged_by))
     }
 
     fn not_redeemed(

@@ -8,7 +8,7 @@ use countersign_model::{Digest, UnixSecs};
 use countersign_store::{BindingRow, Conflict, Tx, Write};
 
 use super::App;
-use super::about::claims_of;
+use super::claims::{Newer, keep_claims};
 use super::sign_in::{grant_refused, nonce_used, spend};
 use crate::refused::Refused;
 
@@ -55,15 +55,10 @@ impl App {
         let mut tx = Tx::new();
         tx.push(spend(nonce));
         tx.push(Write::ExpectUnrevoked(id));
+        let mut newer = Newer::No;
         if let Some(token) = &request.subject_token {
             match self.claims_token(token, &binding, now).await {
-                Ok(_) if is_newer(token, &binding) => {
-                    tx.push(Write::RefreshBinding {
-                        id,
-                        claims_token: token.clone(),
-                    });
-                }
-                Ok(_) => {}
+                Ok(claims) => newer = keep_claims(&mut tx, &binding, token, &claims),
                 // Without newer claims a session works the same, save that a vote which needs fresh ones is told so:
                 // a provider whose refreshed tokens are no good must not end it.
                 Err(refused) => {
@@ -72,7 +67,12 @@ impl App {
             }
         }
         match self.commit(tx).await? {
-            Ok(()) => Ok(self.access(&binding, now)),
+            Ok(()) => {
+                if newer == Newer::Yes {
+                    self.void_ineligible(&binding.person).await?;
+                }
+                Ok(self.access(&binding, now))
+            }
             Err(Conflict::Revoked) => Err(gone()),
             Err(_) => Err(nonce_used()),
         }
@@ -87,8 +87,7 @@ impl App {
     ) -> Result<IdToken, Refused> {
         let provider = self.provider_by_token(token)?;
         let config = &provider.config.op;
-        let seen = self.keys_for(provider, &known.id_token).await?;
-        let keys = self.keys_for(provider, token).await?;
+        let keys = self.keys_for(provider, &[&known.id_token, token]).await?;
         let refused = |sentence: String| grant_refused("claims_token_refused", sentence);
         let (server, as_of) = (&self.config.public_url, AsOf::Issue { now });
         let binding = verify_binding(
@@ -96,21 +95,11 @@ impl App {
             &known.id_token,
             server,
             config,
-            &seen.seen,
+            &keys.seen,
             as_of,
         )
         .map_err(|refusal| refused(refusal.sentence))?;
         verify_claims_token(token, &binding, config, &keys.current, now)
             .map_err(|refusal| refused(refusal.sentence))
     }
-}
-
-/// Claims never go back: an older token of the same person does not replace a newer one. Both were verified.
-pub(crate) fn is_newer(token: &str, binding: &BindingRow) -> bool {
-    let issued = |token: &str| {
-        claims_of(token)
-            .and_then(|claims| claims.get("iat")?.as_i64())
-            .unwrap_or(0)
-    };
-    issued(token) > issued(binding.claims_token.as_ref().unwrap_or(&binding.id_token))
 }

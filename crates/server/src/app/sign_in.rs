@@ -5,7 +5,7 @@ use std::sync::Arc;
 use countersign_api::http::{ID_TOKEN_TYPE, TokenAnswer, TokenRequest};
 use countersign_api::stream::ServerBody;
 use countersign_evidence::documents::{Pop, Statement};
-use countersign_evidence::op_token::peek_issuer;
+use countersign_evidence::op_token::{IdToken, OpRole, peek_issuer};
 use countersign_evidence::verify::{Binding, SKEW_SECS, verify_binding};
 use countersign_model::{Digest, Subject, UnixSecs, b64u_decode};
 use countersign_store::{BindingRow, Conflict, NewBinding, SpentKind, Tx, Write};
@@ -20,6 +20,8 @@ use crate::secrets::NONCE_SECS;
 const MAX_TOKEN_AGE_SECS: i64 = 300;
 /// Live bindings of one person.
 const MAX_BINDINGS: u32 = 16;
+/// The longest name of a provider's session, in bytes.
+const MAX_SID_BYTES: usize = 256;
 /// The longest name of a device, in characters.
 const MAX_DEVICE_NAME_CHARS: usize = 64;
 
@@ -87,6 +89,9 @@ impl App {
             person: person.clone(),
             cic,
             id_token: token.to_owned(),
+            issued_at: binding.id_token().iat,
+            auth_time: binding.auth_time(),
+            sid: sid_of(binding.id_token()),
             session_jkt: jkt.to_string(),
             device_name: device_name(request.device_name.as_deref()),
             bound_at: now,
@@ -115,6 +120,8 @@ impl App {
                 ),
             )),
             Err(Conflict::Spent(_)) => Err(nonce_used()),
+            // While this was checked, the person was signed out.
+            Err(Conflict::SignedOut) => Err(signed_out_since()),
             // A second call with the same statement was faster, with another nonce.
             Err(_) => {
                 let known = self.store.binding(id).await?.ok_or_else(App::contended)?;
@@ -193,7 +200,7 @@ impl App {
         now: UnixSecs,
     ) -> Result<(&TrustedProvider, Binding), Refused> {
         let provider = self.provider_by_token(token)?;
-        let keys = self.keys_for(provider, token).await?;
+        let keys = self.keys_for(provider, &[token]).await?;
         let binding = verify_binding(
             cic,
             token,
@@ -211,10 +218,7 @@ impl App {
         }
         let revoked = self.store.revoked_at(&binding.id_token().subject).await?;
         if revoked.is_some_and(|revoked| binding.auth_time() <= revoked) {
-            return Err(grant_refused(
-                "use_fresh_sign_in",
-                "Your devices were signed out since this sign-in: sign in again.",
-            ));
+            return Err(signed_out_since());
         }
         Ok((provider, binding))
     }
@@ -222,21 +226,28 @@ impl App {
     pub(crate) fn provider_by_token(&self, token: &str) -> Result<&TrustedProvider, Refused> {
         let issuer = peek_issuer(token)
             .map_err(|error| grant_refused("invalid_grant", format!("{error}.")))?;
-        self.provider_of(&issuer).ok_or_else(|| {
+        let provider = self.provider_of(&issuer).ok_or_else(|| {
             grant_refused(
                 "invalid_grant",
                 "The token is from an identity provider that is not trusted here.",
             )
-        })
+        })?;
+        if !provider.config.op.roles.contains(&OpRole::Approver) {
+            return Err(grant_refused(
+                "invalid_grant",
+                "The token is from an identity provider whose people do not approve here.",
+            ));
+        }
+        Ok(provider)
     }
 
-    /// The provider's keys, the token's own among them where it publishes it.
+    /// The provider's keys, those of these tokens among them where it publishes them.
     pub(crate) async fn keys_for(
         &self,
         provider: &TrustedProvider,
-        token: &str,
+        tokens: &[&str],
     ) -> Result<Arc<countersign_oidc::KeySet>, Refused> {
-        provider.provider.keys_for(&[token]).await.map_err(|error| {
+        provider.provider.keys_for(tokens).await.map_err(|error| {
             tracing::warn!(issuer = %provider.config.op.issuer, code = error.code(), "provider keys: {error}");
             Refused {
                 retry_after_secs: Some(10),
@@ -263,6 +274,19 @@ pub(crate) fn nonce_used() -> Refused {
         "use_new_nonce",
         "The proof's nonce was used before: get a new one.",
     )
+}
+
+fn signed_out_since() -> Refused {
+    grant_refused(
+        "use_fresh_sign_in",
+        "Your devices were signed out since this sign-in: sign in again.",
+    )
+}
+
+/// The provider's session, where its ID tokens name it (OpenID Connect Front-Channel Logout 1.0, section 3).
+fn sid_of(id_token: &IdToken) -> Option<String> {
+    let sid = id_token.claims.get("sid")?.as_str()?;
+    (!sid.is_empty() && sid.len() <= MAX_SID_BYTES).then(|| sid.to_owned())
 }
 
 /// What the device calls itself: one line of visible characters.

@@ -4,16 +4,18 @@ use countersign_api::http::Task;
 use countersign_api::stream::ServerBody;
 use countersign_evidence::documents::{Ask, Request, jws_digest};
 use countersign_model::{
-    Digest, Operation, PepId, PolicyAnswer, Requirement, Txn, UnixSecs, matching_words,
+    Digest, Operation, PepId, PolicyAnswer, PolicyCheck, Requirement, Txn, UnixSecs, matching_words,
 };
-use countersign_store::{Conflict, NewRequest, OpenLimits, SpentKind, Tx, Words, Write};
+use countersign_store::{
+    Conflict, NewRequest, OpenLimits, SeenKind, SpentKind, Tx, Words, Write,
+};
 use serde_json::json;
 
 use super::App;
 use super::change::{entry_of, publish};
-use super::evaluate::{Tuple, unsupported};
+use super::evaluate::Tuple;
 use super::task::ForPep;
-use crate::refused::Refused;
+use crate::refused::{Kind, Refused};
 
 /// Open requests of one PEP.
 const MAX_OPEN_PER_PEP: u32 = 10_000;
@@ -42,6 +44,15 @@ pub(crate) struct Submission {
     pub(crate) token: (String, UnixSecs),
 }
 
+/// What a request is made of.
+struct Asked<'a> {
+    pep: &'a PepId,
+    operation: &'a Operation,
+    ask_jws: &'a str,
+    requirement: &'a Requirement,
+    policy_digest: Digest,
+}
+
 impl App {
     /// Opens a request, or answers with the one that this key opened before.
     pub(crate) async fn submit(
@@ -60,11 +71,20 @@ impl App {
                 .known(pep, known.txn, known.body == submission.body)
                 .await;
         }
-        let requirement = self.admit(pep, &operation, &submission, now)?;
+        let policy = self.policy();
+        let requirement = self.admit(&*policy, pep, &operation, &submission, now)?;
+        self.has_cooled_down(&*policy, &operation, now).await?;
         // What time has closed makes room.
         self.expire_due(now).await?;
         for _ in 0..super::MAX_TRIES {
-            let (new, request) = self.draw(pep, &operation, &submission.ask_jws, &requirement, now);
+            let asked = Asked {
+                pep,
+                operation: &operation,
+                ask_jws: &submission.ask_jws,
+                requirement: &requirement,
+                policy_digest: policy.digest(),
+            };
+            let (new, request) = self.draw(&asked, now);
             let (txn, vote_until) = (new.txn.clone(), new.vote_until);
             let mut tx = Tx::new();
             tx.push(Write::Spend {
@@ -137,6 +157,7 @@ impl App {
     /// Whether this may be asked at all, and what is demanded then.
     fn admit(
         &self,
+        policy: &dyn PolicyCheck,
         pep: &PepId,
         operation: &Operation,
         submission: &Submission,
@@ -170,7 +191,7 @@ impl App {
             Refused::forbidden("ask_unverified", format!("The ask is refused: {error}."))
         })?;
         self.check_ask(&ask, pep, operation, now)?;
-        let mine = match self.policy.answer(operation) {
+        let mine = match policy.answer(operation) {
             PolicyAnswer::Allow => {
                 return Err(Refused::forbidden(
                     "policy_mismatch",
@@ -182,10 +203,10 @@ impl App {
             }
             PolicyAnswer::Approve(requirement) => requirement,
         };
-        if let Some(what) = unsupported(&mine) {
+        if let Some(what) = self.unsupported(&mine) {
             return Err(Refused::forbidden(
                 "not_supported",
-                format!("The policy asks for {what}, which this version cannot do."),
+                format!("The policy asks for {what}."),
             ));
         }
         ask.requirement.covers(&mine).map_err(|laxer| {
@@ -196,6 +217,33 @@ impl App {
             Refused::forbidden("policy_mismatch", detail)
         })?;
         Ok(mine)
+    }
+
+    /// What was denied is not asked for again at once, where the policy says so: nobody is worn down.
+    async fn has_cooled_down(
+        &self,
+        policy: &dyn PolicyCheck,
+        operation: &Operation,
+        now: UnixSecs,
+    ) -> Result<(), Refused> {
+        let Some(secs) = policy.cool_down_secs(operation) else {
+            return Ok(());
+        };
+        let Some(denial) = self.store.denied(same_of(operation), None).await? else {
+            return Ok(());
+        };
+        let left = denial.at + i64::from(secs) - now;
+        if left <= 0 {
+            return Ok(());
+        }
+        Err(Refused {
+            retry_after_secs: u32::try_from(left).ok(),
+            ..Refused::new(
+                Kind::Forbidden,
+                "denied_before",
+                "This very operation was denied a moment ago; the policy has it wait before it is asked for again.",
+            )
+        })
     }
 
     fn check_ask(
@@ -230,14 +278,14 @@ impl App {
         Ok(())
     }
 
-    fn draw(
-        &self,
-        pep: &PepId,
-        operation: &Operation,
-        ask_jws: &str,
-        requirement: &Requirement,
-        now: UnixSecs,
-    ) -> (NewRequest, Digest) {
+    fn draw(&self, asked: &Asked<'_>, now: UnixSecs) -> (NewRequest, Digest) {
+        let Asked {
+            pep,
+            operation,
+            ask_jws,
+            requirement,
+            policy_digest,
+        } = *asked;
         let mut id: [u8; 16] = rand::random();
         // The first character is a letter: an id that began with `-` would be taken for an option on a command line.
         id[0] &= 0x3f;
@@ -254,7 +302,7 @@ impl App {
             pep: pep.clone(),
             sub_id: operation.subject().clone(),
             requirement: requirement.clone(),
-            policy_digest: self.policy.digest(),
+            policy_digest,
         };
         let request_jws = request.sign(&self.secrets.rk);
         let digest = jws_digest(&request_jws);
@@ -271,6 +319,8 @@ impl App {
             opened_at: now,
             vote_until,
             search: search_text(operation),
+            same: same_of(operation),
+            seen: seen_of(operation),
             limits: OpenLimits {
                 per_pep: MAX_OPEN_PER_PEP,
                 per_requester: MAX_OPEN_PER_REQUESTER,
@@ -278,6 +328,49 @@ impl App {
         };
         (new, digest)
     }
+}
+
+/// What a request asks for, whoever's sign-in, reason or ticket it comes with: the requester, what, and on what.
+fn same_of(operation: &Operation) -> Digest {
+    let value = operation.value();
+    let part = |pointer: &str| value.pointer(pointer).cloned().unwrap_or_default();
+    let same = json!([
+        operation.pep().as_str(),
+        operation.subject().to_string(),
+        part("/subject/properties/act"),
+        part("/action"),
+        part("/resource"),
+    ]);
+    Digest::tagged(
+        "countersign/same/v1",
+        &countersign_model::json::canonical(&same),
+    )
+}
+
+/// What of it may be there for the first time: digests, where it says something about a person.
+fn seen_of(operation: &Operation) -> Vec<(SeenKind, String)> {
+    let value = operation.value();
+    let resource = format!("{} {}", operation.resource_type(), operation.resource_id());
+    let mut seen = vec![
+        (SeenKind::Requester, String::new()),
+        (SeenKind::Resource, resource),
+    ];
+    for (kind, pointer) in [
+        (SeenKind::Device, "/subject/properties/device"),
+        (SeenKind::Place, "/subject/properties/location"),
+    ] {
+        if let Some(found) = value.pointer(pointer) {
+            let found = countersign_model::json::canonical(found);
+            seen.push((kind, Digest::tagged(kind.as_str(), &found).to_string()));
+        }
+    }
+    let client = ["azp", "client_id"]
+        .into_iter()
+        .find_map(|claim| operation.claims().get(claim)?.as_str());
+    if let Some(client) = client {
+        seen.push((SeenKind::Client, client.to_owned()));
+    }
+    seen
 }
 
 fn refusal(conflict: Conflict) -> Refused {
@@ -292,7 +385,13 @@ fn refusal(conflict: Conflict) -> Refused {
             "operation_already_asked",
             "This very operation, with its nonce, was asked for before: a new one needs a new nonce.",
         ),
-        Conflict::Spent(SpentKind::PepToken | SpentKind::PopNonce) => Refused::conflict(
+        Conflict::Spent(
+            SpentKind::PepToken
+            | SpentKind::PopNonce
+            | SpentKind::StepUp
+            | SpentKind::ConsentKey
+            | SpentKind::SecurityEvent,
+        ) => Refused::conflict(
             "token_replayed",
             "This token was used before: make a new one for each call.",
         ),
@@ -301,7 +400,9 @@ fn refusal(conflict: Conflict) -> Refused {
         | Conflict::Version
         | Conflict::Exists
         | Conflict::TooManyBindings
-        | Conflict::Revoked => App::contended(),
+        | Conflict::Revoked
+        | Conflict::SignedOut
+        | Conflict::Claims => App::contended(),
     }
 }
 

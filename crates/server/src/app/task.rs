@@ -142,13 +142,17 @@ impl App {
             | State::Withdrawn(_)
             | State::Voided(_) => None,
         };
+        let stage = row.state.open_stage(&loaded.terms);
+        let stage = stage.map(|stage| stage.name.clone());
         debug_assert!(deny.is_none_or(|vote| vote.choice == Choice::Deny));
         Progress {
             words: row.words.0.clone(),
             approvals: u32::try_from(counted.len()).unwrap_or(u32::MAX),
             needed: loaded.terms.approvals,
-            who_may_vote: self.policy.who_may_vote(&loaded.about.operation, None),
-            stage: None,
+            who_may_vote: self
+                .policy()
+                .who_may_vote(&loaded.about.operation, stage.as_deref()),
+            stage,
             approved_by: approved.iter().map(|vote| vote.name.clone()).collect(),
             denied_by: deny.map(|vote| vote.name.clone()),
             reason: match deny {

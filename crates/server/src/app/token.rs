@@ -98,6 +98,13 @@ impl App {
         let proof = dpop::verify(proof, method, &self.url(path), token, now).map_err(|error| {
             Refused::unauthorized(Scheme::Dpop, error.code(), format!("{error}."))
         })?;
+        if proof.iat < self.replay.since {
+            return Err(Refused::unauthorized(
+                Scheme::Dpop,
+                "dpop_before_start",
+                "This DPoP proof is from before the server started: make a new one for each call.",
+            ));
+        }
         let until = proof.iat + dpop::MAX_AGE_SECS + 1;
         let owner = format!("dpop {}", proof.jkt);
         let sight = match token {

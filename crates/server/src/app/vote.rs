@@ -1,27 +1,44 @@
 //! Voting: the one verification, the policy asked again, then one transaction with the state, the vote, the
 //! entries and, on a quorum, the grant.
 
-use countersign_api::http::{VoteAnswer, VoteRequest};
+use countersign_api::http::{StepUp, VoteAnswer, VoteRequest};
 use countersign_evidence::documents::{Grant, GrantVote, Vote, jws_digest};
 use countersign_evidence::verify::{
-    Before, OpenRequest, VerifiedVote, verify_request_bundle, verify_vote,
+    Before, VerifiedVote, verify_request_bundle, verify_vote,
 };
-use countersign_evidence::op_token::OpKeys;
-use countersign_evidence::{Choice, EvidenceVote, Refusal, Trust, TrustedOp};
+use countersign_evidence::op_token::{IdToken, OpKeys};
+use countersign_evidence::verify::StepUpEvidence;
+use countersign_evidence::{Choice, EvidenceVote, Refusal, StepId, Trust, TrustedOp};
 use countersign_lifecycle as lifecycle;
 use countersign_lifecycle::{CountedVote, Effect, Input, State, Step};
-use countersign_model::{By, Digest, Issuer, PolicyAnswer, Subject, Txn, UnixSecs, b64u};
-use countersign_store::{Conflict, NewVote, Tx, Write};
+use countersign_model::{
+    By, Digest, Issuer, PolicyAnswer, PolicyCheck, Subject, Txn, UnixSecs, b64u,
+};
+use countersign_store::{Conflict, NewVote, SpentKind, Tx, Write};
 use serde_json::json;
 
 use super::App;
 use super::about::{Loaded, may_see, name_of};
 use super::change::{With, entry_of, state_of, write_step};
-use super::renew::is_newer;
+use super::claims::{Newer, keep_claims};
 use super::sign_in::grant_refused;
 use super::token::Approver;
 use crate::config::ProviderConfig;
-use crate::refused::{Kind, Refused, Scheme};
+use crate::refused::{Kind, Refused, Scheme, StepUpWanted};
+
+/// A step-up's sign-in, and the key that ties its consent, are known as used for so long, in seconds: longer than
+/// any request is open (30 days), so that no vote on another one can be as old as they are.
+const USED_SECS: i64 = 31 * 24 * 3600;
+
+/// A vote that verified, with what the server keeps of it.
+struct Cast {
+    verified: VerifiedVote,
+    evidence: EvidenceVote,
+    /// The request's newer token, verified.
+    newer: Option<IdToken>,
+    /// The newest claims that it was judged by were issued then.
+    judged_by: UnixSecs,
+}
 
 impl App {
     /// Casts a vote. The same JWS again gets the same answer; what is refused is written down.
@@ -31,9 +48,9 @@ impl App {
         txn: &Txn,
         request: &VoteRequest,
     ) -> Result<VoteAnswer, Refused> {
-        let viewer = self.viewer(&approver.binding)?;
+        let viewer = self.viewer(&approver.binding).await?;
         let loaded = self.load(txn, self.now()).await?;
-        if !may_see(&*self.policy, &viewer, &loaded.about) {
+        if !may_see(&*self.policy(), &viewer, &loaded.about) {
             return Err(Refused::not_found());
         }
         let digest = jws_digest(&request.vote);
@@ -80,37 +97,75 @@ impl App {
             }
             is_open(&loaded)?;
             is_not_theirs(&loaded, &approver.binding.person)?;
-            let verified = self.verify(approver, &loaded, request, now).await?;
-            let next = self.count(&loaded, &verified, now)?;
-            let tx = self.ballot(&loaded, &verified, &next, request, approver, now);
+            let policy = self.policy();
+            if let Some(again) = self.without_fallen(&*policy, &loaded).await? {
+                loaded = again;
+                continue;
+            }
+            let cast = self
+                .verify(&*policy, approver, &loaded, request, now)
+                .await?;
+            let next = self.count(&loaded, &cast.verified, now)?;
+            let tx = self.ballot(&loaded, &cast, &next, approver, now);
             match self.commit(tx).await? {
                 Ok(()) => {
                     if let Some(at) = next.state.deadline(&loaded.terms) {
                         self.deadlines.add(at);
                     }
+                    if cast.newer.is_some() {
+                        // What the provider says now may end votes of theirs on other requests.
+                        self.void_ineligible(&approver.binding.person).await?;
+                    }
                     return Ok(answer(&loaded, &next.state));
                 }
                 Err(Conflict::Revoked) => {
-                    return Err(Refused::unauthorized(
-                        Scheme::Dpop,
-                        "binding_revoked",
-                        "This device was signed out: sign in again.",
-                    ));
+                    self.is_signed_in(approver).await?;
+                    // It was another's: their vote is void, and the count begins anew.
+                    self.void_revoked().await?;
+                    loaded = self.load(&loaded.row.txn, now).await?;
                 }
+                Err(Conflict::Spent(kind)) => return Err(step_up_used(kind, &loaded)),
                 Err(_) => loaded = self.load(&loaded.row.txn, now).await?,
             }
         }
         Err(App::contended())
     }
 
+    async fn is_signed_in(&self, approver: &Approver) -> Result<(), Refused> {
+        match self.store.binding(approver.binding.id).await? {
+            Some(row) if row.revoked_at.is_none() => Ok(()),
+            Some(_) | None => Err(Refused::unauthorized(
+                Scheme::Dpop,
+                "binding_revoked",
+                "This device was signed out: sign in again.",
+            )),
+        }
+    }
+
+    /// The request after a counted vote fell whose person may no longer vote; none where all of them stand. A
+    /// quorum is not completed over a vote that would not be let through.
+    async fn without_fallen(
+        &self,
+        policy: &dyn PolicyCheck,
+        loaded: &Loaded,
+    ) -> Result<Option<Loaded>, Refused> {
+        for vote in loaded.row.state.votes() {
+            if !self.stands(policy, loaded, vote).await? {
+                return self.void(loaded, vote).await.map(Some);
+            }
+        }
+        Ok(None)
+    }
+
     /// Steps of the protocol, section 6, as far as a vote is concerned.
     async fn verify(
         &self,
+        policy: &dyn PolicyCheck,
         approver: &Approver,
         loaded: &Loaded,
         request: &VoteRequest,
         now: UnixSecs,
-    ) -> Result<VerifiedVote, Refused> {
+    ) -> Result<Cast, Refused> {
         let binding = &approver.binding;
         let (_, vote) = Vote::unverified(&request.vote).map_err(|error| {
             Refused::malformed("vote_unreadable", format!("The vote is refused: {error}."))
@@ -133,21 +188,23 @@ impl App {
             now,
         )
         .map_err(|refusal| Refused::conflict("request_unverified", refusal.sentence))?;
-        self.policy_still_asks(loaded)?;
+        policy_still_asks(policy, loaded)?;
 
-        let claims_token = match &request.claims_token {
-            Some(token) => {
-                self.claims_token(token, binding, now).await?;
-                Some(token.clone())
-            }
-            None => binding.claims_token.clone(),
+        let newer = match &request.claims_token {
+            Some(token) => Some(self.claims_token(token, binding, now).await?),
+            None => None,
         };
-        let vote = EvidenceVote {
+        let claims_token = request
+            .claims_token
+            .clone()
+            .or_else(|| binding.claims_token.clone());
+        let stage = vote.stage.clone();
+        let evidence = EvidenceVote {
             jws: request.vote.clone(),
             cic: b64u(&binding.cic),
             id_token: Some(binding.id_token.clone()),
             claims_token,
-            step_up: None,
+            step_up: request.step_up.clone().map(step_up),
         };
         let provider = self
             .provider_of(binding.person.iss.as_str())
@@ -157,21 +214,35 @@ impl App {
                     "Your identity provider is no longer trusted here.",
                 )
             })?;
-        let mut keys = self.keys_for(provider, &binding.id_token).await?;
-        if let Some(token) = &vote.claims_token {
-            keys = self.keys_for(provider, token).await?;
-        }
+        let keys = self.keys_for(provider, &tokens_of(&evidence)).await?;
         let trust = Trust {
             server: &self.config.public_url,
             server_keys: vec![self.secrets.rk.public()],
             pep: (pep.id.clone(), pep.key.clone()),
             ops: self.trusted_ops(&provider.config.op.issuer, &keys.seen),
             session_secs: self.config.session_secs,
-            policy: Some(&*self.policy),
+            policy: Some(policy),
         };
         let challenge = self.secrets.challenge(&row.txn, &binding.person);
         let before = before(&row.state);
-        verify_ours(&vote, &open, &trust, &before, &challenge, now)
+        let verified = verify_vote(&evidence, &open, &trust, &before, Some(&challenge), now)
+            .map_err(|refused| refusal(refused, loaded))?;
+
+        // Another device of theirs may have brought newer claims than this vote comes with.
+        let newest = self.newest(&binding.person, binding).await?;
+        let used = newer.as_ref().map(|token| token.iat);
+        if used.is_none_or(|used| used < newest.issued_at) {
+            let operation = &loaded.about.operation;
+            policy
+                .may_vote(&newest.viewer.voter, operation, stage.as_deref())
+                .map_err(|why| Refused::forbidden("not_eligible", why))?;
+        }
+        Ok(Cast {
+            verified,
+            evidence,
+            judged_by: used.map_or(newest.issued_at, |used| used.max(newest.issued_at)),
+            newer,
+        })
     }
 
     /// Every provider, since the requester may be another's; keys only of the voter's.
@@ -181,22 +252,6 @@ impl App {
             keys: (provider.op.issuer == *voters).then(|| keys.clone()),
         };
         self.config.providers.iter().map(trusted).collect()
-    }
-
-    /// The policy is asked at ask, vote and redeem: what was opened under another one is not voted on.
-    fn policy_still_asks(&self, loaded: &Loaded) -> Result<(), Refused> {
-        let holds = match self.policy.answer(&loaded.about.operation) {
-            PolicyAnswer::Allow | PolicyAnswer::Deny { .. } => false,
-            PolicyAnswer::Approve(mine) => mine.covers(&loaded.request.requirement).is_ok(),
-        };
-        if holds {
-            Ok(())
-        } else {
-            Err(Refused::conflict(
-                "policy_changed",
-                "The policy has changed since this was asked: it has to be asked for again.",
-            ))
-        }
     }
 
     fn count(
@@ -234,12 +289,17 @@ impl App {
     fn ballot(
         &self,
         loaded: &Loaded,
-        verified: &VerifiedVote,
+        cast: &Cast,
         next: &Step,
-        request: &VoteRequest,
         approver: &Approver,
         now: UnixSecs,
     ) -> Tx {
+        let Cast {
+            verified,
+            evidence,
+            newer,
+            judged_by,
+        } = cast;
         let vote = verified.vote();
         let binding = &approver.binding;
         let name = match verified.voter() {
@@ -248,6 +308,17 @@ impl App {
         };
         let mut tx = Tx::new();
         tx.push(Write::ExpectUnrevoked(binding.id));
+        tx.push(Write::ExpectClaims {
+            person: binding.person.clone(),
+            issued_at: *judged_by,
+        });
+        for (kind, value) in used_up(verified) {
+            tx.push(Write::Spend {
+                kind,
+                value,
+                until: now + USED_SECS,
+            });
+        }
         // The others' bindings are checked by the same transaction that signs the grant over their votes.
         for other in next
             .state
@@ -263,25 +334,19 @@ impl App {
             name: name.clone(),
             choice: choice(vote.vote),
             digest: verified.digest(),
-            jws: request.vote.clone(),
+            jws: evidence.jws.clone(),
             reason: vote.reason.clone(),
             binding: binding.id,
-            claims_token: request
-                .claims_token
-                .clone()
-                .or_else(|| binding.claims_token.clone()),
+            claims_token: evidence.claims_token.clone(),
+            step_up: evidence
+                .step_up
+                .as_ref()
+                .map(|step_up| step_up.to_value().to_string()),
             at: now,
         })));
-        if let Some(token) = request
-            .claims_token
-            .as_ref()
-            .filter(|token| is_newer(token, binding))
-        {
+        if let (Some(claims), Some(token)) = (newer, &evidence.claims_token) {
             // What the provider said last is what counts from now on, at redeem too.
-            tx.push(Write::RefreshBinding {
-                id: binding.id,
-                claims_token: token.clone(),
-            });
+            let (Newer::Yes | Newer::No) = keep_claims(&mut tx, binding, token, claims);
         }
         let with = With {
             grant_jws: self.grant(loaded, next, now),
@@ -325,15 +390,107 @@ impl App {
     }
 }
 
-fn verify_ours(
-    vote: &EvidenceVote,
-    open: &OpenRequest,
-    trust: &Trust<'_>,
-    before: &[Before],
-    challenge: &str,
-    now: UnixSecs,
-) -> Result<VerifiedVote, Refused> {
-    verify_vote(vote, open, trust, before, Some(challenge), now).map_err(refusal)
+/// The policy is asked at ask, vote and redeem: what was opened under another one is not voted on.
+fn policy_still_asks(policy: &dyn PolicyCheck, loaded: &Loaded) -> Result<(), Refused> {
+    let holds = match policy.answer(&loaded.about.operation) {
+        PolicyAnswer::Allow | PolicyAnswer::Deny { .. } => false,
+        PolicyAnswer::Approve(mine) => mine.covers(&loaded.request.requirement).is_ok(),
+    };
+    if holds {
+        Ok(())
+    } else {
+        Err(Refused::conflict(
+            "policy_changed",
+            "The policy has changed since this was asked: it has to be asked for again.",
+        ))
+    }
+}
+
+/// Every token of a vote that the provider signed.
+fn tokens_of(vote: &EvidenceVote) -> Vec<&str> {
+    let EvidenceVote {
+        jws: _,
+        cic: _,
+        id_token,
+        claims_token,
+        step_up,
+    } = vote;
+    let mut tokens: Vec<&str> = [id_token, claims_token]
+        .into_iter()
+        .flatten()
+        .map(String::as_str)
+        .collect();
+    match step_up {
+        Some(StepUpEvidence::Oidc {
+            id_token,
+            access_token,
+        }) => {
+            tokens.push(id_token);
+            tokens.extend(access_token.as_deref());
+        }
+        Some(StepUpEvidence::Webauthn { .. }) | None => {}
+    }
+    tokens
+}
+
+fn step_up(step_up: StepUp) -> StepUpEvidence {
+    match step_up {
+        StepUp::Oidc {
+            id_token,
+            access_token,
+        } => StepUpEvidence::Oidc {
+            id_token,
+            access_token,
+        },
+        StepUp::Webauthn {
+            authenticator_data,
+            client_data_json,
+            signature,
+            key,
+        } => StepUpEvidence::Webauthn {
+            authenticator_data,
+            client_data_json,
+            signature,
+            key,
+        },
+    }
+}
+
+/// What this vote uses up: its person's fresh sign-in, and the key that ties its consent.
+fn used_up(verified: &VerifiedVote) -> Vec<(SpentKind, String)> {
+    let vote = verified.vote();
+    let mut used = Vec::new();
+    if let Some(auth_time) = verified.step_up_auth_time() {
+        used.push((SpentKind::StepUp, format!("{} {auth_time}", vote.sub_id)));
+    }
+    if let Some(key) = vote.consent_jkt {
+        used.push((SpentKind::ConsentKey, key.to_string()));
+    }
+    used
+}
+
+fn step_up_used(kind: SpentKind, loaded: &Loaded) -> Refused {
+    let detail = match kind {
+        SpentKind::ConsentKey => "This consent was used for another vote: give it anew.",
+        SpentKind::StepUp
+        | SpentKind::PopNonce
+        | SpentKind::PepToken
+        | SpentKind::Ask
+        | SpentKind::SecurityEvent => {
+            "This sign-in has confirmed another vote: sign in again for this one."
+        }
+    };
+    step_up_refused("step_up_used", detail, loaded)
+}
+
+/// RFC 9470: the provider has to be asked again, for this.
+fn step_up_refused(code: &'static str, detail: impl Into<String>, loaded: &Loaded) -> Refused {
+    Refused {
+        step_up: Some(StepUpWanted {
+            acr: loaded.request.requirement.acr.clone(),
+        }),
+        ..Refused::unauthorized(Scheme::Dpop, code, detail)
+    }
 }
 
 /// The approves that count already.
@@ -347,8 +504,16 @@ fn before(state: &State) -> Vec<Before> {
 }
 
 /// The verification's codes as the approver's agent acts on them.
-fn refusal(refusal: Refusal) -> Refused {
-    let Refusal { code, sentence, .. } = refusal;
+fn refusal(refusal: Refusal, loaded: &Loaded) -> Refused {
+    let Refusal {
+        step,
+        code,
+        sentence,
+        passed: _,
+    } = refusal;
+    if step == StepId::StepUp {
+        return step_up_refused(code, sentence, loaded);
+    }
     match code {
         "operation_digest_differs" | "request_digest_differs" | "txn_differs" => {
             Refused::conflict("wrong_digest", sentence)
@@ -362,9 +527,7 @@ fn refusal(refusal: Refusal) -> Refused {
         "binding_session_over" | "binding_key_unknown" => {
             Refused::unauthorized(Scheme::Dpop, "use_fresh_sign_in", sentence)
         }
-        "step_up_unsupported" => {
-            Refused::unauthorized(Scheme::Dpop, "insufficient_user_authentication", sentence)
-        }
+        "person_unknown" => Refused::forbidden("person_unknown", sentence),
         "vote_unreadable" | "binding_unreadable" => Refused::malformed(code, sentence),
         other => Refused::conflict(other, sentence),
     }

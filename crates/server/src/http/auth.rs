@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
 use countersign_evidence::PepToken;
+use countersign_evidence::op_token::AccessToken;
 use countersign_model::{PepId, UnixSecs};
 use countersign_oidc::AccessError;
 use http::HeaderMap;
@@ -30,6 +31,9 @@ pub(crate) struct Pep {
 
 /// A PEP, or a requester.
 pub(crate) struct AnyCaller(pub(crate) Caller);
+
+/// A member of a group that the configuration names.
+pub(crate) struct Administrator;
 
 /// A signed-in approver.
 pub(crate) struct SignedIn(pub(crate) Approver);
@@ -57,25 +61,50 @@ impl FromRequestParts<Arc<App>> for AnyCaller {
         if let Ok((_, claimed)) = PepToken::unverified(token) {
             return Ok(AnyCaller(Caller::Pep(pep(app, token, &claimed)?.id)));
         }
-        let token = app
-            .requesters
-            .verify(token)
-            .await
-            .map_err(|error| match error {
-                AccessError::Invalid(_) | AccessError::UnknownIssuer => {
-                    Refused::unauthorized(Scheme::Bearer, error.code(), format!("{error}."))
-                }
-                AccessError::Unavailable(_) => Refused {
-                    retry_after_secs: Some(10),
-                    ..Refused::new(
-                        Kind::Unavailable,
-                        error.code(),
-                        "Your token cannot be checked now. Try again.",
-                    )
-                },
-            })?;
+        let token = requester(app, token).await?;
         Ok(AnyCaller(Caller::Requester(token.subject)))
     }
+}
+
+impl FromRequestParts<Arc<App>> for Administrator {
+    type Rejection = Problem;
+
+    async fn from_request_parts(
+        parts: &mut Parts,
+        app: &Arc<App>,
+    ) -> Result<Administrator, Problem> {
+        let token = credential(&parts.headers, Scheme::Bearer)?;
+        let token = requester(app, token).await?;
+        let groups = app
+            .provider_of(token.subject.iss.as_str())
+            .map(|provider| provider.config.op.groups_of(&token.claims))
+            .unwrap_or_default();
+        if groups.is_disjoint(&app.config.administrators) {
+            let detail = "Only members of a group that this server names as `administrators` may do this.";
+            return Err(Refused::forbidden("administrators_only", detail).into());
+        }
+        Ok(Administrator)
+    }
+}
+
+/// Somebody with their own provider's access token for this server.
+async fn requester(app: &App, token: &str) -> Result<AccessToken, Refused> {
+    app.requesters
+        .verify(token)
+        .await
+        .map_err(|error| match error {
+            AccessError::Invalid(_) | AccessError::UnknownIssuer => {
+                Refused::unauthorized(Scheme::Bearer, error.code(), format!("{error}."))
+            }
+            AccessError::Unavailable(_) => Refused {
+                retry_after_secs: Some(10),
+                ..Refused::new(
+                    Kind::Unavailable,
+                    error.code(),
+                    "Your token cannot be checked now. Try again.",
+                )
+            },
+        })
 }
 
 impl FromRequestParts<Arc<App>> for SignedIn {
@@ -149,6 +178,12 @@ fn pep(app: &App, token: &str, claimed: &PepToken) -> Result<Pep, Refused> {
         return refused(
             "pep_token_invalid",
             "The gate's token is for another server or not good now; check the gate's clock.",
+        );
+    }
+    if verified.iat < app.replay.since {
+        return refused(
+            "token_before_start",
+            "This token is from before the server started: make a new one for each call.",
         );
     }
     let until = verified.exp + SKEW_SECS + 1;

@@ -1,9 +1,11 @@
 //! HTTP: routes, extractors, problems. Thin: each handler reads, calls one use case, answers.
 
 mod access;
+mod admin;
 mod approver;
 mod auth;
 mod body;
+mod events;
 mod oauth;
 mod problem;
 pub(crate) mod serve;
@@ -63,6 +65,11 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/approver/v1/history", get(approver::history))
         .route("/approver/v1/bindings", get(approver::bindings))
         .route("/approver/v1/bindings/{id}", delete(approver::revoke))
+        .route("/approver/v1/claims", post(approver::claims))
+        .route("/admin/v1/devices", get(admin::devices))
+        .route("/admin/v1/devices/{id}", delete(admin::revoke))
+        .route("/events/v1/{provider}", post(events::push))
+        .route("/oidc/v1/backchannel-logout", post(events::logout))
         .route(crate::stream::PATH, any(approver::stream))
         .fallback(nowhere)
         .method_not_allowed_fallback(wrong_method)

@@ -6,7 +6,7 @@ use countersign_api::http::{Problem as Body, TokenProblem};
 use http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
 
-use crate::refused::{Kind, Refused, Scheme};
+use crate::refused::{Kind, Refused, Scheme, StepUpWanted};
 
 /// A refusal on its way out.
 #[derive(Debug)]
@@ -25,6 +25,7 @@ impl IntoResponse for Problem {
             code,
             detail,
             retry_after_secs,
+            step_up,
         } = self.0;
         let mut response = with_status(status(kind), code, detail);
         if let Some(secs) = retry_after_secs {
@@ -35,7 +36,7 @@ impl IntoResponse for Problem {
         if let Kind::Unauthorized(scheme) = kind {
             response
                 .headers_mut()
-                .insert(WWW_AUTHENTICATE, challenge(scheme, code));
+                .insert(WWW_AUTHENTICATE, challenge(scheme, code, step_up.as_ref()));
         }
         response
     }
@@ -65,6 +66,7 @@ pub(crate) fn token_problem(refused: Refused) -> Response {
         code,
         detail,
         retry_after_secs,
+        step_up: _,
     } = refused;
     let status = match kind {
         Kind::Unauthorized(_) | Kind::Forbidden | Kind::Conflict | Kind::Gone => {
@@ -106,18 +108,36 @@ fn status(kind: Kind) -> StatusCode {
 }
 
 /// `error` is one of RFC 6750 and RFC 9470 where they have one; our own code stands in the body.
-fn challenge(scheme: Scheme, code: &str) -> HeaderValue {
+fn challenge(scheme: Scheme, code: &str, step_up: Option<&StepUpWanted>) -> HeaderValue {
     let name = match scheme {
         Scheme::Bearer => "Bearer",
         Scheme::Dpop => "DPoP",
     };
+    if let Some(StepUpWanted { acr }) = step_up {
+        return fresh_sign_in(name, acr.as_deref());
+    }
     let error = match code {
         "no_credentials" => return HeaderValue::from_static(name),
-        "insufficient_user_authentication" | "claims_too_old" => "insufficient_user_authentication",
+        "claims_too_old" => "insufficient_user_authentication",
         code if code.starts_with("dpop_") => "invalid_dpop_proof",
         _ => "invalid_token",
     };
     // Both parts are our own words: always a valid header.
     HeaderValue::from_str(&format!("{name} error=\"{error}\""))
         .unwrap_or(HeaderValue::from_static(name))
+}
+
+/// How old the sign-in may be (RFC 9470, section 3): a value that all providers honor, as a new one is asked for.
+const STEP_UP_MAX_AGE_SECS: u32 = 60;
+
+/// RFC 9470, section 3.
+fn fresh_sign_in(name: &str, acr: Option<&str>) -> HeaderValue {
+    let mut value = format!("{name} error=\"insufficient_user_authentication\"");
+    // A context with a quote in it is left out: the body and the request say it too.
+    let fits = |acr: &&str| acr.chars().all(|c| c.is_ascii_graphic() && c != '"' && c != '\\');
+    if let Some(acr) = acr.filter(fits) {
+        value.push_str(&format!(", acr_values=\"{acr}\""));
+    }
+    value.push_str(&format!(", max_age={STEP_UP_MAX_AGE_SECS}"));
+    HeaderValue::from_str(&value).unwrap_or(HeaderValue::from_static("DPoP"))
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use countersign_api::http::{Endpoints, Keys, PepKey, ProviderStepUp, WellKnown, WellKnownProvider};
+use countersign_evidence::op_token::{AcrClaim, OpRole, OpStepUp};
 use serde_json::{Value, json};
 
 use super::problem::Problem;
@@ -44,14 +45,22 @@ pub(crate) async fn countersign(State(app): State<Arc<App>>) -> Json<WellKnown> 
         .config
         .providers
         .iter()
+        .filter(|it| it.op.roles.contains(&OpRole::Approver))
         .map(|it| WellKnownProvider {
             issuer: it.op.issuer.to_string(),
             client_id: it.op.client_id.clone(),
             scopes: it.scopes.clone(),
             name: it.name.clone(),
             redirect_path: it.redirect_path.clone(),
-            step_up: ProviderStepUp::None,
-            acr_claim: "acr".to_owned(),
+            redirect_ports: it.redirect_ports.clone(),
+            step_up: match it.op.step_up {
+                OpStepUp::Oidc => ProviderStepUp::Oidc,
+                OpStepUp::None { .. } => ProviderStepUp::None,
+            },
+            acr_claim: match it.op.acr_claim {
+                AcrClaim::Acr => "acr".to_owned(),
+                AcrClaim::Acrs => "acrs".to_owned(),
+            },
         })
         .collect();
     let stream = app.url(crate::stream::PATH);

@@ -2,7 +2,7 @@
 
 mod socket;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
@@ -97,6 +97,13 @@ impl Sockets {
     pub(crate) fn has_room(&self, person: &Subject, jkt: &str) -> bool {
         let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         open.contains_key(jkt) || fits(&open, person)
+    }
+
+    /// The bindings of a person's open sockets.
+    pub(crate) fn bindings_of(&self, person: &Subject) -> BTreeSet<Digest> {
+        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let theirs = open.values().filter(|entry| entry.person == *person);
+        theirs.map(|entry| entry.binding).collect()
     }
 
     /// A binding was revoked: its socket closes.

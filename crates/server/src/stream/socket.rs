@@ -189,7 +189,8 @@ impl Socket<'_> {
         if let Some(person) = &item.event.person {
             return *person == viewer.voter.subject;
         }
-        let see = |about: &Arc<About>| may_see(&*self.app.policy, viewer, about);
+        let policy = self.app.policy();
+        let see = |about: &Arc<About>| may_see(&*policy, viewer, about);
         item.about.as_ref().is_some_and(see)
     }
 
@@ -232,6 +233,7 @@ impl Socket<'_> {
         let viewer = self
             .app
             .viewer(&binding)
+            .await
             .map_err(|_| End::Code(close::UNAUTHORIZED))?;
         self.approver.binding = binding;
         Ok(viewer)

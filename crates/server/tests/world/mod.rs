@@ -31,6 +31,7 @@ permit (principal, action == Action::"orders.customers.delete", resource);
 permit (principal, action == Action::"orders.customers.rename", resource);
 
 @id("no-purge") @why("Never through the API")
+@never_permitted("orders.customers.purge")
 forbid (principal, action == Action::"orders.customers.purge", resource);
 
 @id("dba-vote") @people("database approvers")
@@ -113,12 +114,15 @@ impl World {
             policy: self.folder.path().join("policy.cedar"),
             session_secs: 12 * 3600,
             auditors: [format!("{}#auditors", self.issuer)].into(),
+            administrators: [format!("{}#admins", self.issuer)].into(),
             providers: vec![ProviderConfig {
                 name: "Test login".to_owned(),
                 op,
                 scopes: vec!["openid".to_owned()],
                 redirect_path: "/callback".to_owned(),
+                redirect_ports: Vec::new(),
                 audience: None,
+                events_audience: None,
             }],
             peps: vec![
                 pep("orders-gate", &["orders.*"]),

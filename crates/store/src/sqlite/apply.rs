@@ -1,11 +1,12 @@
 //! One transaction's writes, inside its savepoint.
 
 use countersign_lifecycle::State;
+use countersign_model::{Subject, UnixSecs};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::kill::KillPoint;
 use crate::encoding::{choice_name, state_to_text};
-use crate::rows::{NewBinding, NewRequest, NewVote, RequestUpdate};
+use crate::rows::{NewBinding, NewRequest, NewVote, RequestUpdate, SeenKind};
 use crate::tx::{Conflict, Tx, Write};
 
 /// What became of the writes.
@@ -63,6 +64,39 @@ fn apply_one(connection: &Connection, write: &Write) -> Result<Option<u64>, Stop
                 run(connection, sql, params![id.as_bytes(), claims_token])?,
                 Conflict::Revoked,
             )?;
+        }
+        Write::KeepClaims {
+            person,
+            token,
+            issued_at,
+        } => keep_claims(connection, person, token, *issued_at)?,
+        Write::RefreshVotes {
+            binding,
+            claims_token,
+        } => {
+            let sql = "UPDATE votes SET claims_token = ?2 WHERE binding = ?1 AND live = 1 AND request IN
+                         (SELECT key FROM requests WHERE deadline IS NOT NULL)";
+            run(connection, sql, params![binding.as_bytes(), claims_token])?;
+        }
+        Write::ExpectClaims { person, issued_at } => {
+            let sql = "SELECT 1 FROM claims WHERE person = ?1 AND issued_at > ?2";
+            let newer = connection
+                .prepare_cached(sql)?
+                .exists(params![person.to_string(), issued_at.0])?;
+            if newer {
+                return Err(Stop::Conflict(Conflict::Claims));
+            }
+        }
+        Write::RevokeBindings {
+            person,
+            signed_in_until,
+            sid,
+            at,
+        } => {
+            let sql = "UPDATE bindings SET revoked_at = ?2 WHERE person = ?1 AND revoked_at IS NULL
+                         AND auth_time <= ?3 AND (?4 IS NULL OR sid IS NULL OR sid = ?4)";
+            let values = params![person.to_string(), at.0, signed_in_until.0, sid];
+            run(connection, sql, values)?;
         }
         Write::RevokeBinding { id, at } => {
             let sql = "UPDATE bindings SET revoked_at = ?2 WHERE id = ?1 AND revoked_at IS NULL";
@@ -128,6 +162,11 @@ fn apply_one(connection: &Connection, write: &Write) -> Result<Option<u64>, Stop
             )?;
             return Ok(u64::try_from(connection.last_insert_rowid()).ok());
         }
+        Write::ClockShows(at) => {
+            let sql = "INSERT INTO clock (id, at) VALUES (0, ?1)
+                       ON CONFLICT (id) DO UPDATE SET at = max(at, excluded.at)";
+            run(connection, sql, params![at.0])?;
+        }
         Write::Prune { now, events_before } => {
             run(
                 connection,
@@ -167,9 +206,10 @@ fn open_request(connection: &Connection, new: &NewRequest) -> Result<(), Stop> {
     }
     let state = State::opened();
     let sql = "INSERT INTO requests (version, txn, pep, requester, resource_type, resource_id, operation, ask_jws,
-                 request_jws, words, opened_at, vote_until, kind, state, deadline)
-               VALUES (1, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?11)
+                 request_jws, words, opened_at, vote_until, kind, state, deadline, same, first)
+               VALUES (1, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?11, ?14, ?15)
                ON CONFLICT DO NOTHING";
+    let first = first_time(connection, &requester, &new.seen)?;
     let changed = run(
         connection,
         sql,
@@ -187,6 +227,8 @@ fn open_request(connection: &Connection, new: &NewRequest) -> Result<(), Stop> {
             new.vote_until.0,
             state.kind().as_str(),
             state_to_text(&state),
+            new.same.as_bytes(),
+            first.join(","),
         ],
     )?;
     expect_one(changed, Conflict::Words)?;
@@ -195,6 +237,42 @@ fn open_request(connection: &Connection, new: &NewRequest) -> Result<(), Stop> {
         connection,
         "INSERT INTO search (rowid, text) VALUES (?1, ?2)",
         params![key, new.search],
+    )?;
+    Ok(())
+}
+
+/// The names of what this requester comes with for the first time, which from now on is known. What a first
+/// request comes with is all new: then only the requester is named.
+fn first_time(
+    connection: &Connection,
+    requester: &str,
+    seen: &[(SeenKind, String)],
+) -> rusqlite::Result<Vec<&'static str>> {
+    let mut first = Vec::new();
+    for (kind, value) in seen {
+        let sql = "INSERT OR IGNORE INTO seen (requester, kind, value) VALUES (?1, ?2, ?3)";
+        if run(connection, sql, params![requester, kind.as_str(), value])? == 1 {
+            first.push(*kind);
+        }
+    }
+    let new_here = first.contains(&SeenKind::Requester);
+    first.retain(|kind| *kind == SeenKind::Requester || !new_here);
+    Ok(first.into_iter().map(SeenKind::as_str).collect())
+}
+
+fn keep_claims(
+    connection: &Connection,
+    person: &Subject,
+    token: &str,
+    issued_at: UnixSecs,
+) -> Result<(), Stop> {
+    let sql = "INSERT INTO claims (person, token, issued_at) VALUES (?1, ?2, ?3)
+               ON CONFLICT (person) DO UPDATE SET token = excluded.token, issued_at = excluded.issued_at
+               WHERE excluded.issued_at >= issued_at";
+    run(
+        connection,
+        sql,
+        params![person.to_string(), token, issued_at.0],
     )?;
     Ok(())
 }
@@ -226,8 +304,9 @@ fn update_request(connection: &Connection, update: &RequestUpdate) -> Result<(),
 }
 
 fn cast_vote(connection: &Connection, vote: &NewVote) -> Result<(), Stop> {
-    let sql = "INSERT INTO votes (request, person, name, choice, digest, jws, reason, binding, claims_token, at, live)
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, 1) ON CONFLICT DO NOTHING";
+    let sql = "INSERT INTO votes (request, person, name, choice, digest, jws, reason, binding, claims_token, at,
+                 live, step_up)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, 1, ?11) ON CONFLICT DO NOTHING";
     let changed = run(
         connection,
         sql,
@@ -242,6 +321,7 @@ fn cast_vote(connection: &Connection, vote: &NewVote) -> Result<(), Stop> {
             vote.binding.as_bytes(),
             vote.claims_token,
             vote.at.0,
+            vote.step_up,
         ],
     )?;
     expect_one(changed, Conflict::Exists)
@@ -256,8 +336,16 @@ fn add_binding(connection: &Connection, new: &NewBinding) -> Result<(), Stop> {
     if live >= new.max_live {
         return Err(Stop::Conflict(Conflict::TooManyBindings));
     }
-    let sql = "INSERT INTO bindings (id, person, cic, id_token, session_jkt, device_name, bound_at, session_ends_at)
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT DO NOTHING";
+    let sql = "SELECT 1 FROM people WHERE person = ?1 AND revoked_at >= ?2";
+    if connection
+        .prepare_cached(sql)?
+        .exists(params![person, new.auth_time.0])?
+    {
+        return Err(Stop::Conflict(Conflict::SignedOut));
+    }
+    let sql = "INSERT INTO bindings (id, person, cic, id_token, session_jkt, device_name, bound_at, session_ends_at,
+                 auth_time, sid)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) ON CONFLICT DO NOTHING";
     let changed = run(
         connection,
         sql,
@@ -270,9 +358,12 @@ fn add_binding(connection: &Connection, new: &NewBinding) -> Result<(), Stop> {
             new.device_name,
             new.bound_at.0,
             new.session_ends_at.0,
+            new.auth_time.0,
+            new.sid,
         ],
     )?;
-    expect_one(changed, Conflict::Exists)
+    expect_one(changed, Conflict::Exists)?;
+    keep_claims(connection, &new.person, &new.id_token, new.issued_at)
 }
 
 fn run(

@@ -17,8 +17,8 @@ use rusqlite::{Connection, OpenFlags};
 use tokio::sync::Semaphore;
 
 use crate::{
-    Answer, BindingRow, Commit, EntryRow, EventRow, HistoryFilter, Remembered, RequestRow, Store,
-    StoreError, Tx,
+    Answer, BindingRow, ClaimsRow, Commit, DenialRow, EntryRow, EventRow, HistoryFilter, Remembered,
+    RequestKey, RequestRow, Store, StoreError, Tx,
 };
 
 /// How a SQLite store is opened.
@@ -183,6 +183,15 @@ impl Store for SqliteStore {
         self.read(move |connection| read::with_revoked_votes(connection, limit))
     }
 
+    fn with_votes_of(&self, person: &Subject, limit: usize) -> Answer<'_, Vec<RequestRow>> {
+        let person = person.clone();
+        self.read(move |connection| read::with_votes_of(connection, &person, limit))
+    }
+
+    fn denied(&self, same: Digest, before: Option<RequestKey>) -> Answer<'_, Option<DenialRow>> {
+        self.read(move |connection| read::denied(connection, same, before))
+    }
+
     fn remembered(&self, pep: &PepId, key: &str) -> Answer<'_, Option<Remembered>> {
         let (pep, key) = (pep.clone(), key.to_owned());
         self.read(move |connection| read::remembered(connection, &pep, &key))
@@ -195,6 +204,20 @@ impl Store for SqliteStore {
     fn bindings_of(&self, person: &Subject, now: UnixSecs) -> Answer<'_, Vec<BindingRow>> {
         let person = person.clone();
         self.read(move |connection| read::bindings_of(connection, &person, now))
+    }
+
+    fn live_bindings(&self, now: UnixSecs, limit: usize) -> Answer<'_, Vec<BindingRow>> {
+        self.read(move |connection| read::live_bindings(connection, now, limit))
+    }
+
+    fn bindings_of_session(&self, sid: &str) -> Answer<'_, Vec<BindingRow>> {
+        let sid = sid.to_owned();
+        self.read(move |connection| read::bindings_of_session(connection, &sid))
+    }
+
+    fn claims(&self, person: &Subject) -> Answer<'_, Option<ClaimsRow>> {
+        let person = person.clone();
+        self.read(move |connection| read::claims(connection, &person))
     }
 
     fn revoked_at(&self, person: &Subject) -> Answer<'_, Option<UnixSecs>> {
@@ -213,6 +236,10 @@ impl Store for SqliteStore {
     fn entries(&self, txn: &Txn) -> Answer<'_, Vec<EntryRow>> {
         let txn = txn.clone();
         self.read(move |connection| read::entries(connection, &txn))
+    }
+
+    fn clock_shown(&self) -> Answer<'_, Option<UnixSecs>> {
+        self.read(read::clock_shown)
     }
 
     fn ready(&self) -> Answer<'_, ()> {

@@ -8,8 +8,8 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use crate::StoreError;
 use crate::encoding::{choice_named, state_from_text};
 use crate::rows::{
-    BindingRow, EntryRow, EventRow, HistoryFilter, Remembered, RequestKey, RequestRow, VoteRow,
-    Words,
+    BindingRow, ClaimsRow, DenialRow, EntryRow, EventRow, HistoryFilter, Remembered, RequestKey,
+    RequestRow, SeenKind, VoteRow, Words,
 };
 
 /// Words of a search beyond these are ignored.
@@ -40,7 +40,7 @@ type Read<T> = Result<T, ReadError>;
 
 const REQUEST: &str = "SELECT r.key, r.version, r.txn, r.pep, r.requester, r.resource_type, r.resource_id,
   r.operation, r.ask_jws, r.request_jws, r.words, r.opened_at, r.vote_until, r.kind, r.state, r.grant_jws,
-  r.outcome FROM requests r ";
+  r.outcome, r.same, r.first FROM requests r ";
 
 fn request_of(row: &Row<'_>) -> Read<RequestRow> {
     let words: String = row.get("words")?;
@@ -64,8 +64,17 @@ fn request_of(row: &Row<'_>) -> Read<RequestRow> {
         state: state_from_text(&kind, &state).ok_or(ReadError::Corrupt("state"))?,
         grant_jws: row.get("grant_jws")?,
         outcome: row.get("outcome")?,
+        same: digest_of(row.get("same")?),
+        first: first_of(&row.get::<_, String>("first")?)?,
         votes: Vec::new(),
     })
+}
+
+fn first_of(text: &str) -> Read<Vec<SeenKind>> {
+    let names = text.split(',').filter(|name| !name.is_empty());
+    names
+        .map(|name| SeenKind::parse(name).ok_or(ReadError::Corrupt("first")))
+        .collect()
 }
 
 fn requests(connection: &Connection, tail: &str, values: &[&dyn ToSql]) -> Read<Vec<RequestRow>> {
@@ -85,7 +94,7 @@ fn requests(connection: &Connection, tail: &str, values: &[&dyn ToSql]) -> Read<
 
 fn votes(connection: &Connection, request: RequestKey) -> Read<Vec<VoteRow>> {
     let mut statement = connection.prepare_cached(
-        "SELECT v.person, v.name, v.choice, v.digest, v.jws, v.reason, v.binding, v.claims_token, v.at,
+        "SELECT v.person, v.name, v.choice, v.digest, v.jws, v.reason, v.binding, v.claims_token, v.step_up, v.at,
            b.cic, b.id_token FROM votes v JOIN bindings b ON b.id = v.binding WHERE v.request = ?1 ORDER BY v.key",
     )?;
     let mut rows = statement.query(params![request.0])?;
@@ -101,6 +110,7 @@ fn votes(connection: &Connection, request: RequestKey) -> Read<Vec<VoteRow>> {
             reason: row.get("reason")?,
             binding: digest_of(row.get("binding")?),
             claims_token: row.get("claims_token")?,
+            step_up: row.get("step_up")?,
             at: UnixSecs(row.get("at")?),
             cic: row.get("cic")?,
             id_token: row.get("id_token")?,
@@ -131,6 +141,39 @@ pub(crate) fn with_revoked_votes(connection: &Connection, limit: usize) -> Read<
         SELECT 1 FROM votes v JOIN bindings b ON b.id = v.binding
         WHERE v.request = r.key AND v.live = 1 AND b.revoked_at IS NOT NULL) ORDER BY r.key LIMIT ?1";
     requests(connection, tail, &[&to_sql(limit)])
+}
+
+pub(crate) fn with_votes_of(
+    connection: &Connection,
+    person: &Subject,
+    limit: usize,
+) -> Read<Vec<RequestRow>> {
+    let tail = "WHERE r.deadline IS NOT NULL AND EXISTS (
+        SELECT 1 FROM votes v WHERE v.person = ?1 AND v.request = r.key AND v.live = 1) ORDER BY r.key LIMIT ?2";
+    requests(connection, tail, &[&person.to_string(), &to_sql(limit)])
+}
+
+pub(crate) fn denied(
+    connection: &Connection,
+    same: Digest,
+    before: Option<RequestKey>,
+) -> Read<Option<DenialRow>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT r.ended_at, v.name, v.reason FROM requests r
+           JOIN votes v ON v.request = r.key AND v.choice = 'deny'
+         WHERE r.same = ?1 AND r.kind = 'denied' AND r.key < ?2 ORDER BY r.key DESC, v.key DESC LIMIT 1",
+    )?;
+    let before = before.map_or(i64::MAX, |key| key.0);
+    let row = |row: &Row<'_>| {
+        Ok(DenialRow {
+            at: UnixSecs(row.get(0)?),
+            by: row.get(1)?,
+            reason: row.get(2)?,
+        })
+    };
+    Ok(statement
+        .query_row(params![same.as_bytes(), before], row)
+        .optional()?)
 }
 
 pub(crate) fn history(connection: &Connection, filter: &HistoryFilter) -> Read<Vec<RequestRow>> {
@@ -286,6 +329,43 @@ pub(crate) fn bindings_of(
     let tail =
         "WHERE person = ?1 AND revoked_at IS NULL AND session_ends_at > ?2 ORDER BY key DESC";
     bindings(connection, tail, &[&person.to_string(), &now.0])
+}
+
+pub(crate) fn live_bindings(
+    connection: &Connection,
+    now: UnixSecs,
+    limit: usize,
+) -> Read<Vec<BindingRow>> {
+    let tail = "WHERE revoked_at IS NULL AND session_ends_at > ?1 ORDER BY key DESC LIMIT ?2";
+    bindings(connection, tail, &[&now.0, &to_sql(limit)])
+}
+
+pub(crate) fn bindings_of_session(connection: &Connection, sid: &str) -> Read<Vec<BindingRow>> {
+    bindings(connection, "WHERE sid = ?1 ORDER BY key", &[&sid])
+}
+
+pub(crate) fn claims(connection: &Connection, person: &Subject) -> Read<Option<ClaimsRow>> {
+    let mut statement =
+        connection.prepare_cached("SELECT token, issued_at FROM claims WHERE person = ?1")?;
+    let row = |row: &Row<'_>| {
+        Ok(ClaimsRow {
+            token: row.get(0)?,
+            issued_at: UnixSecs(row.get(1)?),
+        })
+    };
+    Ok(statement
+        .query_row(params![person.to_string()], row)
+        .optional()?)
+}
+
+/// Every change writes an entry with its time; what happens without one is marked now and then.
+pub(crate) fn clock_shown(connection: &Connection) -> Read<Option<UnixSecs>> {
+    let sql = "SELECT max(at) FROM (
+        SELECT at FROM clock UNION ALL SELECT at FROM (SELECT at FROM entries ORDER BY number DESC LIMIT 1))";
+    let at: Option<i64> = connection
+        .prepare_cached(sql)?
+        .query_row([], |row| row.get(0))?;
+    Ok(at.map(UnixSecs))
 }
 
 pub(crate) fn revoked_at(connection: &Connection, person: &Subject) -> Read<Option<UnixSecs>> {

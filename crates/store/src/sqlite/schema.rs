@@ -5,7 +5,7 @@ use rusqlite::Connection;
 use crate::StoreError;
 
 /// Goes up with each change of the tables.
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 
 /// Primary keys are integers that only go up: a random key with a second index would cost several times more.
 const TABLES: &str = "
@@ -28,7 +28,9 @@ CREATE TABLE requests (
   deadline INTEGER,
   ended_at INTEGER,
   grant_jws TEXT,
-  outcome TEXT
+  outcome TEXT,
+  same BLOB NOT NULL,
+  first TEXT NOT NULL
 ) STRICT;
 CREATE UNIQUE INDEX requests_open_words ON requests (words) WHERE deadline IS NOT NULL;
 CREATE INDEX requests_due ON requests (deadline) WHERE deadline IS NOT NULL;
@@ -36,6 +38,7 @@ CREATE INDEX requests_pending ON requests (vote_until, key) WHERE kind = 'pendin
 CREATE INDEX requests_open_pep ON requests (pep) WHERE deadline IS NOT NULL;
 CREATE INDEX requests_open_requester ON requests (requester) WHERE deadline IS NOT NULL;
 CREATE INDEX requests_same ON requests (requester, resource_type, resource_id, key);
+CREATE INDEX requests_denied ON requests (same, key) WHERE kind = 'denied';
 
 CREATE TABLE votes (
   key INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -50,6 +53,7 @@ CREATE TABLE votes (
   claims_token TEXT,
   at INTEGER NOT NULL,
   live INTEGER NOT NULL,
+  step_up TEXT,
   UNIQUE (request, digest)
 ) STRICT;
 CREATE INDEX votes_person ON votes (person, request);
@@ -66,9 +70,30 @@ CREATE TABLE bindings (
   device_name TEXT NOT NULL,
   bound_at INTEGER NOT NULL,
   session_ends_at INTEGER NOT NULL,
-  revoked_at INTEGER
+  revoked_at INTEGER,
+  auth_time INTEGER NOT NULL,
+  sid TEXT
 ) STRICT;
 CREATE INDEX bindings_person ON bindings (person, key);
+CREATE INDEX bindings_sid ON bindings (sid) WHERE sid IS NOT NULL;
+
+CREATE TABLE claims (
+  person TEXT PRIMARY KEY,
+  token TEXT NOT NULL,
+  issued_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE seen (
+  requester TEXT NOT NULL,
+  kind TEXT NOT NULL,
+  value TEXT NOT NULL,
+  PRIMARY KEY (requester, kind, value)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE clock (
+  id INTEGER PRIMARY KEY CHECK (id = 0),
+  at INTEGER NOT NULL
+) STRICT;
 
 CREATE TABLE people (
   person TEXT PRIMARY KEY,
@@ -113,6 +138,36 @@ CREATE TABLE events (
 CREATE VIRTUAL TABLE search USING fts5 (text, tokenize = 'unicode61 remove_diacritics 2', prefix = '2 3');
 ";
 
+/// From version 1. What it did not keep is taken as the worst: a binding's sign-in as long ago, so that any
+/// revocation ends it; who has asked before is known from the requests; nothing old asks for the same as anything.
+const FROM_1: &str = "
+ALTER TABLE requests ADD COLUMN same BLOB NOT NULL DEFAULT x'';
+ALTER TABLE requests ADD COLUMN first TEXT NOT NULL DEFAULT '';
+UPDATE requests SET same = randomblob(32);
+CREATE INDEX requests_denied ON requests (same, key) WHERE kind = 'denied';
+ALTER TABLE votes ADD COLUMN step_up TEXT;
+ALTER TABLE bindings ADD COLUMN auth_time INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE bindings ADD COLUMN sid TEXT;
+CREATE INDEX bindings_sid ON bindings (sid) WHERE sid IS NOT NULL;
+CREATE TABLE claims (
+  person TEXT PRIMARY KEY,
+  token TEXT NOT NULL,
+  issued_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE seen (
+  requester TEXT NOT NULL,
+  kind TEXT NOT NULL,
+  value TEXT NOT NULL,
+  PRIMARY KEY (requester, kind, value)
+) STRICT, WITHOUT ROWID;
+INSERT OR IGNORE INTO seen SELECT requester, 'requester', '' FROM requests;
+INSERT OR IGNORE INTO seen SELECT requester, 'resource', resource_type || ' ' || resource_id FROM requests;
+CREATE TABLE clock (
+  id INTEGER PRIMARY KEY CHECK (id = 0),
+  at INTEGER NOT NULL
+) STRICT;
+";
+
 /// Settings of every connection.
 pub(crate) fn configure(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "journal_mode", "WAL")?;
@@ -123,7 +178,7 @@ pub(crate) fn configure(connection: &Connection) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// Makes the tables in a new file; refuses one of another version.
+/// Makes the tables in a new file, and brings an older one up to date; refuses one of another version.
 pub(crate) fn prepare(connection: &mut Connection) -> Result<(), StoreError> {
     let open = |error: rusqlite::Error| StoreError::Open(error.to_string());
     let version: i64 = connection
@@ -131,10 +186,11 @@ pub(crate) fn prepare(connection: &mut Connection) -> Result<(), StoreError> {
         .map_err(open)?;
     match version {
         VERSION => Ok(()),
-        0 => {
+        0 | 1 => {
             // CRASH: the tables and their version come in one transaction: all or none.
             let tx = connection.transaction().map_err(open)?;
-            tx.execute_batch(TABLES).map_err(open)?;
+            let sql = if version == 0 { TABLES } else { FROM_1 };
+            tx.execute_batch(sql).map_err(open)?;
             tx.pragma_update(None, "user_version", VERSION)
                 .map_err(open)?;
             tx.commit().map_err(open)

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use countersign_lifecycle::{Approved, Choice, CountedVote, Denied, Kind, Pending, State};
-use countersign_model::{Digest, PepId, Subject, Txn, UnixSecs};
+use countersign_model::{Digest, PepId, Person, Subject, Txn, UnixSecs};
 use countersign_store::{
     Commit, Conflict, HistoryFilter, NewBinding, NewRequest, NewVote, OpenLimits, RequestRow,
     RequestUpdate, SpentKind, Store, Tx, Words, Write,
@@ -36,6 +36,8 @@ pub(crate) fn request(name: &str) -> NewRequest {
         opened_at: UnixSecs(100),
         vote_until: UnixSecs(200),
         search: format!("Mara Žižková deletes customer 42 {name}"),
+        same: digest("mara deletes customer 42"),
+        seen: Vec::new(),
         limits: OpenLimits {
             per_pep: 1000,
             per_requester: 1000,
@@ -49,6 +51,9 @@ pub(crate) fn binding(name: &str) -> NewBinding {
         person: person(name),
         cic: name.as_bytes().to_vec(),
         id_token: format!("token of {name}"),
+        issued_at: UnixSecs(50),
+        auth_time: UnixSecs(45),
+        sid: Some(format!("session of {name}")),
         session_jkt: "jkt".into(),
         device_name: "laptop".into(),
         bound_at: UnixSecs(50),
@@ -68,13 +73,17 @@ pub(crate) fn vote(row: &RequestRow, name: &str) -> NewVote {
         reason: Some("looks right".into()),
         binding: digest(name),
         claims_token: None,
+        step_up: None,
         at: UnixSecs(120),
     }
 }
 
 pub(crate) fn counted(vote: &NewVote) -> CountedVote {
     CountedVote {
-        person: vote.person.clone(),
+        subject: vote.person.clone(),
+        person: Person::Account(vote.person.clone()),
+        stage: None,
+        prior: Vec::new(),
         digest: vote.digest,
         binding: vote.binding,
         signed_at: vote.at,
