@@ -35,7 +35,7 @@ pub enum PolicyAnswer {
 /// RFC 9470). Empty asks for nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TokenRule {
-    /// A scope among its scopes.
+    /// Scopes with one space between, as OAuth writes lists: all of them are among its scopes.
     pub scope: Option<String>,
     /// Its `acr` is one of these; any, where there are none.
     pub acr: Vec<String>,
@@ -62,4 +62,9 @@ pub trait PolicyCheck: Send + Sync {
     fn who_may_vote(&self, operation: &Operation, stage: Option<&str>) -> String;
     /// What the caller's own access token must have for this very operation. Approvals are judged after it.
     fn token_rule(&self, operation: &Operation) -> TokenRule;
+    /// How long after a denial the same operation may not be asked for again, in seconds; none where it may.
+    fn cool_down_secs(&self, operation: &Operation) -> Option<u32> {
+        let _ = operation;
+        None
+    }
 }

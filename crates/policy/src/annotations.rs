@@ -1,9 +1,15 @@
 //! What the annotations of one policy say.
 //!
 //! Cedar itself ignores annotations, a misspelt one too: a permit with `@aprovals("2")` would simply permit.
-//! So every annotation is read here or refused.
+//! So every annotation is read here or refused. What each means stands in `docs/POLICY.md`.
 
-use countersign_model::{By, MatchWords, NotifyButtons, ReasonRule, Requirement, StepUp};
+pub(crate) mod values;
+
+use std::collections::BTreeSet;
+
+use countersign_model::{
+    By, MatchWords, NotifyButtons, ReasonRule, Requirement, Stage, StepUp, TokenRule,
+};
 
 /// Unless a permit says otherwise: how long people may vote.
 const TTL_SECS: u32 = 15 * 60;
@@ -11,12 +17,6 @@ const TTL_SECS: u32 = 15 * 60;
 const GRANT_SECS: u32 = 2 * 60;
 /// Unless a permit says otherwise: how old a voter's claims may be.
 const FRESH_CLAIMS_SECS: u32 = 5 * 60;
-/// The most approvals that a permit may ask for; the model's bound.
-const MAX_APPROVALS: u32 = 32;
-/// The longest time that a permit may name: 30 days; the model's bound.
-const MAX_SECS: u32 = 30 * 24 * 3600;
-/// The most lifted fields; the model's bound.
-const MAX_LIFT: usize = 16;
 
 /// What a policy is, by its effect and action.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,54 +32,92 @@ pub(crate) enum Place {
 /// What a policy means once its condition holds.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Rule {
-    /// Allowed as it is.
-    Allow,
-    /// Allowed once approved so.
-    Approve(Requirement),
+    /// Allowed, on these terms.
+    Permit(Terms),
     /// These people may vote.
     Vote {
         /// In words for people.
         people: Option<String>,
+        /// In which stage; without one, on operations without stages.
+        stage: Option<String>,
     },
     /// Forbidden.
     Forbid {
         /// In words for people.
         why: Option<String>,
+        /// Actions that it names and that, on purpose, no permit does.
+        never_permitted: BTreeSet<String>,
     },
 }
 
-/// Reads the annotations of one policy, except `@id`. The error is a sentence.
+/// On which terms a permit allows.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Terms {
+    /// What people have to approve first; none: nothing.
+    pub(crate) approve: Option<Approve>,
+    /// What the caller's own token must have.
+    pub(crate) token: TokenRule,
+}
+
+/// What people have to approve first.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Approve {
+    pub(crate) requirement: Requirement,
+    /// Media types of bodies that may be approved by their digest only.
+    pub(crate) digest_only: BTreeSet<String>,
+    /// How long a denied operation cannot be asked for again.
+    pub(crate) cool_down_secs: Option<u32>,
+}
+
+/// What is wrong with an annotation, and with which one, where it is one.
+#[derive(Debug)]
+pub(crate) struct Wrong {
+    pub(crate) annotation: Option<String>,
+    pub(crate) sentence: String,
+}
+
+/// Reads the annotations of one policy, except `@id`.
 pub(crate) fn read<'a>(
     place: Place,
     annotations: impl Iterator<Item = (&'a str, &'a str)>,
-) -> Result<Rule, String> {
+) -> Result<Rule, Wrong> {
     let mut people = None;
+    let mut stage = None;
     let mut why = None;
+    let mut never_permitted = BTreeSet::new();
     let mut asks = Asks::default();
     for (name, value) in annotations {
+        let wrong = |sentence| Wrong {
+            annotation: Some(name.to_owned()),
+            sentence,
+        };
         if name == "id" {
             continue;
         }
-        belongs(place, name)?;
+        belongs(place, name).map_err(wrong)?;
         match name {
-            "people" => people = Some(words(name, value)?),
-            "why" => why = Some(words(name, value)?),
-            _ => asks.read(name, value)?,
+            "people" => people = Some(values::words(name, value).map_err(wrong)?),
+            "stage" => stage = Some(values::stage(value).map_err(wrong)?),
+            "why" => why = Some(values::words(name, value).map_err(wrong)?),
+            "never_permitted" => never_permitted.extend(values::actions(value)),
+            _ => asks.read(name, value).map_err(wrong)?,
         }
     }
     Ok(match place {
-        Place::VotePermit => Rule::Vote { people },
-        Place::Forbid => Rule::Forbid { why },
-        Place::Permit => match asks.requirement()? {
-            None => Rule::Allow,
-            Some(requirement) => Rule::Approve(requirement),
+        Place::VotePermit => Rule::Vote { people, stage },
+        Place::Forbid => Rule::Forbid {
+            why,
+            never_permitted,
         },
+        Place::Permit => Rule::Permit(asks.terms()?),
     })
 }
 
-/// All annotations of a requirement, in the order in which messages list them.
-const REQUIREMENT: [&str; 14] = [
+/// The annotations of a permit of operations, in the order in which messages list them. Each but those of
+/// [`TOKEN`] makes it a permit "once approved so".
+const PERMIT: [&str; 20] = [
     "approvals",
+    "stages",
     "ttl",
     "grant",
     "match",
@@ -93,31 +131,40 @@ const REQUIREMENT: [&str; 14] = [
     "step_up",
     "scope",
     "acr",
+    "digest_only",
+    "cooldown",
+    "token_scope",
+    "token_acr",
+    "token_max_age",
 ];
+const TOKEN: [&str; 3] = ["token_scope", "token_acr", "token_max_age"];
+const VOTE_PERMIT: [&str; 2] = ["people", "stage"];
+const FORBID: [&str; 2] = ["why", "never_permitted"];
 
 fn belongs(place: Place, name: &str) -> Result<(), String> {
-    let known = REQUIREMENT.contains(&name) || ["people", "why"].contains(&name);
-    if !known {
-        let near = REQUIREMENT
-            .iter()
-            .chain(&["id", "people", "why"])
+    let all = || PERMIT.iter().chain(&VOTE_PERMIT).chain(&FORBID);
+    if !all().any(|known| *known == name) {
+        let near = all()
+            .chain(&["id"])
             .find(|known| near(known, name))
             .map_or_else(String::new, |known| format!("; did you mean @{known}?"));
         return Err(format!("there is no annotation `@{name}`{near}"));
     }
-    let fits = match place {
-        Place::Permit => REQUIREMENT.contains(&name),
-        Place::VotePermit => name == "people",
-        Place::Forbid => name == "why",
+    let own: &[&str] = match place {
+        Place::Permit => &PERMIT,
+        Place::VotePermit => &VOTE_PERMIT,
+        Place::Forbid => &FORBID,
     };
-    if fits {
+    if own.contains(&name) {
         return Ok(());
     }
     Err(match place {
-        Place::Permit if name == "people" => {
-            "`@people` belongs on a permit of `Action::\"vote\"`: it names who votes".to_owned()
+        Place::Permit if VOTE_PERMIT.contains(&name) => {
+            format!("`@{name}` belongs on a permit of `Action::\"vote\"`: it is about who votes")
         }
-        Place::Permit => "`@why` belongs on a forbid: it tells the requester why".to_owned(),
+        Place::Permit => {
+            format!("`@{name}` belongs on a forbid: it is about what is never allowed")
+        }
         Place::VotePermit => {
             format!(
                 "`@{name}` belongs on the permit of the operation, not on one of `Action::\"vote\"`"
@@ -125,20 +172,20 @@ fn belongs(place: Place, name: &str) -> Result<(), String> {
         }
         Place::Forbid => {
             format!(
-                "`@{name}` cannot stand on a forbid, which nothing lifts; only `@id` and `@why` can"
+                "`@{name}` cannot stand on a forbid, which nothing lifts; only `@id`, `@why` and `@never_permitted` can"
             )
         }
     })
 }
 
 /// Whether a misspelling is one letter away.
-fn near(known: &str, name: &str) -> bool {
+pub(crate) fn near(known: &str, name: &str) -> bool {
     let (long, short) = if known.len() >= name.len() {
         (known, name)
     } else {
         (name, known)
     };
-    if !name.is_ascii() || long.len() - short.len() > 1 {
+    if known == name || !name.is_ascii() || long.len() - short.len() > 1 {
         return false;
     }
     let same_start = long
@@ -158,8 +205,9 @@ fn near(known: &str, name: &str) -> bool {
 /// What a permit asks for, field by field.
 #[derive(Default)]
 struct Asks {
-    anything: bool,
+    approval: bool,
     approvals: Option<u32>,
+    stages: Vec<Stage>,
     ttl_secs: Option<u32>,
     grant_secs: Option<u32>,
     match_words: Option<MatchWords>,
@@ -173,18 +221,22 @@ struct Asks {
     step_up: Option<StepUp>,
     scope: Option<String>,
     acr: Option<String>,
+    digest_only: BTreeSet<String>,
+    cool_down_secs: Option<u32>,
+    token: TokenRule,
 }
 
 impl Asks {
     fn read(&mut self, name: &str, value: &str) -> Result<(), String> {
-        self.anything = true;
+        self.approval |= !TOKEN.contains(&name);
         let one_of = |choices: &str| format!("`@{name}(\"{value}\")`: write one of {choices}");
         match name {
-            "approvals" => self.approvals = Some(approvals(value)?),
-            "ttl" => self.ttl_secs = Some(duration(name, value)?),
-            "grant" => self.grant_secs = Some(duration(name, value)?),
-            "fresh_claims" => self.fresh_claims_secs = Some(duration(name, value)?),
-            "release_claims" => self.release_claims_secs = Some(duration(name, value)?),
+            "approvals" => self.approvals = Some(values::approvals(value)?),
+            "stages" => self.stages = values::stages(value)?,
+            "ttl" => self.ttl_secs = Some(values::duration(name, value)?),
+            "grant" => self.grant_secs = Some(values::duration(name, value)?),
+            "fresh_claims" => self.fresh_claims_secs = Some(values::duration(name, value)?),
+            "release_claims" => self.release_claims_secs = Some(values::duration(name, value)?),
             "match" => {
                 self.match_words =
                     Some(MatchWords::parse(value).ok_or_else(|| one_of("\"none\", \"words\""))?);
@@ -211,41 +263,79 @@ impl Asks {
                         .ok_or_else(|| one_of("\"none\", \"oidc\", \"webauthn\""))?,
                 );
             }
-            "irreversible" => self.irreversible = Some(words(name, value)?),
-            "scope" => self.scope = Some(token(name, value)?),
-            "acr" => self.acr = Some(token(name, value)?),
-            "lift" => self.lift = lift(value)?,
+            "irreversible" => self.irreversible = Some(values::words(name, value)?),
+            "scope" => self.scope = Some(values::step_up_scope(value)?),
+            "acr" => self.acr = Some(values::token(name, value)?),
+            "lift" => self.lift = values::lift(value)?,
+            "digest_only" => self.digest_only = values::media_types(value)?,
+            "cooldown" => self.cool_down_secs = Some(values::duration(name, value)?),
+            "token_scope" => self.token.scope = Some(values::token_scopes(value)?.join(" ")),
+            "token_acr" => self.token.acr = values::tokens(name, value)?,
+            "token_max_age" => self.token.max_age_secs = Some(values::duration(name, value)?),
             _ => return Err(format!("there is no annotation `@{name}`")),
         }
         Ok(())
     }
 
-    fn requirement(self) -> Result<Option<Requirement>, String> {
-        if !self.anything {
-            return Ok(None);
+    fn terms(self) -> Result<Terms, Wrong> {
+        if !self.approval {
+            return Ok(Terms {
+                approve: None,
+                token: self.token,
+            });
         }
+        let wrong = |annotation: &str, sentence: String| Wrong {
+            annotation: Some(annotation.to_owned()),
+            sentence,
+        };
         let by = self.by.unwrap_or(By::Others);
         let step_up = self.step_up.unwrap_or(StepUp::None);
         if by == By::Requester && step_up == StepUp::None {
-            return Err(
+            return Err(wrong(
+                "by",
                 "`@by(\"requester\")` needs `@step_up(\"oidc\")` or `@step_up(\"webauthn\")`: \
-                        otherwise whoever stole the token confirms it too"
+                 otherwise whoever stole the token confirms it too"
                     .to_owned(),
-            );
+            ));
         }
         if by == By::Requester && self.approvals.is_some_and(|approvals| approvals != 1) {
-            return Err("`@by(\"requester\")` is one vote: leave `@approvals` out".to_owned());
+            return Err(wrong(
+                "approvals",
+                "`@by(\"requester\")` is one vote: leave `@approvals` out".to_owned(),
+            ));
+        }
+        if by == By::Requester && !self.stages.is_empty() {
+            return Err(wrong(
+                "stages",
+                "`@by(\"requester\")` is one vote: leave `@stages` out".to_owned(),
+            ));
+        }
+        let in_stages: u32 = self.stages.iter().map(|stage| stage.approvals).sum();
+        if !self.stages.is_empty() && self.approvals.is_some_and(|given| given != in_stages) {
+            return Err(wrong(
+                "approvals",
+                format!("the stages take {in_stages} approvals together: leave `@approvals` out"),
+            ));
         }
         for (name, given) in [("scope", &self.scope), ("acr", &self.acr)] {
             if given.is_some() && step_up != StepUp::Oidc {
-                return Err(format!(
-                    "`@{name}` needs `@step_up(\"oidc\")`: a fresh sign-in is what brings it"
+                return Err(wrong(
+                    name,
+                    format!(
+                        "`@{name}` needs `@step_up(\"oidc\")`: a fresh sign-in is what brings it"
+                    ),
                 ));
             }
         }
-        Ok(Some(Requirement {
+        let approvals = if self.stages.is_empty() {
+            self.approvals.unwrap_or(1)
+        } else {
+            in_stages
+        };
+        let requirement = Requirement {
             by,
-            approvals: self.approvals.unwrap_or(1),
+            approvals,
+            stages: self.stages,
             step_up,
             acr: self.acr,
             scope: self.scope,
@@ -258,77 +348,14 @@ impl Asks {
             grant_secs: self.grant_secs.unwrap_or(GRANT_SECS),
             irreversible: self.irreversible,
             lift: self.lift,
-        }))
-    }
-}
-
-fn approvals(value: &str) -> Result<u32, String> {
-    plain_number(value)
-        .filter(|number| (1..=MAX_APPROVALS).contains(number))
-        .ok_or_else(|| {
-            format!("`@approvals(\"{value}\")`: write a number from \"1\" to \"{MAX_APPROVALS}\"")
+        };
+        Ok(Terms {
+            approve: Some(Approve {
+                requirement,
+                digest_only: self.digest_only,
+                cool_down_secs: self.cool_down_secs,
+            }),
+            token: self.token,
         })
-}
-
-fn duration(name: &str, value: &str) -> Result<u32, String> {
-    let secs = [('s', 1), ('m', 60), ('h', 3600)]
-        .into_iter()
-        .find_map(|(unit, secs)| plain_number(value.strip_suffix(unit)?)?.checked_mul(secs));
-    match secs {
-        Some(secs) if (1..=MAX_SECS).contains(&secs) => Ok(secs),
-        Some(_) => Err(format!(
-            "`@{name}(\"{value}\")`: a time is from \"1s\" to \"{}h\"",
-            MAX_SECS / 3600
-        )),
-        None => Err(format!(
-            "`@{name}(\"{value}\")`: write a time such as \"90s\", \"15m\" or \"12h\""
-        )),
-    }
-}
-
-/// Digits only, no sign, no leading zero: one way to write a number.
-fn plain_number(text: &str) -> Option<u32> {
-    let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    (digits && (text == "0" || !text.starts_with('0'))).then(|| text.parse().ok())?
-}
-
-/// Words for people: what everybody can see.
-fn words(name: &str, value: &str) -> Result<String, String> {
-    if value.trim().is_empty() || value.len() > 512 {
-        return Err(format!("`@{name}` holds words for people: 1 to 512 bytes"));
-    }
-    if value.chars().any(char::is_control) {
-        return Err(format!(
-            "`@{name}` holds a control character, such as a line break"
-        ));
-    }
-    Ok(value.to_owned())
-}
-
-/// An OAuth scope token (RFC 6749, 3.3), or an acr written like one.
-fn token(name: &str, value: &str) -> Result<String, String> {
-    let fits = |byte: u8| matches!(byte, 0x21 | 0x23..=0x5b | 0x5d..=0x7e);
-    if (1..=256).contains(&value.len()) && value.bytes().all(fits) {
-        Ok(value.to_owned())
-    } else {
-        Err(format!(
-            "`@{name}(\"{value}\")`: write one value, without spaces, quotes or backslashes"
-        ))
-    }
-}
-
-fn lift(value: &str) -> Result<Vec<String>, String> {
-    let pointers: Vec<String> = value
-        .split(',')
-        .map(|pointer| pointer.trim().to_owned())
-        .collect();
-    let fits = |pointer: &String| pointer.starts_with('/') && pointer.len() <= 256;
-    if pointers.len() <= MAX_LIFT && pointers.iter().all(fits) {
-        Ok(pointers)
-    } else {
-        Err(format!(
-            "`@lift(\"{value}\")`: write up to {MAX_LIFT} JSON pointers into the operation with commas \
-             between them, such as \"/resource/id,/action/properties/query\""
-        ))
     }
 }

@@ -5,7 +5,7 @@
 //! - *assume nobody fits*: a `vote` permit that could still apply lets everybody vote, and is refused;
 //! - *assume somebody fits*: what still applies to an operation tells who could vote on it, for words only.
 //!
-//! It also finds group names that name no provider. It never decides anything about a request.
+//! It never decides anything about a request.
 
 use serde_json::{Value, json};
 
@@ -54,32 +54,7 @@ pub(crate) fn depends_on_principal(policy: &Value) -> bool {
     })
 }
 
-/// Group names that the condition looks for and that name no provider.
-pub(crate) fn unqualified_groups(policy: &Value) -> Vec<String> {
-    let mut found = Vec::new();
-    walk(policy, &mut |node| {
-        for function in ["contains", "containsAny", "containsAll"] {
-            let Some(call) = node.get(function) else {
-                continue;
-            };
-            if call.pointer("/left/./attr") == Some(&json!("groups")) {
-                walk(call.get("right").unwrap_or(&Value::Null), &mut |node| {
-                    if let Some(Value::String(group)) = node.get("Value") {
-                        let qualified = group.split_once('#').is_some_and(|(iss, name)| {
-                            countersign_model::Issuer::parse(iss).is_ok() && !name.is_empty()
-                        });
-                        if !qualified {
-                            found.push(group.clone());
-                        }
-                    }
-                });
-            }
-        }
-    });
-    found
-}
-
-fn walk(node: &Value, see: &mut impl FnMut(&Value)) {
+pub(crate) fn walk(node: &Value, see: &mut impl FnMut(&Value)) {
     see(node);
     match node {
         Value::Array(items) => items.iter().for_each(|item| walk(item, see)),

@@ -16,6 +16,28 @@ use serde_json::Value;
 /// The action under which Cedar decides who may vote.
 pub(crate) const VOTE: &str = "vote";
 
+/// The schema, and the names of its types: read once, since reading a name costs as much as a decision.
+pub(crate) struct Vocabulary {
+    pub(crate) schema: Schema,
+    user: EntityTypeName,
+    resource: EntityTypeName,
+    operation: EntityTypeName,
+    action: EntityTypeName,
+}
+
+impl Vocabulary {
+    pub(crate) fn new(schema: Schema) -> Result<Self, String> {
+        let name = |text| EntityTypeName::from_str(text).map_err(|error| error.to_string());
+        Ok(Self {
+            schema,
+            user: name("User")?,
+            resource: name("Resource")?,
+            operation: name("Operation")?,
+            action: name("Action")?,
+        })
+    }
+}
+
 type Attributes = HashMap<String, RestrictedExpression>;
 
 /// One question to Cedar: a request and the entities it speaks of.
@@ -28,7 +50,10 @@ pub(crate) struct Question {
 pub(crate) struct Unaskable(pub(crate) String);
 
 /// May the requester do this?
-pub(crate) fn may_do(operation: &Operation, schema: &Schema) -> Result<Question, Unaskable> {
+pub(crate) fn may_do(
+    operation: &Operation,
+    vocabulary: &Vocabulary,
+) -> Result<Question, Unaskable> {
     let subject = operation.subject();
     let groups = strings(operation.claims().get("groups"))
         .map(|name| format!("{}#{name}", subject.iss.as_str()))
@@ -39,6 +64,7 @@ pub(crate) fn may_do(operation: &Operation, schema: &Schema) -> Result<Question,
         .map(Subject::to_string)
         .collect();
     let principal = user(
+        vocabulary,
         subject,
         operation.subject_type(),
         groups,
@@ -50,15 +76,25 @@ pub(crate) fn may_do(operation: &Operation, schema: &Schema) -> Result<Question,
         text("id", operation.resource_id()),
     ]);
     attributes.extend(service(operation));
-    let resource = entity(uid("Resource", "it")?, attributes, resource_tags(operation))?;
-    ask(principal, operation.action(), resource, operation, schema)
+    let resource = entity(
+        uid(&vocabulary.resource, "it"),
+        attributes,
+        resource_tags(operation),
+    )?;
+    ask(
+        principal,
+        operation.action(),
+        resource,
+        operation,
+        vocabulary,
+    )
 }
 
 /// May this person vote on it?
 pub(crate) fn may_vote(
     voter: &Voter,
     operation: &Operation,
-    schema: &Schema,
+    vocabulary: &Vocabulary,
 ) -> Result<Question, Unaskable> {
     // A group speaks only for the provider that signed it.
     let own = format!("{}#", voter.subject.iss.as_str());
@@ -69,6 +105,7 @@ pub(crate) fn may_vote(
         .cloned()
         .collect();
     let principal = user(
+        vocabulary,
         &voter.subject,
         "user",
         groups,
@@ -78,18 +115,19 @@ pub(crate) fn may_vote(
     ask(
         principal,
         VOTE,
-        operation_entity(operation)?,
+        operation_entity(operation, vocabulary)?,
         operation,
-        schema,
+        vocabulary,
     )
 }
 
 /// May anybody at all vote on it? For policies in which the voter has been assumed away.
 pub(crate) fn may_anybody_vote(
     operation: &Operation,
-    schema: &Schema,
+    vocabulary: &Vocabulary,
 ) -> Result<Question, Unaskable> {
     let principal = user(
+        vocabulary,
         operation.subject(),
         "user",
         BTreeSet::new(),
@@ -99,9 +137,9 @@ pub(crate) fn may_anybody_vote(
     ask(
         principal,
         VOTE,
-        operation_entity(operation)?,
+        operation_entity(operation, vocabulary)?,
         operation,
-        schema,
+        vocabulary,
     )
 }
 
@@ -110,17 +148,17 @@ fn ask(
     action: &str,
     resource: Entity,
     operation: &Operation,
-    schema: &Schema,
+    vocabulary: &Vocabulary,
 ) -> Result<Question, Unaskable> {
     let odd = |error: &dyn std::fmt::Display| Unaskable(error.to_string());
     let context = Context::from_pairs(call(operation)).map_err(|error| odd(&error))?;
-    let action = uid("Action", action)?;
+    let action = uid(&vocabulary.action, action);
     let request = Request::new(
         principal.uid(),
         action,
         resource.uid(),
         context,
-        Some(schema),
+        Some(&vocabulary.schema),
     )
     .map_err(|error| odd(&error))?;
     let entities =
@@ -129,6 +167,7 @@ fn ask(
 }
 
 fn user(
+    vocabulary: &Vocabulary,
     subject: &Subject,
     kind: &str,
     groups: BTreeSet<String>,
@@ -184,10 +223,14 @@ fn user(
         }
     }
     // `Subject` writes `<iss>|<sub>`, and an issuer holds no bar: two subjects never share an id.
-    entity(uid("User", &subject.to_string())?, attributes, tags)
+    entity(
+        uid(&vocabulary.user, &subject.to_string()),
+        attributes,
+        tags,
+    )
 }
 
-fn operation_entity(operation: &Operation) -> Result<Entity, Unaskable> {
+fn operation_entity(operation: &Operation, vocabulary: &Vocabulary) -> Result<Entity, Unaskable> {
     let mut attributes = Attributes::from([
         text("action", operation.action()),
         text("resource_type", operation.resource_type()),
@@ -197,7 +240,7 @@ fn operation_entity(operation: &Operation) -> Result<Entity, Unaskable> {
     ]);
     attributes.extend(service(operation));
     entity(
-        uid("Operation", "it")?,
+        uid(&vocabulary.operation, "it"),
         attributes,
         resource_tags(operation),
     )
@@ -251,9 +294,8 @@ fn entity(uid: EntityUid, attributes: Attributes, tags: Attributes) -> Result<En
         .map_err(|error| Unaskable(error.to_string()))
 }
 
-pub(crate) fn uid(kind: &str, id: &str) -> Result<EntityUid, Unaskable> {
-    let kind = EntityTypeName::from_str(kind).map_err(|error| Unaskable(error.to_string()))?;
-    Ok(EntityUid::from_type_name_and_id(kind, EntityId::new(id)))
+fn uid(kind: &EntityTypeName, id: &str) -> EntityUid {
+    EntityUid::from_type_name_and_id(kind.clone(), EntityId::new(id))
 }
 
 fn text(name: &str, value: &str) -> (String, RestrictedExpression) {
@@ -314,14 +356,14 @@ mod tests {
             .unwrap();
             let subject = Subject::new(Issuer::parse("https://id.example.com").unwrap(), "elin").unwrap();
             let voter = Voter { subject, groups: BTreeSet::new(), claims: Value::Object(members.clone()) };
-            let schema = &POLICY.schema;
+            let vocabulary = &POLICY.vocabulary;
             for question in [
-                may_do(&operation, schema),
-                may_vote(&voter, &operation, schema),
-                may_anybody_vote(&operation, schema),
+                may_do(&operation, vocabulary),
+                may_vote(&voter, &operation, vocabulary),
+                may_anybody_vote(&operation, vocabulary),
             ] {
                 let entities = question.map_err(|why| why.0).unwrap().entities;
-                prop_assert!(Entities::from_entities(entities, Some(schema)).is_ok());
+                prop_assert!(Entities::from_entities(entities, Some(&vocabulary.schema)).is_ok());
             }
         }
     }

@@ -15,12 +15,13 @@
 //!
 //! # Conventions, and why
 //!
-//! - **Actions are declared by being named in a scope.** `action == Action::"…"` or `action in [Action::"…"]`
-//!   of any permit or forbid declares the action; there is no schema file to write. The price: a misspelt
-//!   action in a scope declares a new one. That fails closed, since the operation that was meant is then one
-//!   that no permit names, and is denied; a gate also compares its routes with [`Policy::actions`] when it
-//!   starts. An action in a *condition* has to be declared by some scope, and an operation whose action is
-//!   not declared is denied.
+//! - **Actions are declared by being named in the scope of a permit**: `action == Action::"…"` or
+//!   `action in [Action::"…"]`; there is no schema file to write. The price: a misspelt action in a permit declares
+//!   a new one. That fails closed, since the operation that was meant is then one that no permit names, and is
+//!   denied; a gate also compares its routes with [`Policy::actions`] when it starts. A forbid declares nothing
+//!   (misspelt, it would forbid nothing): where no permit is meant to name the action, it says so twice, with
+//!   `@never_permitted("…")`. An action in a *condition* has to be declared, also where a rule about votes compares
+//!   `resource.action` with text; an operation whose action is not declared is denied.
 //! - **Everything else is the built-in schema** (`schema.cedarschema`, commented), against which the policy
 //!   validates strictly and without warnings. What it does not know (a claim, a property of a resource) is a
 //!   tag, so that it is read only after asking whether it is there.
@@ -32,17 +33,25 @@
 //! - **Everything unclear is a denial**: an evaluation error (Cedar would skip that rule), requirements that
 //!   nothing can meet together, an unknown annotation (refused when loading; Cedar would ignore it).
 //!
-//! Pure: no clock, no I/O. It knows nothing of lifecycles, signatures or the wire.
+//! - **What could never be met does not load**: approvals on which nobody may vote, a stage without voters, permits
+//!   that always apply together and contradict each other.
+//!
+//! All annotations: `docs/POLICY.md`. Pure: no clock, no I/O. It knows nothing of lifecycles, signatures or the wire.
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod annotations;
+mod body;
 mod condition;
+mod draft;
 mod entities;
 mod error;
+mod facts;
+mod index;
 mod load;
 mod merge;
 mod policy;
+mod sound;
 
 pub use error::LoadError;
 pub use load::MAX_POLICY_BYTES;

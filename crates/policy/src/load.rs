@@ -1,246 +1,132 @@
 //! From text to a policy that is known to be sound, or to one error for the person who wrote it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use cedar_policy::{
-    ActionConstraint, Authorizer, Effect, EntityUid, Policy as CedarPolicy, PolicyId, PolicySet,
-    ResourceConstraint, Schema, SchemaFragment, ValidationMode, Validator,
+    Authorizer, Effect, Policy as CedarPolicy, PolicyId, PolicySet, Schema, SchemaFragment,
+    ValidationMode, Validator,
 };
-use countersign_model::{By, Digest};
+use countersign_model::{By, Digest, TokenRule};
 use serde_json::{Value, json};
 
-use crate::annotations::{self, Place, Rule};
-use crate::condition::{Assume, assuming, depends_on_principal, unqualified_groups};
-use crate::entities::VOTE;
+use crate::annotations::Rule;
+use crate::condition::{Assume, assuming};
+use crate::draft::{Draft, begins};
+use crate::entities::Vocabulary;
 use crate::error::{LoadError, Source};
+use crate::index::Index;
 use crate::policy::{Entry, Policy};
+use crate::sound;
 
 /// The longest policy, in bytes.
-pub const MAX_POLICY_BYTES: usize = 1024 * 1024;
+pub const MAX_POLICY_BYTES: usize = 4 * 1024 * 1024;
 
 const BUILT_IN: &str = include_str!("schema.cedarschema");
 
 impl Policy {
     /// Reads, validates and takes a policy.
     pub fn load(text: &str) -> Result<Self, LoadError> {
-        let source = Source(text);
-        let at = |line, sentence: String| LoadError {
-            line,
-            policy: None,
-            sentence,
-        };
+        let source = Source::new(text);
+        let at_start = |sentence: String| source.error(0, None, sentence);
         if text.len() > MAX_POLICY_BYTES {
-            return Err(at(
-                1,
-                format!("the policy is longer than {MAX_POLICY_BYTES} bytes"),
-            ));
+            return Err(at_start(format!(
+                "the policy is longer than {MAX_POLICY_BYTES} bytes"
+            )));
         }
         let parsed: PolicySet = text.parse().map_err(|errors: cedar_policy::ParseErrors| {
             match errors.iter().next() {
-                Some(first) => source.cedar(None, 1, first),
-                None => at(1, "this is no Cedar policy".to_owned()),
+                Some(first) => source.cedar(None, 0, first),
+                None => at_start("this is no Cedar policy".to_owned()),
             }
         })?;
         if let Some(template) = parsed.templates().next() {
-            let line = template
-                .as_ref()
-                .loc()
-                .map_or(1, |loc| source.line(loc.span.offset()));
-            return Err(at(
-                line,
-                "a template (`?principal`, `?resource`) has nobody to fill it in; write the value"
-                    .to_owned(),
+            let offset = template.as_ref().loc().map_or(0, |loc| loc.span.offset());
+            return Err(source.error(
+                offset,
+                None,
+                "a template (`?principal`, `?resource`) has nobody to fill it in; write the value",
             ));
         }
-        let mut drafts: Vec<Draft> = parsed
-            .policies()
-            .map(|policy| Draft::new(policy, source))
-            .collect();
-        drafts.sort_by_key(|draft| draft.offset);
+        let mut policies: Vec<&CedarPolicy> = parsed.policies().collect();
+        policies.sort_by_key(|policy| begins(policy));
+        let drafts: Vec<Draft> = policies
+            .into_iter()
+            .map(|policy| Draft::read(policy, &source))
+            .collect::<Result<_, _>>()?;
         if drafts.is_empty() {
-            return Err(at(
-                1,
+            return Err(at_start(
                 "the policy holds no permit: everything would be denied".to_owned(),
             ));
         }
-        let mut ids = BTreeSet::new();
-        for draft in &drafts {
-            let id = draft.id()?;
-            if !ids.insert(id.clone()) {
-                return Err(LoadError {
-                    line: draft.line,
-                    policy: Some(id),
-                    sentence: "another policy before it has the same `@id`".to_owned(),
-                });
-            }
+        sound::ids(&drafts, &source)?;
+        let actions = sound::actions(&drafts, &source)?;
+        let schema = schema(&actions).map_err(at_start)?;
+        validate(&schema, &drafts, &source)?;
+        sound::compared_actions(&drafts, &actions, &source)?;
+        sound::voters(&drafts, &source)?;
+        sound::conflicts(&drafts, &source)?;
+        assemble(text, schema, actions, drafts, &source).map_err(at_start)
+    }
+}
+
+fn assemble(
+    text: &str,
+    schema: Schema,
+    actions: BTreeSet<String>,
+    drafts: Vec<Draft>,
+    source: &Source<'_>,
+) -> Result<Policy, String> {
+    let mut operations = Index::default();
+    for draft in &drafts {
+        if let Some(reach) = draft.operations() {
+            operations.add(&draft.policy, &reach)?;
         }
-        let rules: Vec<(String, Rule)> = drafts
-            .iter()
-            .map(|draft| Ok((draft.id()?, draft.rule()?)))
-            .collect::<Result<_, LoadError>>()?;
-        let actions: BTreeSet<String> = drafts
-            .iter()
-            .flat_map(|draft| draft.actions.iter().flatten().cloned())
-            .filter(|action| action != VOTE)
-            .collect();
-        let schema = schema(&actions).map_err(|sentence| at(1, sentence))?;
-        let set = renamed(&drafts).map_err(|sentence| at(1, sentence))?;
-        validate(&set, &schema, &drafts, source)?;
-        let could_vote = could_vote(&drafts).map_err(|sentence| at(1, sentence))?;
-        let by_action = by_action(&set, &drafts, &actions).map_err(|sentence| at(1, sentence))?;
-        let requester_votes = rules.iter().any(
-            |(_, rule)| matches!(rule, Rule::Approve(requirement) if requirement.by == By::Requester),
-        );
-        Ok(Self {
-            digest: Digest::of(text.as_bytes()),
-            authorizer: Authorizer::new(),
-            schema,
-            by_action,
-            could_vote,
-            positions: rules
-                .iter()
-                .enumerate()
-                .map(|(at, (id, _))| (PolicyId::new(id), at))
-                .collect(),
-            rules: rules
-                .into_iter()
-                .map(|(id, rule)| Entry { id, rule })
-                .collect(),
-            requester_votes,
+    }
+    let (votes, could_vote) = votes(&drafts)?;
+    let terms = || {
+        drafts.iter().filter_map(|draft| match &draft.rule {
+            Rule::Permit(terms) => Some(terms),
+            Rule::Vote { .. } | Rule::Forbid { .. } => None,
         })
-    }
-}
-
-/// One policy of the text, as far as it is understood.
-struct Draft<'a> {
-    policy: &'a CedarPolicy,
-    offset: usize,
-    line: usize,
-    /// The actions that its scope names; none where it names none.
-    actions: Option<Vec<String>>,
-}
-
-impl<'a> Draft<'a> {
-    fn new(policy: &'a CedarPolicy, source: Source<'_>) -> Self {
-        let offset = policy.as_ref().loc().map_or(0, |loc| loc.span.offset());
-        let names = |uids: &[EntityUid]| {
-            uids.iter()
-                .filter(|uid| is_action(uid))
-                .map(|uid| uid.id().unescaped().to_owned())
-                .collect()
-        };
-        let actions = match policy.action_constraint() {
-            ActionConstraint::Any => None,
-            ActionConstraint::Eq(action) => Some(names(&[action])),
-            ActionConstraint::In(actions) => Some(names(&actions)),
-        };
-        Self {
-            policy,
-            offset,
-            line: source.line(offset),
-            actions,
-        }
-    }
-
-    fn error(&self, sentence: impl Into<String>) -> LoadError {
-        let policy = self
-            .policy
-            .annotation("id")
-            .filter(|id| is_id(id))
-            .map(str::to_owned);
-        LoadError {
-            line: self.line,
-            policy,
-            sentence: sentence.into(),
-        }
-    }
-
-    fn id(&self) -> Result<String, LoadError> {
-        match self.policy.annotation("id") {
-            None => Err(self.error("it has no `@id(\"…\")`: denials and logs name it by that")),
-            Some(id) if is_id(id) => Ok(id.to_owned()),
-            Some(id) => Err(self.error(format!(
-                "`@id(\"{id}\")`: write 1 to 64 of A-Z a-z 0-9 _ . -"
-            ))),
-        }
-    }
-
-    fn rule(&self) -> Result<Rule, LoadError> {
-        self.check_scope()?;
-        let place = match (self.policy.effect(), &self.actions) {
-            (Effect::Forbid, _) => Place::Forbid,
-            (Effect::Permit, Some(actions)) if actions.iter().any(|action| action == VOTE) => {
-                if actions.len() > 1 {
-                    return Err(self
-                        .error("a permit of `Action::\"vote\"` names no other action beside it"));
+    };
+    let approvals = || terms().filter_map(|terms| terms.approve.as_ref());
+    let voting_depends = approvals().any(|approve| {
+        approve.requirement.by == By::Requester || !approve.requirement.stages.is_empty()
+    });
+    let has_token_rules = terms().any(|terms| terms.token != TokenRule::default());
+    let has_cool_downs = approvals().any(|approve| approve.cool_down_secs.is_some());
+    Ok(Policy {
+        digest: Digest::of(text.as_bytes()),
+        authorizer: Authorizer::new(),
+        vocabulary: Vocabulary::new(schema)?,
+        actions,
+        operations,
+        votes,
+        could_vote,
+        voting_depends,
+        has_token_rules,
+        has_cool_downs,
+        positions: drafts
+            .iter()
+            .enumerate()
+            .map(|(at, draft)| (draft.policy.id().clone(), at))
+            .collect(),
+        rules: drafts
+            .into_iter()
+            .map(|draft| {
+                let (line, column) = source.place(draft.offset);
+                Entry {
+                    id: draft.id,
+                    line,
+                    column,
+                    offset: draft.offset,
+                    actions: draft.actions,
+                    rule: draft.rule,
+                    mentions: draft.mentions,
                 }
-                Place::VotePermit
-            }
-            (Effect::Permit, Some(_)) => Place::Permit,
-            (Effect::Permit, None) => {
-                return Err(self.error(
-                    "a permit says which actions it permits: `action == Action::\"…\"` or `action in [Action::\"…\", …]`",
-                ));
-            }
-        };
-        let form = self.json()?;
-        if place == Place::VotePermit && !depends_on_principal(&form) {
-            return Err(self.error(
-                "it lets everybody vote: name the people on every path of its condition, such as \
-                 `when { principal.groups.contains(\"https://id.example.com#dba\") }`",
-            ));
-        }
-        if let Some(group) = unqualified_groups(&form).first() {
-            return Err(self.error(format!(
-                "the group `{group}` names no provider: write \"<issuer>#<name>\", such as \"https://id.example.com#{}\"",
-                group.rsplit('#').next().unwrap_or(group)
-            )));
-        }
-        annotations::read(place, self.policy.annotations()).map_err(|sentence| self.error(sentence))
-    }
-
-    fn check_scope(&self) -> Result<(), LoadError> {
-        for action in self.actions.iter().flatten() {
-            if !is_action_name(action) {
-                return Err(self.error(format!(
-                    "no operation can have the action `{action}`: its name is 1 to 128 of A-Z a-z 0-9 _ . : / -"
-                )));
-            }
-        }
-        if self.actions.as_ref().is_some_and(Vec::is_empty) {
-            return Err(
-                self.error("its scope names no action; an action is written `Action::\"…\"`")
-            );
-        }
-        match self.policy.resource_constraint() {
-            ResourceConstraint::Any | ResourceConstraint::Is(_) => Ok(()),
-            ResourceConstraint::In(_) | ResourceConstraint::Eq(_) | ResourceConstraint::IsIn(_, _) => Err(self.error(
-                "a resource is named by its attributes: `when { resource.type == \"…\" && resource.id == \"…\" }`",
-            )),
-        }
-    }
-
-    fn json(&self) -> Result<Value, LoadError> {
-        self.policy
-            .to_json()
-            .map_err(|error| self.error(error.to_string()))
-    }
-}
-
-fn is_action(uid: &EntityUid) -> bool {
-    uid.type_name().to_string() == "Action"
-}
-
-fn is_id(id: &str) -> bool {
-    let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-');
-    (1..=64).contains(&id.len()) && id.bytes().all(fits)
-}
-
-/// What an operation's `action.name` can be.
-fn is_action_name(name: &str) -> bool {
-    let fits =
-        |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b':' | b'/' | b'-');
-    (1..=128).contains(&name.len()) && name.bytes().all(fits)
+            })
+            .collect(),
+    })
 }
 
 /// The built-in schema and the actions that the policy names.
@@ -259,97 +145,76 @@ fn schema(actions: &BTreeSet<String>) -> Result<Schema, String> {
     Schema::from_schema_fragments([built_in, own]).map_err(|error| error.to_string())
 }
 
-/// The policies under their own ids.
-fn renamed(drafts: &[Draft<'_>]) -> Result<PolicySet, String> {
-    let ids = drafts
-        .iter()
-        .map(|draft| draft.id().map_err(|error| error.sentence));
-    let policies = drafts
-        .iter()
-        .zip(ids)
-        .map(|(draft, id)| Ok(draft.policy.new_id(PolicyId::new(id?))));
-    PolicySet::from_policies(policies.collect::<Result<Vec<_>, String>>()?)
-        .map_err(|error| error.to_string())
-}
-
-/// For each action, and for votes, the policies whose scope it can meet: what a policy costs does not grow
-/// with the policies about other actions.
-fn by_action(
-    set: &PolicySet,
-    drafts: &[Draft<'_>],
-    actions: &BTreeSet<String>,
-) -> Result<BTreeMap<String, PolicySet>, String> {
-    let mut by_action: BTreeMap<String, PolicySet> = actions
-        .iter()
-        .map(String::as_str)
-        .chain([VOTE])
-        .map(|action| (action.to_owned(), PolicySet::new()))
-        .collect();
-    for draft in drafts {
-        let id = PolicyId::new(draft.id().map_err(|error| error.sentence)?);
-        let policy = set.policy(&id).ok_or("a policy was lost while loading")?;
-        for (action, set) in &mut by_action {
-            if draft
-                .actions
-                .as_ref()
-                .is_none_or(|named| named.contains(action))
-            {
-                set.add(policy.clone()).map_err(|error| error.to_string())?;
-            }
-        }
-    }
-    Ok(by_action)
-}
-
 /// Strict, and without a warning: a policy that can never apply is a mistake, and so is a look-alike letter.
-fn validate(
-    set: &PolicySet,
-    schema: &Schema,
-    drafts: &[Draft<'_>],
-    source: Source<'_>,
-) -> Result<(), LoadError> {
-    let result = Validator::new(schema.clone()).validate(set, ValidationMode::Strict);
-    let line = |id: &PolicyId| {
-        let same = |draft: &&Draft<'_>| draft.policy.annotation("id") == Some(id.as_ref());
-        drafts.iter().find(same).map_or(1, |draft| draft.line)
-    };
+fn validate(schema: &Schema, drafts: &[Draft], source: &Source<'_>) -> Result<(), LoadError> {
+    let set = PolicySet::from_policies(drafts.iter().map(|draft| draft.policy.clone()))
+        .map_err(|error| source.error(0, None, error.to_string()))?;
+    let result = Validator::new(schema.clone()).validate(&set, ValidationMode::Strict);
+    let offsets: HashMap<&PolicyId, usize> = drafts
+        .iter()
+        .map(|draft| (draft.policy.id(), draft.offset))
+        .collect();
+    let offset = |id: &PolicyId| offsets.get(id).copied().unwrap_or(0);
     let errors = result.validation_errors().map(|error| {
         let id = error.policy_id();
-        source.cedar(Some(id.as_ref()), line(id), error)
+        source.cedar(Some(id.as_ref()), offset(id), error)
     });
     let warnings = result.validation_warnings().map(|warning| {
         let id = warning.policy_id();
-        source.cedar(Some(id.as_ref()), line(id), warning)
+        source.cedar(Some(id.as_ref()), offset(id), warning)
     });
+    let place = |error: &LoadError| (error.line, error.column);
     match errors
-        .min_by_key(|error| error.line)
-        .or_else(|| warnings.min_by_key(|warning| warning.line))
+        .min_by_key(place)
+        .or_else(|| warnings.min_by_key(place))
     {
         None => Ok(()),
         Some(first) => Err(first),
     }
 }
 
-/// The rules about voting with the voter assumed away: permits as if somebody fitted, forbids as if nobody did.
-fn could_vote(drafts: &[Draft<'_>]) -> Result<PolicySet, String> {
-    let mut set = PolicySet::new();
-    for draft in drafts {
-        let about_votes = draft
-            .actions
-            .as_ref()
-            .is_none_or(|actions| actions.iter().any(|action| action == VOTE));
-        if !about_votes {
-            continue;
+/// By stage, none being "without stages": the rules about voting, and the same with the voter assumed away
+/// (permits as if somebody fitted, forbids as if nobody did).
+type Votes = (
+    BTreeMap<Option<String>, Index>,
+    BTreeMap<Option<String>, PolicySet>,
+);
+
+fn votes(drafts: &[Draft]) -> Result<Votes, String> {
+    let stages: BTreeSet<Option<String>> = drafts
+        .iter()
+        .filter_map(|draft| match &draft.rule {
+            Rule::Vote { stage, .. } => Some(stage.clone()),
+            Rule::Permit(_) | Rule::Forbid { .. } => None,
+        })
+        .chain([None])
+        .collect();
+    let mut votes = BTreeMap::new();
+    let mut could_vote = BTreeMap::new();
+    for stage in stages {
+        let mut index = Index::default();
+        let mut could = PolicySet::new();
+        for draft in drafts {
+            let of_stage = match &draft.rule {
+                Rule::Vote { stage: own, .. } => *own == stage,
+                Rule::Forbid { .. } => true,
+                Rule::Permit(_) => false,
+            };
+            let (true, Some(reach)) = (of_stage, draft.votes()) else {
+                continue;
+            };
+            index.add(&draft.policy, &reach)?;
+            let assume = match draft.policy.effect() {
+                Effect::Permit => Assume::SomebodyFits,
+                Effect::Forbid => Assume::NobodyFits,
+            };
+            let id = draft.policy.id().clone();
+            let policy = CedarPolicy::from_json(Some(id), assuming(&draft.form, assume))
+                .map_err(|error| error.to_string())?;
+            could.add(policy).map_err(|error| error.to_string())?;
         }
-        let assume = match draft.policy.effect() {
-            Effect::Permit => Assume::SomebodyFits,
-            Effect::Forbid => Assume::NobodyFits,
-        };
-        let form = draft.json().map_err(|error| error.sentence)?;
-        let id = PolicyId::new(draft.id().map_err(|error| error.sentence)?);
-        let policy = CedarPolicy::from_json(Some(id), assuming(&form, assume))
-            .map_err(|error| error.to_string())?;
-        set.add(policy).map_err(|error| error.to_string())?;
+        votes.insert(stage.clone(), index);
+        could_vote.insert(stage, could);
     }
-    Ok(set)
+    Ok((votes, could_vote))
 }

@@ -1,8 +1,11 @@
 //! Several permits that apply to one operation: the strictest of each field.
 //!
-//! Where two have no order (scopes, `acr`, who votes), there is no strictest, and the operation is denied.
+//! Where two have no order (scopes, `acr`, stages, who votes), there is no strictest, and the operation is denied.
 
-use countersign_model::{MatchWords, Requirement, StepUp};
+use countersign_model::{MatchWords, Requirement, StepUp, TokenRule};
+
+use crate::annotations::values::MAX_LIFT;
+use crate::annotations::{Approve, Terms};
 
 /// Two permits that cannot both be met.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -11,12 +14,86 @@ pub(crate) struct Conflict {
     pub(crate) about: &'static str,
 }
 
+/// The terms that are at least as strict as both. Terms that ask for nothing do not lift others.
+pub(crate) fn strictest(one: Terms, other: &Terms) -> Result<Terms, Conflict> {
+    let Terms { approve, token } = other;
+    Ok(Terms {
+        approve: match (one.approve, approve) {
+            (Some(one), Some(other)) => Some(strictest_approve(one, other)?),
+            (one, other) => one.or_else(|| other.clone()),
+        },
+        token: strictest_token(one.token, token)?,
+    })
+}
+
+fn strictest_approve(one: Approve, other: &Approve) -> Result<Approve, Conflict> {
+    let Approve {
+        requirement,
+        digest_only,
+        cool_down_secs,
+    } = other;
+    Ok(Approve {
+        requirement: strictest_requirement(one.requirement, requirement)?,
+        digest_only: one.digest_only.intersection(digest_only).cloned().collect(),
+        cool_down_secs: one.cool_down_secs.max(*cool_down_secs),
+    })
+}
+
+/// All scopes of both, an `acr` that both accept, the shorter time.
+fn strictest_token(one: TokenRule, other: &TokenRule) -> Result<TokenRule, Conflict> {
+    let TokenRule {
+        scope,
+        acr,
+        max_age_secs,
+    } = other;
+    let scope = match (one.scope, scope) {
+        (Some(mut one), Some(other)) => {
+            for scope in other.split(' ') {
+                if !one.split(' ').any(|known| known == scope) {
+                    one.push(' ');
+                    one.push_str(scope);
+                }
+            }
+            Some(one)
+        }
+        (one, other) => one.or_else(|| other.clone()),
+    };
+    let acr = if one.acr.is_empty() || acr.is_empty() {
+        [one.acr, acr.clone()].concat()
+    } else {
+        let both: Vec<String> = one
+            .acr
+            .into_iter()
+            .filter(|one| acr.contains(one))
+            .collect();
+        if both.is_empty() {
+            return Err(Conflict {
+                about: "@token_acr",
+            });
+        }
+        both
+    };
+    Ok(TokenRule {
+        scope,
+        acr,
+        max_age_secs: shorter(one.max_age_secs, *max_age_secs),
+    })
+}
+
+fn shorter(one: Option<u32>, other: Option<u32>) -> Option<u32> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
+    }
+}
+
 /// The requirement that is at least as strict as both.
-pub(crate) fn strictest(one: Requirement, other: &Requirement) -> Result<Requirement, Conflict> {
+fn strictest_requirement(one: Requirement, other: &Requirement) -> Result<Requirement, Conflict> {
     // Destructured, so that a new member stops the build here.
     let Requirement {
         by,
         approvals,
+        stages,
         step_up,
         acr,
         scope,
@@ -33,9 +110,17 @@ pub(crate) fn strictest(one: Requirement, other: &Requirement) -> Result<Require
     if one.by != *by {
         return Err(Conflict { about: "@by" });
     }
+    // Stages name their own voters, so that one stage more or less is no order.
+    if one.stages != *stages {
+        return Err(Conflict { about: "@stages" });
+    }
+    if one.stages != *stages {
+        return Err(Conflict { about: "@stages" });
+    }
     let merged = Requirement {
         by: one.by,
         approvals: one.approvals.max(*approvals),
+        stages: one.stages,
         step_up: stronger(one.step_up, *step_up),
         acr: same("@acr", one.acr, acr)?,
         scope: same("@scope", one.scope, scope)?,
@@ -44,10 +129,7 @@ pub(crate) fn strictest(one: Requirement, other: &Requirement) -> Result<Require
             (MatchWords::Words, _) | (_, MatchWords::Words) => MatchWords::Words,
         },
         fresh_claims_secs: one.fresh_claims_secs.min(*fresh_claims_secs),
-        release_claims_secs: match (one.release_claims_secs, *release_claims_secs) {
-            (Some(one), Some(other)) => Some(one.min(other)),
-            (one, other) => one.or(other),
-        },
+        release_claims_secs: shorter(one.release_claims_secs, *release_claims_secs),
         reason: one.reason.max(*reason),
         notify_buttons: one.notify_buttons.min(*notify_buttons),
         ttl_secs: one.ttl_secs.min(*ttl_secs),
@@ -61,7 +143,7 @@ pub(crate) fn strictest(one: Requirement, other: &Requirement) -> Result<Require
             about: "@step_up and @scope or @acr",
         });
     }
-    if merged.lift.len() > 16
+    if merged.lift.len() > MAX_LIFT
         || merged
             .irreversible
             .as_ref()

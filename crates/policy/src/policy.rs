@@ -2,41 +2,56 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use cedar_policy::{Authorizer, Decision, PolicyId, PolicySet, Schema};
+use cedar_policy::{Authorizer, PolicyId, PolicySet};
 use countersign_model::{
     By, Digest, Operation, PolicyAnswer, PolicyCheck, Requirement, TokenRule, Voter,
 };
-use serde_json::Value;
 
-use crate::annotations::Rule;
-use crate::entities::{Question, Unaskable, VOTE, may_anybody_vote, may_do, may_vote};
+use crate::annotations::{Rule, Terms};
+use crate::body::is_unseen;
+use crate::entities::{Question, Unaskable, Vocabulary, may_anybody_vote, may_do, may_vote};
+use crate::facts::Mentions;
+use crate::index::Index;
 use crate::merge::strictest;
 
 /// A policy that is loaded and valid.
 pub struct Policy {
     pub(crate) digest: Digest,
     pub(crate) authorizer: Authorizer,
-    pub(crate) schema: Schema,
-    /// The policies that can meet each known action, and `vote`.
-    pub(crate) by_action: BTreeMap<String, PolicySet>,
-    /// About votes only, with the voter assumed away: for words, never for decisions.
-    pub(crate) could_vote: PolicySet,
+    pub(crate) vocabulary: Vocabulary,
+    /// All actions that operations can have.
+    pub(crate) actions: BTreeSet<String>,
+    /// The rules about operations.
+    pub(crate) operations: Index,
+    /// The rules about votes, by stage; none is "without stages".
+    pub(crate) votes: BTreeMap<Option<String>, Index>,
+    /// The same with the voter assumed away: for words, never for decisions.
+    pub(crate) could_vote: BTreeMap<Option<String>, PolicySet>,
     /// In the order of the text.
     pub(crate) rules: Vec<Entry>,
     /// Where in `rules` each policy stands.
     pub(crate) positions: HashMap<PolicyId, usize>,
-    /// Some operation is confirmed by the requester in person.
-    pub(crate) requester_votes: bool,
+    /// Who may vote depends on what the operation needs: some are confirmed by the requester, or in stages.
+    pub(crate) voting_depends: bool,
+    pub(crate) has_token_rules: bool,
+    pub(crate) has_cool_downs: bool,
 }
 
 /// One rule.
 pub(crate) struct Entry {
     pub(crate) id: String,
+    /// Where it begins: line, column (from 1), byte.
+    pub(crate) line: usize,
+    pub(crate) column: usize,
+    pub(crate) offset: usize,
+    /// The actions that its scope names; none where it names none.
+    pub(crate) actions: Option<BTreeSet<String>>,
     pub(crate) rule: Rule,
+    pub(crate) mentions: Mentions,
 }
 
 /// What Cedar found, as rules in the order of the text.
-enum Found<'a> {
+pub(crate) enum Found<'a> {
     Permits(Vec<&'a Entry>),
     Forbids(Vec<&'a Entry>),
     /// No permit applies.
@@ -45,81 +60,173 @@ enum Found<'a> {
     Broken(String),
 }
 
+/// What the policy says about an operation, and by which rules.
+pub(crate) struct Decided<'a> {
+    /// The rules that apply: permits, or forbids.
+    pub(crate) by: Vec<&'a Entry>,
+    /// On which terms; else why not.
+    pub(crate) terms: Result<Terms, String>,
+}
+
 impl Policy {
     /// The actions that the policy knows. An operation with another one is denied; so a gate whose routes name
     /// one that is not here is misconfigured, and says so when it starts.
     pub fn actions(&self) -> impl Iterator<Item = &str> {
-        self.by_action
-            .keys()
-            .map(String::as_str)
-            .filter(|action| *action != VOTE)
+        self.actions.iter().map(String::as_str)
     }
 
     /// Whether the policy knows an action.
     pub fn knows(&self, action: &str) -> bool {
-        action != VOTE && self.by_action.contains_key(action)
+        self.actions.contains(action)
     }
 
-    fn ask(&self, set: &PolicySet, question: Result<Question, Unaskable>) -> Found<'_> {
+    fn ask<'s>(
+        &self,
+        sets: impl IntoIterator<Item = &'s PolicySet>,
+        question: Result<Question, Unaskable>,
+    ) -> Found<'_> {
         let Question { request, entities } = match question {
             Ok(question) => question,
             Err(Unaskable(why)) => {
                 return Found::Broken(format!("the operation cannot be put to the policy: {why}"));
             }
         };
-        let response = self.authorizer.is_authorized(&request, set, &entities);
-        if let Some(error) = response.diagnostics().errors().next() {
-            return Found::Broken(error.to_string());
+        let mut found = BTreeSet::new();
+        for set in sets {
+            let response = self.authorizer.is_authorized(&request, set, &entities);
+            if let Some(error) = response.diagnostics().errors().next() {
+                return Found::Broken(error.to_string());
+            }
+            for id in response.diagnostics().reason() {
+                // INVARIANT: each policy of a set has its rule. Were it not so, a requirement would be missed.
+                match self.positions.get(id) {
+                    Some(at) => found.insert(*at),
+                    None => return Found::Broken("a policy applies that has no rule".to_owned()),
+                };
+            }
         }
-        let reasons = response.diagnostics().reason();
-        let found: Option<BTreeSet<usize>> =
-            reasons.map(|id| self.positions.get(id).copied()).collect();
-        // INVARIANT: each policy of a set has its rule. Were it not so, a requirement would be missed.
-        let Some(found) = found else {
-            return Found::Broken("a policy applies that has no rule".to_owned());
-        };
-        let entries: Vec<&Entry> = found
+        // A set without a forbid that applies answers with its permits, beside another with one.
+        let (forbids, permits): (Vec<&Entry>, Vec<&Entry>) = found
             .into_iter()
             .filter_map(|at| self.rules.get(at))
-            .collect();
-        match response.decision() {
-            Decision::Allow => Found::Permits(entries),
-            Decision::Deny if entries.is_empty() => Found::Nothing,
-            Decision::Deny => Found::Forbids(entries),
+            .partition(|entry| matches!(entry.rule, Rule::Forbid { .. }));
+        match (forbids.is_empty(), permits.is_empty()) {
+            (false, _) => Found::Forbids(forbids),
+            (true, false) => Found::Permits(permits),
+            (true, true) => Found::Nothing,
         }
     }
 
-    /// The strictest of all permits that apply.
-    fn merged(permits: &[&Entry]) -> PolicyAnswer {
-        let mut merged: Option<Requirement> = None;
-        let mut before: Vec<&str> = Vec::new();
-        for Entry { id, rule } in permits {
-            match rule {
-                Rule::Allow => {}
-                Rule::Approve(requirement) => {
-                    merged = Some(match merged.take() {
-                        None => requirement.clone(),
-                        Some(strict) => match strictest(strict, requirement) {
-                            Ok(strict) => strict,
-                            Err(conflict) => {
-                                let ids = before.join("`, `");
-                                return deny(format!(
-                                    "the policies `{ids}` and `{id}` both apply and differ in {}, so nothing meets both",
-                                    conflict.about
-                                ));
-                            }
-                        },
-                    });
-                    before.push(id);
-                }
-                // A vote is not an operation, and a forbid is no permit.
-                Rule::Vote { .. } | Rule::Forbid { .. } => {
-                    return deny(format!("the policy `{id}` is no permit of it"));
-                }
+    /// What applies to an operation, and what follows.
+    pub(crate) fn decide(&self, operation: &Operation) -> Decided<'_> {
+        let action = operation.action();
+        let denied = |by, why| Decided {
+            by,
+            terms: Err(why),
+        };
+        if !self.knows(action) {
+            return denied(
+                vec![],
+                format!("the policy does not know the action `{action}`"),
+            );
+        }
+        let sets = self.operations.about(action, operation.resource_type());
+        match self.ask(sets, may_do(operation, &self.vocabulary)) {
+            Found::Permits(permits) => {
+                let terms = merged(&permits).and_then(|terms| match &terms.approve {
+                    Some(approve) if is_unseen(operation, &approve.digest_only) => Err(
+                        "it needs approval, and its body cannot be shown to those who would approve it"
+                            .to_owned(),
+                    ),
+                    Some(_) | None => Ok(terms),
+                });
+                Decided { by: permits, terms }
+            }
+            Found::Forbids(forbids) => {
+                let why = forbidden(&forbids);
+                denied(forbids, why)
+            }
+            Found::Nothing => denied(
+                vec![],
+                format!("no permit of the policy lets this requester do `{action}` here"),
+            ),
+            Found::Broken(why) => {
+                denied(vec![], format!("the policy could not be evaluated: {why}"))
             }
         }
-        merged.map_or(PolicyAnswer::Allow, PolicyAnswer::Approve)
     }
+
+    fn terms(&self, operation: &Operation) -> Option<Terms> {
+        self.decide(operation).terms.ok()
+    }
+
+    /// What an operation needs, where who may vote depends on it.
+    fn needed(&self, operation: &Operation) -> Option<Requirement> {
+        if !self.voting_depends {
+            return None;
+        }
+        Some(self.terms(operation)?.approve?.requirement)
+    }
+
+    /// Who could vote in a stage, in words, and the rules that say so.
+    pub(crate) fn could_vote(
+        &self,
+        operation: &Operation,
+        stage: Option<&str>,
+    ) -> (String, Vec<&Entry>) {
+        let set = self.could_vote.get(&stage.map(str::to_owned));
+        let Some(set) = set else {
+            return ("nobody".to_owned(), vec![]);
+        };
+        match self.ask([set], may_anybody_vote(operation, &self.vocabulary)) {
+            Found::Permits(permits) => {
+                let mut people: Vec<String> = Vec::new();
+                for Entry { id, rule, .. } in &permits {
+                    let name = match rule {
+                        Rule::Vote {
+                            people: Some(people),
+                            ..
+                        } => people.clone(),
+                        Rule::Vote { people: None, .. } | Rule::Permit(_) | Rule::Forbid { .. } => {
+                            format!("those whom `{id}` names")
+                        }
+                    };
+                    if !people.contains(&name) {
+                        people.push(name);
+                    }
+                }
+                (joined(&people), permits)
+            }
+            Found::Forbids(forbids) => ("nobody".to_owned(), forbids),
+            Found::Nothing | Found::Broken(_) => ("nobody".to_owned(), vec![]),
+        }
+    }
+}
+
+/// The strictest of all permits that apply.
+fn merged(permits: &[&Entry]) -> Result<Terms, String> {
+    let mut merged = Terms::default();
+    let mut before: Vec<&str> = Vec::new();
+    for Entry { id, rule, .. } in permits {
+        let terms = match rule {
+            Rule::Permit(terms) => terms,
+            // A vote is not an operation, and a forbid is no permit.
+            Rule::Vote { .. } | Rule::Forbid { .. } => {
+                return Err(format!("the policy `{id}` is no permit of it"));
+            }
+        };
+        merged = strictest(merged, terms).map_err(|conflict| {
+            let ids = before.join("`, `");
+            format!(
+                "the policies `{ids}` and `{id}` both apply and differ in {}, so nothing meets both",
+                conflict.about
+            )
+        })?;
+        if *terms != Terms::default() {
+            before.push(id);
+        }
+    }
+    Ok(merged)
 }
 
 impl PolicyCheck for Policy {
@@ -128,26 +235,14 @@ impl PolicyCheck for Policy {
     }
 
     fn answer(&self, operation: &Operation) -> PolicyAnswer {
-        let action = operation.action();
-        let set = match self.by_action.get(action) {
-            Some(set) if action != VOTE => set,
-            _ => return deny(format!("the policy does not know the action `{action}`")),
-        };
-        let answer = match self.ask(set, may_do(operation, &self.schema)) {
-            Found::Permits(permits) => Self::merged(&permits),
-            Found::Forbids(forbids) => deny(forbidden(&forbids)),
-            Found::Nothing => deny(format!(
-                "no permit of the policy lets this requester do `{action}` here"
-            )),
-            Found::Broken(why) => deny(format!("the policy could not be evaluated: {why}")),
-        };
-        if matches!(answer, PolicyAnswer::Approve(_)) && has_unseen_body(operation) {
-            return deny(
-                "it needs approval, and its body cannot be shown to those who would approve it"
-                    .to_owned(),
-            );
+        match self.decide(operation).terms {
+            Err(reason) => PolicyAnswer::Deny { reason },
+            Ok(Terms { approve: None, .. }) => PolicyAnswer::Allow,
+            Ok(Terms {
+                approve: Some(approve),
+                ..
+            }) => PolicyAnswer::Approve(approve.requirement),
         }
-        answer
     }
 
     fn may_vote(
@@ -156,19 +251,27 @@ impl PolicyCheck for Policy {
         operation: &Operation,
         stage: Option<&str>,
     ) -> Result<(), String> {
-        // Fail closed: no permit of a vote can name a stage yet.
-        if let Some(stage) = stage {
-            return Err(format!(
-                "no permit of the policy lets anybody vote in the stage `{stage}`"
-            ));
-        }
         let is_subject = voter.subject == *operation.subject();
         let is_requester = is_subject || operation.act_chain().contains(&voter.subject);
-        let Some(votes) = self.by_action.get(VOTE) else {
-            return Err("the policy lets nobody vote".to_owned());
+        let needed = self.needed(operation);
+        let stages = needed.as_ref().map_or(&[][..], |needed| &needed.stages);
+        match stage {
+            None if !stages.is_empty() => {
+                return Err(
+                    "this operation is approved in stages, and the vote names none".to_owned(),
+                );
+            }
+            Some(stage) if !stages.iter().any(|known| known.name == stage) => {
+                return Err(format!("this operation has no stage `{stage}`"));
+            }
+            None | Some(_) => {}
+        }
+        let Some(rules) = self.votes.get(&stage.map(str::to_owned)) else {
+            return Err("the policy lets nobody vote in this stage".to_owned());
         };
-        let found = self.ask(votes, may_vote(voter, operation, &self.schema));
-        if self.is_confirmed_by_requester(operation) {
+        let sets = rules.about(operation.action(), operation.resource_type());
+        let found = self.ask(sets, may_vote(voter, operation, &self.vocabulary));
+        if needed.is_some_and(|needed| needed.by == By::Requester) {
             return match found {
                 Found::Permits(_) | Found::Nothing if is_subject => Ok(()),
                 Found::Permits(_) | Found::Nothing => {
@@ -192,46 +295,30 @@ impl PolicyCheck for Policy {
     }
 
     fn who_may_vote(&self, operation: &Operation, stage: Option<&str>) -> String {
-        if stage.is_some() {
-            return "nobody".to_owned();
-        }
-        if self.is_confirmed_by_requester(operation) {
-            return "the requester in person".to_owned();
-        }
-        match self.ask(&self.could_vote, may_anybody_vote(operation, &self.schema)) {
-            Found::Permits(permits) => {
-                let mut people: Vec<String> = Vec::new();
-                for Entry { id, rule } in permits {
-                    let name = match rule {
-                        Rule::Vote {
-                            people: Some(people),
-                        } => people.clone(),
-                        Rule::Vote { people: None }
-                        | Rule::Allow
-                        | Rule::Approve(_)
-                        | Rule::Forbid { .. } => {
-                            format!("those whom `{id}` names")
-                        }
-                    };
-                    if !people.contains(&name) {
-                        people.push(name);
-                    }
-                }
-                joined(&people)
+        match (self.needed(operation), stage) {
+            (Some(needed), _) if needed.by == By::Requester => "the requester in person".to_owned(),
+            (Some(needed), None) if !needed.stages.is_empty() => {
+                let stages = needed.stages.iter();
+                let each = stages.map(|stage| self.could_vote(operation, Some(&stage.name)).0);
+                each.collect::<Vec<_>>().join(", then ")
             }
-            Found::Forbids(_) | Found::Nothing | Found::Broken(_) => "nobody".to_owned(),
+            (Some(_) | None, stage) => self.could_vote(operation, stage).0,
         }
     }
 
-    fn token_rule(&self, _: &Operation) -> TokenRule {
-        TokenRule::default()
+    fn token_rule(&self, operation: &Operation) -> TokenRule {
+        if !self.has_token_rules {
+            return TokenRule::default();
+        }
+        self.terms(operation)
+            .map_or_else(TokenRule::default, |terms| terms.token)
     }
-}
 
-impl Policy {
-    fn is_confirmed_by_requester(&self, operation: &Operation) -> bool {
-        self.requester_votes
-            && matches!(self.answer(operation), PolicyAnswer::Approve(requirement) if requirement.by == By::Requester)
+    fn cool_down_secs(&self, operation: &Operation) -> Option<u32> {
+        if !self.has_cool_downs {
+            return None;
+        }
+        self.terms(operation)?.approve?.cool_down_secs
     }
 }
 
@@ -243,30 +330,17 @@ impl std::fmt::Debug for Policy {
     }
 }
 
-fn deny(reason: String) -> PolicyAnswer {
-    PolicyAnswer::Deny { reason }
-}
-
-fn forbidden(forbids: &[&Entry]) -> String {
+pub(crate) fn forbidden(forbids: &[&Entry]) -> String {
     let reasons: Vec<String> = forbids
         .iter()
-        .map(|Entry { id, rule }| match rule {
-            Rule::Forbid { why: Some(why) } => format!("the policy `{id}` forbids it: {why}"),
-            Rule::Forbid { why: None } | Rule::Allow | Rule::Approve(_) | Rule::Vote { .. } => {
+        .map(|Entry { id, rule, .. }| match rule {
+            Rule::Forbid { why: Some(why), .. } => format!("the policy `{id}` forbids it: {why}"),
+            Rule::Forbid { why: None, .. } | Rule::Permit(_) | Rule::Vote { .. } => {
                 format!("the policy `{id}` forbids it")
             }
         })
         .collect();
     reasons.join("; ")
-}
-
-/// A body of which the operation holds the digest only. (Protocol, section 2: what does not fit is denied.)
-fn has_unseen_body(operation: &Operation) -> bool {
-    let Some(body) = operation.action_properties().get("body") else {
-        return false;
-    };
-    let empty = body.get("size").and_then(Value::as_i64) == Some(0);
-    !empty && !body.get("text").is_some_and(Value::is_string)
 }
 
 /// `a`, `a or b`, `a, b or c`.

@@ -139,7 +139,11 @@ fn a_group_of_another_provider_is_another_group() {
     let refused = Err("no permit of the policy lets this person vote on this operation".to_owned());
     for group in ["https://evil.example.com#dba", "dba", "#dba"] {
         let voter = voter_with("elin", [group.to_owned()].into());
-        assert_eq!(orders().may_vote(&voter, &operation, None), refused, "{group}");
+        assert_eq!(
+            orders().may_vote(&voter, &operation, None),
+            refused,
+            "{group}"
+        );
     }
     // The right name, handed in with a person of another provider.
     let mut stranger = voter("elin");
@@ -248,14 +252,36 @@ fn requirements_that_nothing_meets_together_deny() {
             "@acr",
         ),
         (
+            r#"@stages("lead:1, security:1")"#,
+            r#"@stages("security:1, lead:1")"#,
+            "@stages",
+        ),
+        (
+            r#"@stages("lead:1, security:1")"#,
+            r#"@ttl("5m")"#,
+            "@stages",
+        ),
+        (r#"@token_acr("a b")"#, r#"@token_acr("c")"#, "@token_acr"),
+        (
             r#"@step_up("oidc") @scope("approve:a")"#,
             r#"@step_up("webauthn")"#,
             "@step_up and @scope or @acr",
         ),
     ] {
+        let staged = if one.contains("@stages") {
+            r#"@id("lead") @stage("lead") permit (principal, action == Action::"vote", resource)
+               when { principal.groups.contains("{{issuer}}#leads") };
+               @id("security") @stage("security") permit (principal, action == Action::"vote", resource)
+               when { principal.groups.contains("{{issuer}}#security") };"#
+        } else {
+            ""
+        };
         let policy = load(&format!(
-            r#"@id("one") {one} permit (principal, action == Action::"a", resource);
-               @id("other") {other} permit (principal, action == Action::"a", resource);"#
+            r#"@id("one") {one} permit (principal, action == Action::"a", resource) when {{ resource.id == "42" }};
+               @id("other") {other} permit (principal, action == Action::"a", resource) when {{ resource.id != "1" }};
+               {staged}
+               @id("dba") permit (principal, action == Action::"vote", resource)
+               when {{ principal.groups.contains("{{{{issuer}}}}#dba") }};"#
         ));
         assert_eq!(
             line(&policy.answer(&operation("otto", "a"))),
@@ -324,9 +350,10 @@ fn who_may_vote_is_told_in_words() {
            when { principal.sub == "otto" };"#,
     );
     let on = |action, id: &str| {
-        policy.who_may_vote(&changed("mara", action, |value| {
-            value["resource"]["id"] = json!(id)
-        }), None)
+        policy.who_may_vote(
+            &changed("mara", action, |value| value["resource"]["id"] = json!(id)),
+            None,
+        )
     };
     assert_eq!(on("a", "1"), "database approvers");
     assert_eq!(

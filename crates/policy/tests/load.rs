@@ -21,7 +21,10 @@ fn annotations_that_are_unknown_or_do_not_parse_are_refused() {
             r#"@aprovals("2")"#,
             "there is no annotation `@aprovals`; did you mean @approvals?",
         ),
-        (r#"@stages("2")"#, "there is no annotation `@stages`"),
+        (
+            r#"@stage("lead")"#,
+            "`@stage` belongs on a permit of `Action::\"vote\"`: it is about who votes",
+        ),
         (
             r#"@approvals("0")"#,
             r#"`@approvals("0")`: write a number from "1" to "32""#,
@@ -95,6 +98,78 @@ fn annotations_that_are_unknown_or_do_not_parse_are_refused() {
             r#"`@scope("a b")`: write one value, without spaces, quotes or backslashes"#,
         ),
         (
+            r#"@step_up("oidc") @scope("orders:delete")"#,
+            r#"`@scope("orders:delete")`: a step-up asks consent only for scopes that begin with "approve:", such as "approve:orders.delete""#,
+        ),
+        (
+            r#"@step_up("oidc") @scope("approve:")"#,
+            r#"`@scope("approve:")`: a step-up asks consent only for scopes that begin with "approve:", such as "approve:orders.delete""#,
+        ),
+        (
+            r#"@stages("lead:1")"#,
+            r#"`@stages("lead:1")`: there are 2 to 8 stages; for one group of approvers write `@approvals`"#,
+        ),
+        (
+            r#"@stages("a:1,b:1,c:1,d:1,e:1,f:1,g:1,h:1,i:1")"#,
+            r#"`@stages("a:1,b:1,c:1,d:1,e:1,f:1,g:1,h:1,i:1")`: there are 2 to 8 stages; for one group of approvers write `@approvals`"#,
+        ),
+        (
+            r#"@stages("lead:1, lead:2")"#,
+            r#"`@stages("lead:1, lead:2")`: the stage `lead` stands twice"#,
+        ),
+        (
+            r#"@stages("lead:20, security:13")"#,
+            r#"`@stages("lead:20, security:13")`: all stages together take at most 32 approvals"#,
+        ),
+        (
+            r#"@stages("lead:0, security:1")"#,
+            r#"`@stages("lead:0, security:1")`: write stages in their order, each with its approvals, such as "lead:1, security:2"; a name is 1 to 32 of a-z 0-9 _ -"#,
+        ),
+        (
+            r#"@stages("Lead:1, security:1")"#,
+            r#"`@stages("Lead:1, security:1")`: write stages in their order, each with its approvals, such as "lead:1, security:2"; a name is 1 to 32 of a-z 0-9 _ -"#,
+        ),
+        (
+            r#"@stages("lead:1, security:1") @approvals("3")"#,
+            "the stages take 2 approvals together: leave `@approvals` out",
+        ),
+        (
+            r#"@by("requester") @step_up("oidc") @stages("lead:1, security:1")"#,
+            r#"`@by("requester")` is one vote: leave `@stages` out"#,
+        ),
+        (
+            r#"@digest_only("Application/ZIP")"#,
+            r#"`@digest_only("Application/ZIP")`: name up to 16 media types in lower case with commas between them, such as "application/zip, image/png""#,
+        ),
+        (
+            r#"@digest_only("*/*")"#,
+            r#"`@digest_only("*/*")`: name up to 16 media types in lower case with commas between them, such as "application/zip, image/png""#,
+        ),
+        (
+            r#"@token_scope("approve:a")"#,
+            r#"`@token_scope("approve:a")`: `approve:a` is for step-ups alone (`@scope`), and no API accepts it; name a scope of the API"#,
+        ),
+        (
+            r#"@token_scope("a  b")"#,
+            r#"`@token_scope("a  b")`: write up to 16 different values with one space between, without quotes or backslashes"#,
+        ),
+        (
+            r#"@token_acr("a a")"#,
+            r#"`@token_acr("a a")`: write up to 16 different values with one space between, without quotes or backslashes"#,
+        ),
+        (
+            r#"@token_max_age("5")"#,
+            r#"`@token_max_age("5")`: write a time such as "90s", "15m" or "12h""#,
+        ),
+        (
+            r#"@cooldown("soon")"#,
+            r#"`@cooldown("soon")`: write a time such as "90s", "15m" or "12h""#,
+        ),
+        (
+            r#"@never_permitted("a")"#,
+            "`@never_permitted` belongs on a forbid: it is about what is never allowed",
+        ),
+        (
             r#"@scope("approve:a")"#,
             r#"`@scope` needs `@step_up("oidc")`: a fresh sign-in is what brings it"#,
         ),
@@ -108,11 +183,11 @@ fn annotations_that_are_unknown_or_do_not_parse_are_refused() {
         ),
         (
             r#"@people("dba")"#,
-            r#"`@people` belongs on a permit of `Action::"vote"`: it names who votes"#,
+            r#"`@people` belongs on a permit of `Action::"vote"`: it is about who votes"#,
         ),
         (
             r#"@why("so")"#,
-            "`@why` belongs on a forbid: it tells the requester why",
+            "`@why` belongs on a forbid: it is about what is never allowed",
         ),
     ] {
         assert_eq!(
@@ -139,7 +214,7 @@ fn rules_about_votes_and_scopes_are_refused_by_name() {
         ),
         (
             "@id(\"f\") @approvals(\"2\") forbid (principal, action == Action::\"a\", resource);",
-            "line 1, policy `f`: `@approvals` cannot stand on a forbid, which nothing lifts; only `@id` and `@why` can",
+            "line 1, policy `f`: `@approvals` cannot stand on a forbid, which nothing lifts; only `@id`, `@why` and `@never_permitted` can",
         ),
         (
             "@id(\"p\") permit (principal, action, resource);",
@@ -163,7 +238,7 @@ fn rules_about_votes_and_scopes_are_refused_by_name() {
         ),
         (
             "@id(\"p\") permit (principal, action == Action::\"a\", resource)\nwhen { principal.groups.contains(\"dba\") };",
-            "line 1, policy `p`: the group `dba` names no provider: write \"<issuer>#<name>\", such as \"https://id.example.com#dba\"",
+            "line 2, policy `p`: the group `dba` names no provider: write \"<issuer>#<name>\", such as \"https://id.example.com#dba\"",
         ),
         (
             "// nothing",
@@ -199,6 +274,9 @@ fn a_vote_permit_names_people_on_every_path() {
         );
     }
     assert_eq!(refusal(&vote("principal is User", "")), everybody);
+    let loads = |text: String| {
+        refusal(&(text + "@id(\"p\") permit (principal, action == Action::\"a\", resource);"))
+    };
     for condition in [
         "when { principal.sub == \"x\" }",
         "when { resource.action == \"a\" } when { principal.sub == \"x\" }",
@@ -206,14 +284,10 @@ fn a_vote_permit_names_people_on_every_path() {
         "unless { principal.sub == \"x\" }",
         "when { if principal.sub == \"x\" then resource.action == \"a\" else false }",
     ] {
-        assert_eq!(
-            refusal(&vote("principal", condition)),
-            "loads",
-            "{condition}"
-        );
+        assert_eq!(loads(vote("principal", condition)), "loads", "{condition}");
     }
     assert_eq!(
-        refusal(&vote("principal == User::\"https://id.example.com|x\"", "")),
+        loads(vote("principal == User::\"https://id.example.com|x\"", "")),
         "loads"
     );
 }
@@ -280,7 +354,236 @@ fn what_cedar_refuses_is_told_with_its_line() {
 #[test]
 fn a_policy_has_a_bound() {
     assert_eq!(
-        refusal(&" ".repeat(1024 * 1024 + 1)),
-        "line 1: the policy is longer than 1048576 bytes"
+        refusal(&" ".repeat(4 * 1024 * 1024 + 1)),
+        "line 1: the policy is longer than 4194304 bytes"
     );
+}
+
+/// The refusal of one policy beside others that are right.
+fn beside(text: &str) -> String {
+    refusal(&format!(
+        r#"@id("delete") permit (principal, action in [Action::"orders.delete", Action::"orders.purge"], resource);
+@id("dba") permit (principal, action == Action::"vote", resource)
+when {{ principal.groups.contains("https://id.example.com#dba") }};
+{text}"#
+    ))
+}
+
+#[test]
+fn a_forbid_declares_no_action() {
+    for (text, expected) in [
+        (
+            r#"@id("f") forbid (principal, action == Action::"orders.purg", resource);"#,
+            "line 4, policy `f`: no permit names the action `orders.purg` (did you mean `orders.purge`?), so this would \
+             forbid nothing; where nothing is meant to permit it, say so with `@never_permitted(\"orders.purg\")`",
+        ),
+        (
+            r#"@id("f") forbid (principal, action in [Action::"orders.purge", Action::"x"], resource);"#,
+            "line 4, policy `f`: no permit names the action `x`, so this would \
+             forbid nothing; where nothing is meant to permit it, say so with `@never_permitted(\"x\")`",
+        ),
+        (
+            r#"@id("f") @never_permitted("orders.wipe") forbid (principal, action == Action::"orders.wip", resource);"#,
+            "line 4, policy `f`: `@never_permitted` names `orders.wipe`, and the scope does not",
+        ),
+        (
+            r#"@id("f") @never_permitted("orders.purge") forbid (principal, action == Action::"orders.purge", resource);"#,
+            "line 4, policy `f`: `@never_permitted` names `orders.purge`, and a permit permits it",
+        ),
+        (
+            r#"@id("f") @never_permitted("x, y") forbid (principal, action in [Action::"x", Action::"y", Action::"orders.purge"], resource);"#,
+            "loads",
+        ),
+        (
+            r#"@id("f") forbid (principal, action in [Action::"vote", Action::"orders.purge"], resource);"#,
+            "loads",
+        ),
+    ] {
+        assert_eq!(beside(text), expected, "{text}");
+    }
+}
+
+#[test]
+fn a_name_that_nothing_has_would_make_a_rule_silent() {
+    let forbid = |condition: &str| {
+        beside(&format!(
+            "@id(\"f\") forbid (principal, action == Action::\"orders.purge\", resource) when {{ {condition} }};"
+        ))
+    };
+    let no_vote = |condition: &str| {
+        beside(&format!(
+            "@id(\"f\") forbid (principal, action == Action::\"vote\", resource) when {{ {condition} }};"
+        ))
+    };
+    let at = |sentence: &str| format!("line 4, policy `f`: {sentence}");
+    let group = at(
+        "the group `dba` names no provider: write \"<issuer>#<name>\", such as \"https://id.example.com#dba\"",
+    );
+    assert_eq!(forbid(r#"["dba"].containsAny(principal.groups)"#), group);
+    assert_eq!(forbid(r#"principal.groups == ["dba"]"#), group);
+    let person = at(
+        "nobody is `mara`: write \"<issuer>|<subject>\", such as \"https://id.example.com|mara\"",
+    );
+    assert_eq!(forbid(r#"principal == User::"mara""#), person);
+    assert_eq!(forbid(r#"principal.act.contains("mara")"#), person);
+    assert_eq!(
+        forbid(r#"principal.iss == "id.example.com""#),
+        at(
+            "`id.example.com` is no issuer: write it as its tokens do, such as \"https://id.example.com\""
+        )
+    );
+    assert_eq!(
+        forbid(r#"resource == Resource::"42""#),
+        at(
+            "a resource is named by its attributes: `when { resource.type == \"…\" && resource.id == \"…\" }`"
+        )
+    );
+    assert_eq!(
+        no_vote(r#"resource.action == "orders.purg""#),
+        at(
+            "`resource.action` is never `orders.purg`: no rule names that action (did you mean `orders.purge`?)"
+        )
+    );
+    assert_eq!(
+        no_vote(r#"["orders.delete", "orders.purg"].contains(resource.action)"#),
+        at(
+            "`resource.action` is never `orders.purg`: no rule names that action (did you mean `orders.purge`?)"
+        )
+    );
+    assert_eq!(
+        no_vote(r#"resource.action like "order.*""#),
+        at("it compares `resource.action` with a pattern that no action of this policy fits")
+    );
+    assert_eq!(no_vote(r#"resource.action like "orders.*""#), "loads");
+    assert_eq!(
+        forbid(r#"principal == User::"https://id.example.com|mara""#),
+        "loads"
+    );
+}
+
+#[test]
+fn stages_have_voters_and_voters_have_stages() {
+    let staged = |stages: &str, votes: &str| {
+        refusal(&format!(
+            "@id(\"p\")\n@stages(\"{stages}\")\npermit (principal, action in [Action::\"a\", Action::\"b\"], resource);\n{votes}"
+        ))
+    };
+    let vote = |id: &str, annotation: &str, condition: &str| {
+        format!(
+            "@id(\"{id}\") {annotation} permit (principal, action == Action::\"vote\", resource)
+             when {{ {condition} principal.groups.contains(\"https://id.example.com#{id}\") }};\n"
+        )
+    };
+    let lead = vote("leads", "@stage(\"lead\")", "");
+    let security = vote("sec", "@stage(\"security\")", "");
+    let both = format!("{lead}{security}");
+    assert_eq!(staged("lead:1, security:2", &both), "loads");
+    assert_eq!(
+        staged("lead:1, security:2", &lead),
+        "line 2, policy `p`: nobody could vote on `a` in the stage `security`: no permit of `Action::\"vote\"` with \
+         `@stage(\"security\")` is about it"
+    );
+    let narrow = vote(
+        "sec",
+        "@stage(\"security\")",
+        "resource.action == \"a\" && ",
+    );
+    assert_eq!(
+        staged("lead:1, security:2", &format!("{lead}{narrow}")),
+        "line 2, policy `p`: nobody could vote on `b` in the stage `security`: no permit of `Action::\"vote\"` with \
+         `@stage(\"security\")` is about it"
+    );
+    let wider = vote(
+        "sec-b",
+        "@stage(\"security\")",
+        "resource.action == \"b\" && ",
+    );
+    assert_eq!(
+        staged("lead:1, security:2", &format!("{lead}{narrow}{wider}")),
+        "loads"
+    );
+    let misspelt = vote("x", "@stage(\"securty\")", "");
+    assert_eq!(
+        staged("lead:1, security:2", &format!("{both}{misspelt}")),
+        "line 8, policy `x`: no permit has a stage `securty` (did you mean `security`?)"
+    );
+    // Voters without a stage do not vote in one, nor the other way round.
+    let plain = vote("dba", "", "");
+    assert_eq!(
+        staged("lead:1, security:2", &format!("{plain}{lead}")),
+        "line 2, policy `p`: nobody could vote on `a` in the stage `security`: no permit of `Action::\"vote\"` with \
+         `@stage(\"security\")` is about it"
+    );
+    let unstaged =
+        "@id(\"q\") @approvals(\"1\") permit (principal, action == Action::\"c\", resource);\n";
+    assert_eq!(
+        staged("lead:1, security:2", &format!("{both}{unstaged}")),
+        "line 8, policy `q`: it wants approvals that nobody could give: no permit of `Action::\"vote\"` is about `c`"
+    );
+    assert_eq!(
+        refusal(&permit("@approvals(\"1\")")),
+        "line 1, policy `p`: it wants approvals that nobody could give: no permit of `Action::\"vote\"` is about `a`"
+    );
+    // The requester needs no permit to confirm.
+    assert_eq!(
+        refusal(&permit("@by(\"requester\") @step_up(\"webauthn\")")),
+        "loads"
+    );
+}
+
+#[test]
+fn what_always_contradicts_itself_does_not_load() {
+    let two = |one: &str, when: &str, other: &str, and: &str| {
+        refusal(&format!(
+            "@id(\"one\") {one} permit (principal, action in [Action::\"a\", Action::\"b\"], resource) {when};
+             @id(\"other\") {other} permit (principal is User, action == Action::\"b\", resource) {and};
+             @id(\"v\") permit (principal, action == Action::\"vote\", resource) when {{ principal.sub == \"x\" }};"
+        ))
+    };
+    let (a, b) = (
+        r#"@step_up("oidc") @scope("approve:a")"#,
+        r#"@step_up("oidc") @scope("approve:b")"#,
+    );
+    let eu = "when { resource.id == \"eu\" }";
+    let us = "when { resource.id == \"us\" }";
+    let refused = "line 2, policy `other`: it always applies together with `one` and differs in @scope, so nothing meets both";
+    assert_eq!(two(a, "", b, ""), refused);
+    assert_eq!(two(a, "", b, eu), refused);
+    assert_eq!(two(a, eu, b, eu), refused);
+    assert_eq!(two(a, eu, b, us), "loads");
+    assert_eq!(
+        two(a, eu, b, ""),
+        "line 1, policy `one`: it always applies together with `other` and differs in @scope, so nothing meets both"
+    );
+    assert_eq!(two(a, "", a, ""), "loads");
+}
+
+#[test]
+fn an_error_knows_its_column() {
+    for (text, line, column) in [
+        (
+            "@id(\"p\") @aprovals(\"2\")\npermit (principal, action == Action::\"a\", resource);",
+            1,
+            10,
+        ),
+        (
+            "@id(\"p\")\npermit (principal, action == Action::\"a\", resource)\nwhen { principal.groups.contains(\"dba\") };",
+            3,
+            34,
+        ),
+        (
+            "@id(\"p\")\npermit (principal, action == Action::\"a b\", resource);",
+            2,
+            38,
+        ),
+        (
+            "@id(\"p\")\npermit (principal, action == Action::\"a\", resource)\nwhen { principal.grups.contains(\"x\") };",
+            3,
+            8,
+        ),
+        ("  @id(\"p\") permit (principal, action, resource);", 1, 3),
+    ] {
+        let error = Policy::load(text).err().unwrap();
+        assert_eq!((error.line, error.column), (line, column), "{error}");
+    }
 }
