@@ -1,17 +1,15 @@
-//! SQLite against the conformance suite, its lock, and crashes at each write point.
+//! SQLite against the conformance suite, its lock, its versions.
 #![allow(clippy::unwrap_used)]
 
 mod conformance;
 
-use std::collections::BTreeSet;
-use std::io::{BufRead, BufReader, Write as _};
 use std::path::Path;
-use std::process::{Command, Stdio};
 
-use conformance::{binding, counted, get, request, suite, tx, txn, update, vote};
-use countersign_lifecycle::{Approved, Kind, Redeemed, State};
-use countersign_model::{Txn, UnixSecs};
-use countersign_store::{Commit, SqliteOptions, SqliteStore, Store, StoreError, Write};
+use conformance::{binding, get, person, request, suite, tx};
+use countersign_model::{Person, UnixSecs};
+use countersign_store::{
+    NewRequest, SeenKind, SqliteOptions, SqliteStore, Store, StoreError, Write,
+};
 
 fn open(folder: &Path) -> SqliteStore {
     SqliteStore::open(folder, &SqliteOptions::default()).unwrap()
@@ -66,177 +64,52 @@ async fn a_file_of_another_version_is_refused() {
     ));
 }
 
-const CHILD_FOLDER: &str = "COUNTERSIGN_TEST_FOLDER";
-const CHILD_KILL_AT: &str = "COUNTERSIGN_TEST_KILL_AT";
-
-/// The whole life of a few requests; says each step on stdout once the store has acknowledged it.
 #[tokio::test]
-async fn child_that_is_killed() {
-    let Ok(folder) = std::env::var(CHILD_FOLDER) else {
-        return;
-    };
-    let kill_at = std::env::var(CHILD_KILL_AT).unwrap().parse().unwrap();
-    let options = SqliteOptions {
-        kill_at: Some(kill_at),
-        ..SqliteOptions::default()
-    };
-    let store = SqliteStore::open(Path::new(&folder), &options).unwrap();
-    let say = |what: &str, name: &str| {
-        let mut out = std::io::stdout();
-        writeln!(out, "acknowledged {what} {name}").unwrap();
-        out.flush().unwrap();
-    };
-    let publish = |name: &str| Write::Publish {
-        at: UnixSecs(100),
-        txn: Some(txn(name)),
-        person: None,
-        body: "{}".into(),
-    };
-    let entry = |name: &str, kind| Write::Entry {
-        at: UnixSecs(100),
-        txn: Some(txn(name)),
-        kind,
-        detail: "{}".into(),
-    };
-    store
-        .commit(tx(vec![Write::AddBinding(Box::new(binding("elin")))]))
-        .await
+async fn a_file_of_version_1_is_brought_up_to_date() {
+    let folder = tempfile::tempdir().unwrap();
+    let connection = rusqlite::Connection::open(folder.path().join("countersign.db")).unwrap();
+    connection
+        .execute_batch(include_str!("version1.sql"))
         .unwrap();
-    for name in ["one", "two"] {
-        let opened = Write::OpenRequest(Box::new(request(name)));
-        committed(
-            store
-                .commit(tx(vec![opened, entry(name, "request"), publish(name)]))
-                .await
-                .unwrap(),
-        );
-        say("open", name);
-        let row = get(&store, name).await;
-        let cast = vote(&row, "elin");
-        let votes = vec![counted(&cast)];
-        let approved = State::Approved(Approved {
-            votes: votes.clone(),
-            at: UnixSecs(120),
-            until: UnixSecs(300),
-        });
-        let mut change = update(&row, approved);
-        change.grant_jws = Some("grant".into());
-        let writes = vec![
-            Write::ExpectUnrevoked(cast.binding),
-            Write::CastVote(Box::new(cast)),
-            Write::UpdateRequest(Box::new(change)),
-            entry(name, "vote"),
-            publish(name),
-        ];
-        committed(store.commit(tx(writes)).await.unwrap());
-        say("vote", name);
-        let row = get(&store, name).await;
-        let redeemed = State::Redeemed(Redeemed {
-            votes,
-            approved_at: UnixSecs(120),
-            until: UnixSecs(300),
-            at: UnixSecs(130),
-            redemption_id: "r".into(),
-            outcome: None,
-        });
-        let writes = vec![
-            Write::UpdateRequest(Box::new(update(&row, redeemed))),
-            entry(name, "redeem"),
-        ];
-        committed(store.commit(tx(writes)).await.unwrap());
-        say("redeem", name);
-    }
-    say("all", "done");
-}
+    drop(connection);
+    let store = open(folder.path());
+    let row = get(&store, "old").await;
+    let elin = person("elin");
+    assert_eq!(
+        (&row.votes[0].person, row.votes[0].step_up.as_ref()),
+        (&elin, None)
+    );
+    let counted = &row.state.votes()[0];
+    assert_eq!(
+        (&counted.subject, &counted.person),
+        (&elin, &Person::Account(elin.clone()))
+    );
+    assert_eq!((row.first.len(), counted.stage.as_ref()), (0, None));
 
-fn committed(commit: Commit) {
-    assert!(matches!(commit, Commit::Committed { .. }), "{commit:?}");
-}
-
-#[tokio::test]
-async fn killed_at_every_write_point_it_keeps_what_it_acknowledged_and_nothing_half() {
-    let mut killed = 0;
-    for kill_at in 1.. {
-        let folder = tempfile::tempdir().unwrap();
-        let mut child = Command::new(std::env::current_exe().unwrap())
-            .args([
-                "--exact",
-                "child_that_is_killed",
-                "--nocapture",
-                "--test-threads=1",
-            ])
-            .env(CHILD_FOLDER, folder.path())
-            .env(CHILD_KILL_AT, kill_at.to_string())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        // The test harness may print before the first line on the same row.
-        let acknowledged: BTreeSet<String> = lines
-            .map_while(Result::ok)
-            .filter_map(|line| Some(line.split_once("acknowledged ")?.1.to_owned()))
-            .collect();
-        let status = child.wait().unwrap();
-
-        let store = open(folder.path());
-        for name in ["one", "two"] {
-            check(&store, &txn(name), &acknowledged, kill_at).await;
-        }
-        if status.success() {
-            assert!(acknowledged.contains("all done"));
-            break;
-        }
-        killed += 1;
-    }
-    assert!(killed >= 30, "only {killed} write points were reached");
-}
-
-/// Everything acknowledged is there, and state, votes, grant, entries and events agree with each other.
-async fn check(store: &SqliteStore, txn: &Txn, acknowledged: &BTreeSet<String>, kill_at: u64) {
-    let says = |what: &str| acknowledged.contains(&format!("{what} {txn}"));
-    let entries: Vec<String> = store
-        .entries(txn)
-        .await
-        .unwrap()
-        .into_iter()
-        .map(|entry| entry.kind)
-        .collect();
-    let events = store.events_after(0, 100).await.unwrap();
-    let events = events
-        .iter()
-        .filter(|event| event.txn.as_ref() == Some(txn))
-        .count();
-    let Some(row) = store.request(txn).await.unwrap() else {
-        assert!(
-            !says("open"),
-            "an acknowledged request is gone at {kill_at}"
-        );
-        assert!(
-            entries.is_empty() && events == 0,
-            "entries without their request at {kill_at}"
-        );
-        return;
+    // Its requester is no newcomer; any revocation ends its device.
+    let again = NewRequest {
+        seen: vec![
+            (SeenKind::Requester, String::new()),
+            (SeenKind::Resource, "orders.customer 42".into()),
+            (SeenKind::Device, "laptop".into()),
+        ],
+        ..request("new")
     };
-    let (votes, grant) = (row.votes.len(), row.grant_jws.is_some());
-    let whole = match row.state.kind() {
-        Kind::Pending => (votes, grant, events) == (0, false, 1) && entries == ["request"],
-        Kind::Approved => (votes, grant, events) == (1, true, 2) && entries == ["request", "vote"],
-        Kind::Redeemed => {
-            (votes, grant, events) == (1, true, 2) && entries == ["request", "vote", "redeem"]
-        }
-        Kind::Denied | Kind::Expired | Kind::Withdrawn | Kind::Voided => false,
+    let revoke = Write::RevokeBindings {
+        person: elin,
+        signed_in_until: UnixSecs(1),
+        sid: None,
+        at: UnixSecs(130),
     };
-    assert!(
-        whole,
-        "half a transaction at {kill_at}: {row:?} {entries:?} {events}"
+    let writes = vec![Write::OpenRequest(Box::new(again)), revoke];
+    store.commit(tx(writes)).await.unwrap();
+    assert_eq!(get(&store, "new").await.first, [SeenKind::Device]);
+    assert_eq!(store.with_revoked_votes(9).await.unwrap().len(), 1);
+    assert_eq!(
+        store.denied(row.same, None).await.unwrap(),
+        None,
+        "nothing old asks for the same"
     );
-    assert!(
-        !says("vote") || row.state.kind() != Kind::Pending,
-        "an acknowledged vote is gone at {kill_at}"
-    );
-    assert!(
-        !says("redeem") || row.state.kind() == Kind::Redeemed,
-        "a redemption is gone at {kill_at}"
-    );
+    drop(store);
+    open(folder.path());
 }

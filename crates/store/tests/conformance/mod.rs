@@ -1,6 +1,8 @@
 //! What every store must do. Generic over the trait: `open` gives a store over the same memory each time, so
 //! that dropping and opening again is part of the suite.
 
+mod people;
+
 use std::sync::Arc;
 
 use countersign_lifecycle::{Approved, Choice, CountedVote, Denied, Kind, Pending, State};
@@ -143,7 +145,12 @@ pub(crate) async fn suite<S: Store + 'static>(open: impl Fn() -> S) {
     what_serves_once_serves_once(&open).await;
     events_are_numbered_for_ever(&open).await;
     history_is_searched_and_paged(&open()).await;
+    people::the_newest_claims_of_a_person_count(&open).await;
+    people::sessions_end_up_to_a_moment(&open()).await;
+    people::what_comes_for_the_first_time_is_told_once(&open()).await;
+    people::a_denial_of_the_same_is_found(&open()).await;
     concurrent_commits_each_count_once(Arc::new(open())).await;
+    people::the_clock_is_known_over_a_restart(&open).await;
 }
 
 async fn requests_and_votes_come_back_after_a_restart<S: Store>(open: &impl Fn() -> S) {
