@@ -16,7 +16,7 @@ const end = async (page) => {
 };
 const armed = async (page) => {
   await end(page);
-  await page.locator("#say", { hasText: "You have seen" }).waitFor();
+  await page.locator(`#approve[aria-disabled="false"]`).waitFor();
 };
 const shots = [
   ["first-server", "first"],
@@ -81,6 +81,19 @@ const shots = [
     await page.locator("#approve:not([aria-disabled=true])").click();
     await page.locator("#say b").waitFor();
   }],
+  ["step-up-ready", "inbox/step-up", armed],
+  ["step-up-key", "inbox/step-up-key", armed],
+  ["step-up-waiting", "inbox/step-up-waiting"],
+  ["step-up-touch", "inbox/step-up-touch"],
+  ["step-up-sending", "inbox/step-up-sending"],
+  ["step-up-declined", "inbox/step-up-declined"],
+  ["step-up-down", "inbox/step-up-down"],
+  ["step-up-over", "inbox/step-up-over"],
+  ["inbox-stages", "inbox/stages", end],
+  ["inbox-confirm-own", "inbox/confirm-own", armed],
+  ["inbox-chain", "inbox/chain"],
+  ["inbox-chain-end", "inbox/chain", end],
+  ["inbox-approved-unused", "inbox/approved-unused", (page) => page.locator(".card-body").evaluate((b) => b.scrollTo(0, 1e6))],
   ["inbox-sending", "inbox/sending", async (page) => {
     await armed(page);
     await page.locator("#approve:not([aria-disabled=true])").click();

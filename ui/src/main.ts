@@ -4,7 +4,6 @@ import App from "./App.svelte";
 import type { Backend } from "./backend/backend";
 import { Clock } from "./clock.svelte";
 import { Store } from "./store.svelte";
-import { t } from "./text";
 import "./style/index.css";
 
 async function start() {
@@ -19,7 +18,6 @@ async function start() {
   } else {
     backend = (await import("./backend/tauri")).tauri;
   }
-  document.documentElement.lang = t.language;
   const target = document.getElementById("app");
   if (target === null) throw new Error("index.html has no #app");
   const clock = new Clock(readMillis);

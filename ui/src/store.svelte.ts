@@ -3,10 +3,10 @@
  * card, the vote under way. It decides nothing about a request: that is the agent's and the footer's.
  */
 import { ask, problemOf, type Backend } from "./backend/backend";
-import type { Card, Choice, Event, Problem, State, Theme } from "./generated/ipc";
+import type { Card, Choice, Event, Prefs, Problem, State } from "./generated/ipc";
 import type { Clock } from "./clock.svelte";
 import type { Casting } from "./card/footer";
-import { held, NOTHING, type Held } from "./inbox/held";
+import { held, NOTHING, type Held, type Open } from "./inbox/held";
 
 export type Page = "inbox" | "history" | "settings";
 
@@ -87,7 +87,8 @@ export class Store {
     if (state.connection === "reconnecting") {
       if (before?.connection === "connected") this.offlineSince = this.clock.now;
     } else this.offlineSince = null;
-    if (before !== null && before.account === null && state.account !== null) this.greeting = true;
+    // What has to work for requests to arrive is tried out once on a device, not at each sign-in.
+    if (before !== null && before.account === null && state.account !== null && !state.prefs.greeted) this.greeting = true;
     if (state.account === null) {
       this.greeting = false;
       this.inboxSheet = { sheet: "none" };
@@ -102,13 +103,14 @@ export class Store {
   #settle(hold = this.#inList.pointer || this.#inList.focus) {
     const state = this.state;
     if (state === null) return;
-    const keep = this.inboxSheet.sheet === "none" ? null : this.inboxSheet.txn;
+    const sheet = this.inboxSheet;
+    const open: Open | null = sheet.sheet === "none" ? null : { txn: sheet.txn, row: sheet.sheet === "card" ? sheet.card.row : null };
     const others = new Set(state.others.map((row) => row.txn));
     const inbox = new Set(state.inbox.map((row) => row.txn));
     // A row that changed lists leaves the one for the other.
     const without = (shown: Held, gone: Set<string>): Held => ({ ...shown, rows: shown.rows.filter((row) => !gone.has(row.txn)) });
-    this.waiting = held(without(this.waiting, hold ? new Set() : others), state.inbox, hold, keep);
-    this.others = held(without(this.others, hold ? new Set() : inbox), state.others, hold, keep);
+    this.waiting = held(without(this.waiting, hold ? new Set() : others), state.inbox, hold, open);
+    this.others = held(without(this.others, hold ? new Set() : inbox), state.others, hold, open);
   }
 
   /** The pointer or the focus came into the list, or left it. */
@@ -165,6 +167,7 @@ export class Store {
         const { card } = await ask(this.backend, { call: "card", txn }, "card");
         const still = this[place];
         if (still.sheet !== "none" && still.txn === txn) this[place] = { sheet: "card", txn, card };
+        this.#settle();
       }
     } catch {
       // What is on screen stays; its own clock closes it.
@@ -193,6 +196,7 @@ export class Store {
       if (this.#shows(txn)) {
         this.inboxSheet = { sheet: "card", txn, card };
         this.casting = { state: "idle" };
+        this.#settle();
       }
     } catch (thrown) {
       const problem = problemOf(thrown);
@@ -217,8 +221,31 @@ export class Store {
     return this.state?.inbox.find((row) => row.txn !== here)?.txn ?? null;
   }
 
-  async setTheme(theme: Theme) {
-    await this.backend.call({ call: "set_theme", theme });
+  /** Changes some preferences; the agent keeps them, and answers with a new state. */
+  async prefer(change: Partial<Prefs>) {
+    if (this.state === null) return;
+    await this.backend.call({ call: "set_prefs", prefs: { ...this.state.prefs, ...change } });
+  }
+
+  /** The last step of signing in was seen: on this device it does not come again. */
+  greeted() {
+    this.greeting = false;
+    // Not kept: it comes again at the next sign-in, and nothing is lost.
+    void this.prefer({ greeted: true }).catch(() => undefined);
+  }
+
+  /** Stops a step-up, or begins it again: opens the same page, asks the key again, or sends again. */
+  async stepUp(what: "cancel" | "retry") {
+    const open = this.inboxSheet;
+    if (open.sheet !== "card" || open.card.ballot.ballot !== "step_up") return;
+    const { txn } = open;
+    try {
+      await this.backend.call(what === "cancel" ? { call: "cancel_step_up", txn } : { call: "retry_step_up", txn });
+      // What is under way is on the card.
+      await this.#readAgain(txn);
+    } catch (thrown) {
+      if (this.#shows(txn)) this.casting = { state: "failed", choice: "approve", problem: problemOf(thrown) };
+    }
   }
 
   /** Tells the agent what is in front of the person. */

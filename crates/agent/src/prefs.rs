@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use countersign_api::ipc::Theme;
+use countersign_api::ipc::{self, Language, Theme};
 use serde::Deserialize;
 
 /// The file's content; see `agent.example.toml`.
@@ -15,13 +15,28 @@ pub struct Prefs {
     pub server: Option<String>,
     /// The look.
     pub theme: Theme,
+    /// The language.
+    pub language: Language,
+    /// In percent, one of [`ipc::Prefs::TEXT_SIZES`].
+    pub text_size: u16,
+    /// What has to work for requests to arrive was tried out on this device.
+    pub greeted: bool,
 }
 
 impl Default for Prefs {
     fn default() -> Self {
+        let ipc::Prefs {
+            theme,
+            language,
+            text_size,
+            greeted,
+        } = ipc::Prefs::default();
         Self {
             server: None,
-            theme: Theme::System,
+            theme,
+            language,
+            text_size,
+            greeted,
         }
     }
 }
@@ -53,15 +68,42 @@ impl Prefs {
     /// # Errors
     /// When it cannot be read, or holds anything unknown.
     pub fn read(path: &Path) -> Result<Self, PrefsError> {
-        toml::from_str(&text(path)?).map_err(|error| content(path, &error))
+        let prefs: Self = toml::from_str(&text(path)?).map_err(|error| content(path, &error))?;
+        known_size(path, prefs.text_size)?;
+        Ok(prefs)
+    }
+
+    /// What of it the window shows and changes.
+    #[must_use]
+    pub fn window(&self) -> ipc::Prefs {
+        let Self {
+            server: _, // Of the first run alone.
+            theme,
+            language,
+            text_size,
+            greeted,
+        } = *self;
+        ipc::Prefs {
+            theme,
+            language,
+            text_size,
+            greeted,
+        }
     }
 }
 
-/// Writes the theme into the file and leaves everything else in it, comments too, as it was.
+/// Writes what the window changed into the file and leaves everything else in it, comments too, as it was.
 ///
 /// # Errors
-/// When it cannot be read or written.
-pub fn write_theme(path: &Path, theme: Theme) -> Result<(), PrefsError> {
+/// When it cannot be read or written, or a value is none of those that there are.
+pub fn write(path: &Path, prefs: ipc::Prefs) -> Result<(), PrefsError> {
+    let ipc::Prefs {
+        theme,
+        language,
+        text_size,
+        greeted,
+    } = prefs;
+    known_size(path, text_size)?;
     let mut document: toml_edit::DocumentMut =
         text(path)?.parse().map_err(|error| content(path, &error))?;
     document["theme"] = toml_edit::value(match theme {
@@ -69,6 +111,13 @@ pub fn write_theme(path: &Path, theme: Theme) -> Result<(), PrefsError> {
         Theme::Light => "light",
         Theme::Dark => "dark",
     });
+    document["language"] = toml_edit::value(match language {
+        Language::System => "system",
+        Language::En => "en",
+        Language::De => "de",
+    });
+    document["text_size"] = toml_edit::value(i64::from(text_size));
+    document["greeted"] = toml_edit::value(greeted);
     let written = match path.parent() {
         Some(folder) => fs::create_dir_all(folder),
         None => Ok(()),
@@ -82,6 +131,16 @@ pub fn write_theme(path: &Path, theme: Theme) -> Result<(), PrefsError> {
             path: path.to_owned(),
             source,
         })
+}
+
+fn known_size(path: &Path, text_size: u16) -> Result<(), PrefsError> {
+    let sizes = ipc::Prefs::TEXT_SIZES;
+    if sizes.contains(&text_size) {
+        return Ok(());
+    }
+    let sizes = sizes.map(|size| size.to_string()).join(", ");
+    let sentence = format!("text_size {text_size} is none of {sizes}");
+    Err(content(path, &sentence))
 }
 
 fn text(path: &Path) -> Result<String, PrefsError> {
@@ -126,21 +185,46 @@ mod tests {
     }
 
     #[test]
-    fn the_theme_is_written_and_comments_stay() {
+    fn what_the_window_prefers_is_written_and_comments_stay() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("countersign/agent.toml");
-        write_theme(&path, Theme::Dark).unwrap();
-        assert_eq!(Prefs::read(&path).unwrap().theme, Theme::Dark);
+        let prefs = ipc::Prefs {
+            theme: Theme::Dark,
+            language: Language::De,
+            text_size: 150,
+            greeted: true,
+        };
+        write(&path, prefs).unwrap();
+        assert_eq!(Prefs::read(&path).unwrap().window(), prefs);
         fs::write(
             &path,
             "# ours\nserver = \"https://a.example\"\ntheme = \"dark\" # at night\n",
         )
         .unwrap();
-        write_theme(&path, Theme::Light).unwrap();
+        let light = ipc::Prefs {
+            theme: Theme::Light,
+            ..ipc::Prefs::default()
+        };
+        write(&path, light).unwrap();
         let now = fs::read_to_string(&path).unwrap();
         assert!(
             now.starts_with("# ours\nserver = \"https://a.example\"\ntheme = \"light\""),
             "{now}"
         );
+    }
+
+    #[test]
+    fn a_text_size_that_there_is_not_is_refused_both_ways() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("agent.toml");
+        let huge = ipc::Prefs {
+            text_size: 1000,
+            ..ipc::Prefs::default()
+        };
+        assert!(write(&path, huge).is_err());
+        assert!(!path.exists());
+        fs::write(&path, "text_size = 1000\n").unwrap();
+        let error = Prefs::read(&path).unwrap_err().to_string();
+        assert!(error.contains("1000"), "{error}");
     }
 }

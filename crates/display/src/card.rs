@@ -205,6 +205,10 @@ impl Card {
         text.labeled("name", &who.name);
         text.labeled("subject", &who.sub);
         text.fields(1, &who.claims, "not stated by the provider");
+        if !who.reported.is_empty() {
+            text.heading("Who, as the gate says by itself");
+            text.fields(1, &who.reported, "none");
+        }
         text.heading("Why, in the requester's own words");
         text.fields(1, why, "none given");
         text.heading("Record");

@@ -6,6 +6,8 @@
 
 use std::fmt::Write as _;
 
+use countersign_model::UnixSecs;
+
 /// Opens a chip in plain text. A literal one from outside is itself a chip, so this cannot be imitated.
 pub(crate) const CHIP_OPENS: char = '\u{27E6}';
 /// Closes a chip in plain text.
@@ -142,8 +144,34 @@ pub struct Identity {
     pub name: Line,
     /// The subject.
     pub sub: Line,
-    /// Claims, in a fixed order; one that is missing has no lines.
+    /// How and when they signed in.
+    pub authenticated: Authenticated,
+    /// Who acts on their behalf, outermost first.
+    pub actors: Vec<Actor>,
+    /// Claims, in a fixed order; one that is missing has no lines. What stands above is among them.
     pub claims: Vec<Field>,
+    /// What the gate says of device and place by itself: no provider vouches for it.
+    pub reported: Vec<Field>,
+}
+
+/// How and when a person signed in, as the provider states it. In a window's own words; the plain text has the claims.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Authenticated {
+    /// When.
+    pub auth_time: Option<UnixSecs>,
+    /// By what means, each by its name (RFC 8176).
+    pub amr: Vec<Line>,
+    /// To which level.
+    pub acr: Option<Line>,
+}
+
+/// One who acts on somebody's behalf (RFC 8693, `act`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Actor {
+    /// The subject.
+    pub name: Line,
+    /// Who vouches for it.
+    pub issuer: Line,
 }
 
 /// What kind of thing is asked.

@@ -3,16 +3,25 @@
 use countersign_model::{Operation, UnixSecs};
 use serde_json::Value;
 
-use crate::document::{Field, Identity, Line, Role};
+use crate::document::{Actor, Authenticated, Field, Identity, Line, Role};
 use crate::sentence::{requester, stated_name};
 use crate::text::{Numbers, lines, wrap};
 use crate::tree::{in_order, tree};
 use crate::visible::safe_line;
 
 /// Claims that always have a place on the card, stated or not.
-const ALWAYS: [&str; 6] = ["email", "groups", "auth_time", "amr", "acr", "client_id"];
-/// Members of `subject.properties` beside the claims, in the same place.
-const BESIDE: [&str; 3] = ["device", "location", "act"];
+const ALWAYS: [&str; 8] = [
+    "email",
+    "groups",
+    "auth_time",
+    "amr",
+    "acr",
+    "client_id",
+    "device",
+    "location",
+];
+/// Members of `subject.properties` beside the claims, that the gate says by itself.
+const REPORTED: [&str; 2] = ["device", "location"];
 
 /// The identity block.
 pub(crate) fn identity(operation: &Operation, gate: &str) -> Identity {
@@ -26,17 +35,7 @@ pub(crate) fn identity(operation: &Operation, gate: &str) -> Identity {
                 .map_or_else(Vec::new, |value| claim(name, value)),
         ));
     }
-    for name in BESIDE {
-        let value = operation
-            .value()
-            .pointer(&format!("/subject/properties/{name}"));
-        let stated = match (name, value) {
-            ("act", Some(_)) => actors(operation),
-            (_, Some(value)) => claim(name, value),
-            (_, None) => Vec::new(),
-        };
-        claims.push(Field::new(name, stated));
-    }
+    claims.push(Field::new("act", chain(operation)));
     if let Some(all) = operation.claims().as_object() {
         for (name, value) in in_order(all) {
             let is_the_name = name == "name" && value.as_str() == Some(stated_name(operation));
@@ -50,8 +49,52 @@ pub(crate) fn identity(operation: &Operation, gate: &str) -> Identity {
         according_to: safe_line(gate, Role::Name),
         name: requester(operation),
         sub: safe_line(&operation.subject().sub, Role::Data),
+        authenticated: authenticated(operation),
+        actors: actors(operation),
         claims,
+        reported: REPORTED
+            .iter()
+            .filter_map(|name| {
+                let value = operation
+                    .value()
+                    .pointer(&format!("/subject/properties/{name}"))?;
+                Some(Field::new(name, claim(name, value)))
+            })
+            .collect(),
     }
+}
+
+/// A claim of another type than it must have is not read: it still stands among the claims, as it is.
+fn authenticated(operation: &Operation) -> Authenticated {
+    let claims = operation.claims();
+    let amr = claims.get("amr").and_then(Value::as_array);
+    Authenticated {
+        auth_time: claims
+            .get("auth_time")
+            .and_then(Value::as_i64)
+            .map(UnixSecs),
+        amr: amr
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str)
+            .map(|method| safe_line(method, Role::Data))
+            .collect(),
+        acr: claims
+            .get("acr")
+            .and_then(Value::as_str)
+            .map(|level| safe_line(level, Role::Data)),
+    }
+}
+
+fn actors(operation: &Operation) -> Vec<Actor> {
+    operation
+        .act_chain()
+        .iter()
+        .map(|actor| Actor {
+            name: safe_line(&actor.sub, Role::Name),
+            issuer: safe_line(actor.iss.as_str(), Role::Data),
+        })
+        .collect()
 }
 
 /// The requester's own words, and what the client says.
@@ -73,7 +116,8 @@ pub(crate) fn why(operation: &Operation) -> (Vec<Field>, u32) {
     )
 }
 
-fn actors(operation: &Operation) -> Vec<Line> {
+/// The chain of actors among the claims, outermost first.
+fn chain(operation: &Operation) -> Vec<Line> {
     operation
         .act_chain()
         .iter()

@@ -11,6 +11,7 @@ fn requirement() -> Requirement {
     Requirement {
         by: By::Others,
         approvals: 2,
+        stages: Vec::new(),
         step_up: StepUp::None,
         acr: None,
         scope: None,
@@ -227,4 +228,65 @@ fn nothing_long_is_cut() {
         .collect();
     assert_eq!(all, long);
     assert!(card.exhibit.lines.len() > 100);
+}
+
+#[test]
+fn how_a_person_signed_in_and_who_acts_for_them_is_there_to_be_told_in_a_windows_words() {
+    let mut value = delete();
+    value["subject"]["properties"]["act"] = json!({ "iss": "https://a.example", "sub": "Claude Code", "act": { "iss": "https://b.example", "sub": "planner" } });
+    value["subject"]["properties"]["claims"]["amr"] = json!(["pwd", "otp"]);
+    let who = shown(&Operation::build(value).unwrap(), &requirement()).who;
+    let plain = |lines: &[countersign_display::Line]| -> Vec<String> {
+        lines
+            .iter()
+            .map(countersign_display::Line::plain_text)
+            .collect()
+    };
+    assert_eq!(
+        who.authenticated.auth_time.map(|t| t.0),
+        Some(1_795_330_211)
+    );
+    assert_eq!(plain(&who.authenticated.amr), ["pwd", "otp"]);
+    assert_eq!(
+        who.authenticated.acr.unwrap().plain_text(),
+        "urn:countersign:demo:password"
+    );
+    let names: Vec<_> = who.actors.iter().map(|actor| actor.name.clone()).collect();
+    assert_eq!(plain(&names), ["Claude Code", "planner"]);
+    assert_eq!(who.actors[1].issuer.plain_text(), "https://b.example");
+}
+
+#[test]
+fn what_the_gate_says_of_device_and_place_is_not_among_the_providers_claims() {
+    let mut value = delete();
+    value["subject"]["properties"]["device"] = json!({ "managed": true });
+    value["subject"]["properties"]["claims"]["location"] = json!("Utrecht");
+    let card = shown(&Operation::build(value).unwrap(), &requirement());
+    let labeled = |fields: &[countersign_display::Field], label: &str| {
+        fields
+            .iter()
+            .find(|field| field.label == label)
+            .map(|field| field.lines.len())
+    };
+    assert_eq!(labeled(&card.who.claims, "device"), Some(0));
+    assert_eq!(labeled(&card.who.claims, "location"), Some(1));
+    assert!(labeled(&card.who.reported, "device").is_some_and(|lines| lines > 0));
+    assert_eq!(labeled(&card.who.reported, "location"), None);
+    assert!(
+        card.plain_text()
+            .contains("\nWho, as the gate says by itself\n")
+    );
+}
+
+#[test]
+fn a_time_that_is_no_time_is_a_claim_and_nothing_more() {
+    let mut value = delete();
+    value["subject"]["properties"]["claims"]["auth_time"] = json!("yesterday");
+    let who = shown(&Operation::build(value).unwrap(), &requirement()).who;
+    assert_eq!(who.authenticated.auth_time, None);
+    assert!(
+        who.claims
+            .iter()
+            .any(|field| field.label == "auth_time" && field.lines.len() == 1)
+    );
 }

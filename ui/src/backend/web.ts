@@ -2,7 +2,7 @@
  * The transport over recorded data: an agent that is played, in a plain browser. Chosen by the hash:
  * `#inbox/http`, with `?theme=dark` and `?live` (time runs). Never part of the app.
  */
-import type { Card, Event, Problem, Reply, Call, State } from "../generated/ipc";
+import type { Card, Event, Problem, Reply, Call, State, StepUpAsked, StepUpPhase } from "../generated/ipc";
 import { Refused, type Backend } from "./backend";
 import { NOW } from "./recorded/cards";
 import { line } from "./recorded/lines";
@@ -47,18 +47,29 @@ export function play(scene: Scene, live: boolean): Played {
   };
   const nothing: Reply = { reply: "nothing" };
 
+  /** Puts the confirmation of a vote on its card. */
+  function phase(txn: string, asked: StepUpAsked, at: StepUpPhase): Card {
+    const card = scene.cards[txn] ?? refuse("not_found", "There is no such request.");
+    return (scene.cards[txn] = { ...card, ballot: { ballot: "step_up", asked, phase: at } });
+  }
+
   async function castVote(call: Extract<Call, { call: "vote" }>): Promise<Reply> {
     if (scene.stall === true) return new Promise(() => undefined);
     if (scene.refuse !== undefined) throw new Refused(scene.refuse);
     const card = scene.cards[call.txn] ?? refuse("not_found", "There is no such request.");
     if (card.display_digest !== call.display_digest) refuse("not_genuine", "What was shown is not what is asked now.");
+    if (call.choice === "approve" && card.ballot.ballot === "open" && card.ballot.step_up !== null) {
+      const asked = card.ballot.step_up;
+      return { reply: "card", card: phase(call.txn, asked, asked.means === "oidc" ? { phase: "waiting_for_browser", url: "https://login.example.com/authorize", since: now() } : { phase: "waiting_for_key", since: now() }) };
+    }
     const approvals = card.row.approvals + (call.choice === "approve" ? 1 : 0);
     const done = call.choice === "deny" || approvals >= card.row.needed;
     const voted: Card = {
       ...card,
       row: { ...card.row, approvals, outcome: call.choice === "deny" ? "denied" : done ? "approved" : "pending", ended_at: done ? now() : null, ended_by: call.choice === "deny" ? account.name : null },
-      votes: [...card.votes.filter((vote) => !vote.mine), { name: account.name, subject: line(account.sub), choice: call.choice, at: now(), reason: call.reason === null ? null : line(call.reason), device: line("this device, key in the system keyring"), mine: true }],
+      votes: [...card.votes.filter((vote) => !vote.mine), { name: account.name, subject: line(account.sub), choice: call.choice, at: now(), reason: call.reason === null ? null : line(call.reason), device: line("this device, key in the system keyring"), mine: true, stage: null, step_up: null }],
       ballot: { ballot: "locked", why: done ? "closed" : "voted", sentence: "You have voted." },
+      take_back: call.choice === "approve",
     };
     scene.cards[call.txn] = voted;
     put({ ...state, inbox: state.inbox.filter((row) => row.txn !== call.txn), others: done ? state.others : [voted.row, ...state.others] });
@@ -71,7 +82,7 @@ export function play(scene: Scene, live: boolean): Played {
         return { reply: "state", state };
       case "look_up_server":
         if (!/^(https?:\/\/)?[\w.-]+\.[a-z]+(:\d+)?\/?$/.test(call.url)) return refuse("server_unreachable", "No server answers at that address. Check it with the people who run it.");
-        return { reply: "server", server: { server: "https://approvals.example.com", providers: [{ issuer: "https://login.example.com", name: "Example Staff" }, { issuer: "https://id.partner.example.net", name: "Partner Network" }] } };
+        return { reply: "server", server: { server: "https://approvals.example.com", providers: [{ issuer: "https://login.example.com", name: "Example Staff", step_up: true }, { issuer: "https://id.partner.example.net", name: "Partner Network", step_up: false }] } };
       case "sign_in":
         put({ ...state, sign_in: { state: "waiting_for_browser", provider_name: "Example Staff", url: `${call.issuer}/authorize?client_id=countersign-approver` } });
         return nothing;
@@ -79,12 +90,21 @@ export function play(scene: Scene, live: boolean): Played {
         put({ ...state, sign_in: { state: "idle" } });
         return nothing;
       case "sign_out":
-        put({ ...state, account: null, connection: "signed_out", inbox: [], others: [] });
+        put({ ...state, account: null, accounts: [], connection: "signed_out", inbox: [], others: [] });
         return nothing;
       case "card":
         return { reply: "card", card: scene.cards[call.txn] ?? pastCard(call.txn) ?? refuse("not_found", "There is no such request.") };
       case "vote":
         return castVote(call);
+      case "cancel_step_up":
+      case "retry_step_up": {
+        const card = scene.cards[call.txn] ?? refuse("not_found", "There is no such request.");
+        if (card.ballot.ballot !== "step_up") return nothing;
+        const { asked } = card.ballot;
+        if (call.call === "retry_step_up") phase(call.txn, asked, { phase: "waiting_for_browser", url: "https://login.example.com/authorize", since: now() });
+        else scene.cards[call.txn] = { ...card, ballot: { ballot: "open", type_words: false, reason: "optional", step_up: asked } };
+        return nothing;
+      }
       case "history":
         return { reply: "history", page: page(call.query) };
       case "verify":
@@ -96,8 +116,8 @@ export function play(scene: Scene, live: boolean): Played {
       case "revoke_device":
         bound = bound.filter((device) => device.binding_id !== call.binding_id);
         return { reply: "devices", devices: bound };
-      case "set_theme":
-        put({ ...state, theme: call.theme });
+      case "set_prefs":
+        put({ ...state, prefs: call.prefs });
         return nothing;
       case "test_notification":
       case "window_state":
@@ -134,7 +154,7 @@ export function play(scene: Scene, live: boolean): Played {
       emit({ event: "card_changed", txn });
     },
     signIn() {
-      put({ ...state, account, sign_in: { state: "idle" }, connection: "connected" });
+      put({ ...state, account, accounts: [account], sign_in: { state: "idle" }, connection: "connected" });
     },
     advance(secs) {
       ahead += secs;
@@ -150,7 +170,9 @@ export function recorded(): Played {
   if (make === undefined) throw new Error("no scene");
   const scene = make();
   const theme = asked.get("theme");
-  if (theme === "light" || theme === "dark") scene.state.theme = theme;
+  if (theme === "light" || theme === "dark") scene.state.prefs.theme = theme;
+  const language = asked.get("language");
+  if (language === "en" || language === "de") scene.state.prefs.language = language;
   const played = play(scene, asked.has("live"));
   Object.assign(window, { played });
   addEventListener("hashchange", () => location.reload());

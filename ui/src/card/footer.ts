@@ -2,7 +2,7 @@
  * What the foot of a card offers, and the one reason why Approve is not available. Pure, so that each
  * rule of "say why not" is a line in a table and a test.
  */
-import type { Card, Choice, Connection, Problem } from "../generated/ipc";
+import type { Card, Choice, Connection, Problem, StepUpAsked, StepUpPhase } from "../generated/ipc";
 
 /** What the person has typed so far. */
 export interface Draft {
@@ -43,6 +43,7 @@ export type Say =
   | { readonly say: "arming" }
   | { readonly say: "words" }
   | { readonly say: "reason" }
+  | { readonly say: "step_up"; readonly asked: StepUpAsked; readonly own: boolean }
   | { readonly say: "ready" };
 
 export interface Vote {
@@ -53,46 +54,104 @@ export interface Vote {
   /** The fields may be typed into. */
   readonly canType: boolean;
   readonly typeWords: boolean;
+  /** What Approve takes beside the click. */
+  readonly stepUp: StepUpAsked | null;
+  /** The requester confirms their own operation. */
+  readonly own: boolean;
   readonly busy: Choice | null;
   readonly again: Choice | null;
+}
+
+/** The vote is signed, and its confirmation is under way: nothing counts before it is done. */
+export interface Confirming {
+  readonly foot: "confirming";
+  readonly asked: StepUpAsked;
+  readonly phase: StepUpPhase;
+  readonly own: boolean;
+  /** The one thing that stops it: give up, or deny where it has failed. */
+  readonly canStop: boolean;
+  readonly canDeny: boolean;
+  /** What may be done again: the page opened, the sign-in begun anew. */
+  readonly canRetry: boolean;
+  /** A deny that is on its way. */
+  readonly busy: Choice | null;
+  /** Why the last thing that was tried here did not work. */
+  readonly problem: Problem | null;
 }
 
 /** It is over, or this person has done their part. */
 export interface Result {
   readonly foot: "result";
+  /** A deny may still take the place of this person's approval. */
+  readonly takeBack: boolean;
   readonly outcome: "you_approved" | "approved" | "redeemed" | "you_denied" | "denied" | "expired" | "withdrawn" | "voided";
   /** Unix seconds. */
   readonly at: number;
 }
 
-export type Footer = Vote | Result;
+export type Footer = Vote | Confirming | Result;
 
 /** Whether the request is over, by the server's word or by the clock: expiry always denies. */
 export const isOver = (card: Card, now: number) => card.row.outcome !== "pending" || now >= card.row.expires_at;
 
 export function footer(s: Situation): Footer {
-  return resultOf(s) ?? voteOf(s);
+  return resultOf(s) ?? confirmingOf(s) ?? voteOf(s);
 }
 
-function resultOf({ card, now }: Situation): Result | null {
+function resultOf(s: Situation): Result | null {
+  const result = outcomeOf(s);
+  if (result === null) return null;
+  const approved = result.outcome === "you_approved" || result.outcome === "approved";
+  return { foot: "result", takeBack: approved && s.card.take_back && s.connection === "connected", ...result };
+}
+
+function outcomeOf({ card, now }: Situation): Pick<Result, "outcome" | "at"> | null {
   const { row, votes } = card;
   const at = row.ended_at ?? row.expires_at;
   const mine = votes.find((vote) => vote.mine);
   switch (row.outcome) {
     case "pending":
-      if (now >= row.expires_at) return { foot: "result", outcome: "expired", at: row.expires_at };
-      if (mine !== undefined) return { foot: "result", outcome: mine.choice === "approve" ? "you_approved" : "you_denied", at: mine.at };
+      if (now >= row.expires_at) return { outcome: "expired", at: row.expires_at };
+      if (mine !== undefined) return { outcome: mine.choice === "approve" ? "you_approved" : "you_denied", at: mine.at };
       return null;
     case "approved":
     case "redeemed":
-      return { foot: "result", outcome: row.outcome, at };
+      return { outcome: row.outcome, at };
     case "denied":
-      return mine?.choice === "deny" ? { foot: "result", outcome: "you_denied", at: mine.at } : { foot: "result", outcome: "denied", at };
+      return mine?.choice === "deny" ? { outcome: "you_denied", at: mine.at } : { outcome: "denied", at };
     case "expired":
     case "withdrawn":
     case "voided":
-      return { foot: "result", outcome: row.outcome, at };
+      return { outcome: row.outcome, at };
   }
+}
+
+function confirmingOf({ card, connection, casting }: Situation): Confirming | null {
+  if (card.ballot.ballot !== "step_up") return null;
+  const { asked, phase } = card.ballot;
+  const denying = casting.state === "sending";
+  const at = ((): Pick<Confirming, "canStop" | "canDeny" | "canRetry"> => {
+    switch (phase.phase) {
+      case "preparing":
+      case "waiting_for_key":
+        return { canStop: true, canDeny: false, canRetry: false };
+      case "waiting_for_browser":
+        return { canStop: true, canDeny: false, canRetry: true };
+      case "sending":
+        return { canStop: false, canDeny: false, canRetry: false };
+      case "failed":
+        return { canStop: !denying, canDeny: connection === "connected" && !denying, canRetry: phase.retry && !denying };
+    }
+  })();
+  return {
+    foot: "confirming",
+    asked,
+    phase,
+    own: card.by === "requester",
+    ...at,
+    busy: casting.state === "sending" ? casting.choice : null,
+    problem: casting.state === "failed" ? casting.problem : null,
+  };
 }
 
 function voteOf(s: Situation): Vote {
@@ -105,6 +164,8 @@ function voteOf(s: Situation): Vote {
   const wordsGiven = !typeWords || draft.words.every((word) => word.trim() !== "");
   const reasonGiven = draft.reason.trim() !== "";
   const rule = open?.reason ?? "optional";
+  const stepUp = open?.step_up ?? null;
+  const own = card.by === "requester";
 
   const blocked = ((): Say | null => {
     if (sending) return { say: "sending" };
@@ -131,11 +192,13 @@ function voteOf(s: Situation): Vote {
 
   return {
     foot: "vote",
-    say: blocked ?? news ?? missing ?? { say: "ready" },
+    say: blocked ?? news ?? missing ?? (stepUp === null ? { say: "ready" } : { say: "step_up", asked: stepUp, own }),
     canApprove: blocked === null && missing === null,
     canDeny: blocked === null && (rule !== "always" || reasonGiven),
     canType: blocked === null || blocked.say === "offline",
     typeWords,
+    stepUp,
+    own,
     busy: casting.state === "sending" ? casting.choice : null,
     again: casting.state === "failed" && casting.problem.code !== "wrong_words" ? casting.choice : null,
   };

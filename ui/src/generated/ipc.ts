@@ -8,6 +8,14 @@ export const VERSION = 1;
  */
 export type Account = { 
 /**
+ * Names it in calls, and in each [`Row`] of its requests. The same through sign-ins.
+ */
+id: string, 
+/**
+ * Its stream.
+ */
+connection: Connection, 
+/**
  * The server's `public_url`.
  */
 server: string, 
@@ -49,6 +57,19 @@ session_ends_at: number,
 key_storage: string, };
 
 /**
+ * One who acts on the requester's behalf.
+ */
+export type Actor = { 
+/**
+ * The subject.
+ */
+name: Line, 
+/**
+ * Who vouches for it.
+ */
+issuer: Line, };
+
+/**
  * What came of a call.
  */
 export type Answer = { "result": "done", 
@@ -62,6 +83,23 @@ reply: Reply, } | { "result": "refused",
 problem: Problem, };
 
 /**
+ * How and when the requester signed in, as the provider says.
+ */
+export type Authenticated = { 
+/**
+ * When. Unix seconds.
+ */
+auth_time: number | null, 
+/**
+ * By what means.
+ */
+amr: Array<Line>, 
+/**
+ * To which level.
+ */
+acr: Line | null, };
+
+/**
  * Whether and how this person can vote.
  */
 export type Ballot = { "ballot": "open", 
@@ -72,7 +110,19 @@ type_words: boolean,
 /**
  * When a reason is needed.
  */
-reason: ReasonRule, } | { "ballot": "locked", 
+reason: ReasonRule, 
+/**
+ * What approving takes beside the click, where the policy asks for a confirmation.
+ */
+step_up: StepUpAsked | null, } | { "ballot": "step_up", 
+/**
+ * What it takes.
+ */
+asked: StepUpAsked, 
+/**
+ * Where it stands.
+ */
+phase: StepUpPhase, } | { "ballot": "locked", 
 /**
  * Why.
  */
@@ -96,6 +146,11 @@ outcome: Outcome,
 at: number, };
 
 /**
+ * Who votes.
+ */
+export type By = "others" | "requester";
+
+/**
  * What the window may ask for.
  */
 export type Call = { "call": "state" } | { "call": "look_up_server", 
@@ -110,7 +165,11 @@ server: string,
 /**
  * The provider's issuer, one of those that the server named.
  */
-issuer: string, } | { "call": "cancel_sign_in" } | { "call": "sign_out" } | { "call": "card", 
+issuer: string, } | { "call": "cancel_sign_in" } | { "call": "sign_out", 
+/**
+ * Of which account ([`Account::id`]); the first one where none is named.
+ */
+account?: string | null, } | { "call": "card", 
 /**
  * The request.
  */
@@ -134,11 +193,23 @@ words: Array<string> | null,
 /**
  * [`Card::display_digest`] of the card on screen: what is signed is what was shown.
  */
-display_digest: string, } | { "call": "history", 
+display_digest: string, } | { "call": "cancel_step_up", 
+/**
+ * The request.
+ */
+txn: string, } | { "call": "retry_step_up", 
+/**
+ * The request.
+ */
+txn: string, } | { "call": "history", 
 /**
  * Search and filters.
  */
-query: HistoryQuery, } | { "call": "verify", 
+query: HistoryQuery, 
+/**
+ * Of which account; the first one where none is named.
+ */
+account?: string | null, } | { "call": "verify", 
 /**
  * The request.
  */
@@ -146,15 +217,23 @@ txn: string, } | { "call": "export_evidence",
 /**
  * The request.
  */
-txn: string, } | { "call": "test_notification" } | { "call": "devices" } | { "call": "revoke_device", 
+txn: string, } | { "call": "test_notification" } | { "call": "devices", 
+/**
+ * Of which account; the first one where none is named.
+ */
+account?: string | null, } | { "call": "revoke_device", 
 /**
  * Its id.
  */
-binding_id: string, } | { "call": "set_theme", 
+binding_id: string, 
 /**
- * The new one.
+ * Of which account; the first one where none is named.
  */
-theme: Theme, } | { "call": "window_state", 
+account?: string | null, } | { "call": "set_prefs", 
+/**
+ * All of it.
+ */
+prefs: Prefs, } | { "call": "window_state", 
 /**
  * On screen.
  */
@@ -209,6 +288,26 @@ why: Array<Field>,
  */
 before: Array<Before>, 
 /**
+ * What is unusual about it, according to the server.
+ */
+noticed: Array<Noticed>, 
+/**
+ * The same was denied before, according to the server.
+ */
+denied_before: DeniedBefore | null, 
+/**
+ * The stages of the approval, in order; none where it has none.
+ */
+stages: Array<StageLine>, 
+/**
+ * Who votes on it.
+ */
+by: By, 
+/**
+ * This person's approval counts, and a deny can still take it back.
+ */
+take_back: boolean, 
+/**
  * Cast votes, in order.
  */
 votes: Array<VoteLine>, 
@@ -251,6 +350,23 @@ export type Conclusion = "proven" | "consistent" | "failed";
  * The stream to the server.
  */
 export type Connection = "signed_out" | "connecting" | "connected" | "reconnecting";
+
+/**
+ * An earlier denial of the same operation.
+ */
+export type DeniedBefore = { 
+/**
+ * When. Unix seconds.
+ */
+at: number, 
+/**
+ * By whom.
+ */
+by: Line, 
+/**
+ * The reason that they gave.
+ */
+reason: Line | null, };
 
 /**
  * A device of this person.
@@ -401,14 +517,31 @@ name: Line,
  */
 sub: Line, 
 /**
- * Claims, in a fixed order; one that is missing has no lines.
+ * How and when they signed in.
  */
-claims: Array<Field>, };
+authenticated: Authenticated, 
+/**
+ * Who acts on their behalf, outermost first (RFC 8693, `act`): programs, AI agents, other people.
+ */
+actors: Array<Actor>, 
+/**
+ * Claims, in a fixed order; one that is missing has no lines. The same as above is among them.
+ */
+claims: Array<Field>, 
+/**
+ * What the gate says by itself about device and place: no provider vouches for it.
+ */
+reported: Array<Field>, };
 
 /**
  * What kind of thing is asked.
  */
 export type Kind = "http" | "sql" | "command" | "tool" | "other";
+
+/**
+ * The language of the window.
+ */
+export type Language = "system" | "en" | "de";
 
 /**
  * One line of text, in logical order.
@@ -424,6 +557,16 @@ indent: number,
 spans: Array<Span>, };
 
 /**
+ * How a vote is confirmed.
+ */
+export type Means = "oidc" | "webauthn";
+
+/**
+ * Something unusual about a request, from the server's history.
+ */
+export type Noticed = "first_time_resource" | "first_time_requester" | "new_device" | "new_place" | "new_client";
+
+/**
  * Whether notifications reach the person.
  */
 export type Notifications = { "state": "working", 
@@ -436,6 +579,27 @@ daemon: string, } | { "state": "missing" };
  * Where a request stands.
  */
 export type Outcome = "pending" | "approved" | "redeemed" | "denied" | "expired" | "withdrawn" | "voided";
+
+/**
+ * What a person prefers about the window on this device.
+ */
+export type Prefs = { 
+/**
+ * The look.
+ */
+theme: Theme, 
+/**
+ * The language.
+ */
+language: Language, 
+/**
+ * The size of all text and space, in percent: [`Prefs::TEXT_SIZES`].
+ */
+text_size: number, 
+/**
+ * What has to work for requests to arrive was tried out on this device: it is not asked for again.
+ */
+greeted: boolean, };
 
 /**
  * Why something was not done: a code for the program, a sentence for the person.
@@ -466,7 +630,11 @@ issuer: string,
 /**
  * Its name for people.
  */
-name: string, };
+name: string, 
+/**
+ * Whether it can confirm a single vote by a fresh sign-in, as the server says.
+ */
+step_up: boolean, };
 
 /**
  * Window → agent: one question, answered by one [`Answer`] with the same `id`.
@@ -536,6 +704,10 @@ export type Row = {
  * The request.
  */
 txn: string, 
+/**
+ * Whose it is: [`Account::id`].
+ */
+account: string, 
 /**
  * What kind of thing is asked.
  */
@@ -633,6 +805,40 @@ role: Role,
 text: string, };
 
 /**
+ * One stage of an approval.
+ */
+export type StageLine = { 
+/**
+ * Its name in the policy.
+ */
+name: Line, 
+/**
+ * Approvals so far.
+ */
+approvals: number, 
+/**
+ * Approvals needed.
+ */
+needed: number, 
+/**
+ * Who votes in it, in the policy's words.
+ */
+who: Line, 
+/**
+ * Where it stands.
+ */
+state: StageState, 
+/**
+ * It is the one that this person's vote counts in.
+ */
+mine: boolean, };
+
+/**
+ * Where a stage stands.
+ */
+export type StageState = "complete" | "open" | "waiting";
+
+/**
  * Everything that the window draws outside of a card.
  */
 export type State = { 
@@ -645,15 +851,19 @@ agent_version: string,
  */
 suggested_server: string | null, 
 /**
- * Who is signed in.
+ * Who is signed in: the first of [`State::accounts`].
  */
 account: Account | null, 
+/**
+ * Everybody who is signed in: one person may have accounts at several servers or providers.
+ */
+accounts: Array<Account>, 
 /**
  * A sign-in under way, or how the last one failed.
  */
 sign_in: SignIn, 
 /**
- * The stream.
+ * The stream: of the account that is worst off, where there are several.
  */
 connection: Connection, 
 /**
@@ -677,9 +887,9 @@ tray: Tray,
  */
 troubles: Array<Problem>, 
 /**
- * The look.
+ * What the person prefers.
  */
-theme: Theme, };
+prefs: Prefs, };
 
 /**
  * One check.
@@ -702,6 +912,52 @@ detail: string, };
  * How a check went.
  */
 export type StepOutcome = "passed" | "failed" | "not_reached" | "not_applicable" | "not_proven";
+
+/**
+ * What approving takes beside the click.
+ */
+export type StepUpAsked = { 
+/**
+ * How.
+ */
+means: Means, 
+/**
+ * Where: the provider's name for people.
+ */
+provider_name: string, 
+/**
+ * The level that the sign-in must reach.
+ */
+acr: Line | null, 
+/**
+ * The scope that the provider asks consent for.
+ */
+scope: Line | null, };
+
+/**
+ * Where the confirmation of a vote stands.
+ */
+export type StepUpPhase = { "phase": "preparing" } | { "phase": "waiting_for_browser", 
+/**
+ * For a person whose browser did not open: the address to open by hand.
+ */
+url: string, 
+/**
+ * Since when. Unix seconds.
+ */
+since: number, } | { "phase": "waiting_for_key", 
+/**
+ * Since when. Unix seconds.
+ */
+since: number, } | { "phase": "sending" } | { "phase": "failed", 
+/**
+ * What happened, and what to do.
+ */
+problem: Problem, 
+/**
+ * [`Call::RetryStepUp`] may help: the signed vote is kept.
+ */
+retry: boolean, };
 
 /**
  * The look.
@@ -765,9 +1021,17 @@ device: Line,
 /**
  * It is this person's.
  */
-mine: boolean, };
+mine: boolean, 
+/**
+ * The stage that it was cast in.
+ */
+stage: Line | null, 
+/**
+ * How it was confirmed, where it was, according to the server.
+ */
+step_up: Means | null, };
 
 /**
  * Why a vote is not possible.
  */
-export type WhyLocked = "own_request" | "not_eligible" | "voted" | "closed" | "offline" | "not_supported";
+export type WhyLocked = "own_request" | "not_eligible" | "voted" | "not_yet" | "closed" | "offline" | "not_supported";

@@ -15,18 +15,26 @@ export interface Held {
 
 export const NOTHING: Held = { rows: [], gone: new Set(), waiting: 0 };
 
+/** The request whose card is open. */
+export interface Open {
+  readonly txn: string;
+  /** As its card has it: newer than a row that has left the list. */
+  readonly row: Row | null;
+}
+
 /**
  * @param shown what is on screen now
  * @param fresh the list as it is
  * @param hold whether the pointer is in the list
- * @param keep the request whose card is open: its row stays until another card is opened
+ * @param open the request whose card is open: its row stays until another card is opened
  */
-export function held(shown: Held, fresh: readonly Row[], hold: boolean, keep: string | null): Held {
+export function held(shown: Held, fresh: readonly Row[], hold: boolean, open: Open | null): Held {
   const byTxn = new Map(fresh.map((row) => [row.txn, row]));
   const was = new Set(shown.rows.map((row) => row.txn));
-  const stays = (row: Row) => byTxn.has(row.txn) || hold || row.txn === keep;
+  const stays = (row: Row) => byTxn.has(row.txn) || hold || row.txn === open?.txn;
+  const newest = (row: Row) => byTxn.get(row.txn) ?? (row.txn === open?.txn ? open.row : null) ?? row;
 
-  const kept = shown.rows.filter(stays).map((row) => byTxn.get(row.txn) ?? row);
+  const kept = shown.rows.filter(stays).map(newest);
   const gone = new Set(kept.filter((row) => !byTxn.has(row.txn)).map((row) => row.txn));
   if (hold) {
     return { rows: kept, gone, waiting: fresh.filter((row) => !was.has(row.txn)).length };

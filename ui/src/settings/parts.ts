@@ -4,7 +4,8 @@ import { t } from "../text";
 
 export type SettingsPart = "general" | "notifications" | "account" | "devices" | "about";
 
-export const SETTINGS: readonly { part: SettingsPart; icon: IconName; name: string }[] = [
+/** In the language in use. */
+export const settings = (): readonly { part: SettingsPart; icon: IconName; name: string }[] => [
   { part: "general", icon: "gear", name: t.general },
   { part: "notifications", icon: "bell", name: t.notifications },
   { part: "account", icon: "user", name: t.account },

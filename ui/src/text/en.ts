@@ -2,7 +2,7 @@
  * Every word that the window says, in English. Another language is a file beside this one with the type
  * `Catalogue`. Voice: short plain sentences, present tense, the person's name. No "please", no exclamation marks.
  */
-import type { Kind, Outcome, ProblemCode } from "../generated/ipc";
+import type { Kind, Means, Noticed, Outcome, ProblemCode, StageState } from "../generated/ipc";
 import { slotted } from "./slots";
 
 const number = new Intl.NumberFormat("en");
@@ -114,7 +114,67 @@ export const en = {
   record: "Record",
   course: "Course",
   vouchedBy: slotted("Vouched for by {issuer}"),
+  vouchedByAll: slotted("All of it vouched for by {issuer}"),
   accordingTo: slotted("according to gate {gate}"),
+  gateSays: slotted("Gate {gate} says so by itself. No provider vouches for it."),
+  lineage: "On whose behalf",
+  onWhoseBehalf: "on whose behalf it is asked",
+  actsAndAsks: "acts for them, and asks",
+  actsBetween: "acts for them",
+  ofIssuer: slotted("at {issuer}"),
+  /** `13:58:11, 6 minutes before asking, with a password and a one-time code` */
+  beforeAsking: (p: { minutes: number }) => {
+    if (p.minutes < 1) return "less than a minute before asking";
+    if (p.minutes < 60) return `${plural(p.minutes, "minute", "minutes")} before asking`;
+    return `${plural(Math.floor(p.minutes / 60), "hour", "hours")} before asking`;
+  },
+  signedInWith: "with",
+  /** Ways of signing in, by their names in RFC 8176. One that is not here is shown as it came. */
+  amr: {
+    pwd: "a password",
+    pin: "a PIN",
+    otp: "a one-time code",
+    mfa: "more than one factor",
+    hwk: "a hardware key",
+    swk: "a key on the device",
+    pop: "proof of a key",
+    sc: "a smart card",
+    sms: "a text message",
+    tel: "a phone call",
+    fpt: "a fingerprint",
+    face: "a face scan",
+    iris: "an iris scan",
+    retina: "a retina scan",
+    vbm: "a voice print",
+    geo: "a place",
+    kba: "questions about themselves",
+    mca: "more than one channel",
+    rba: "a check of risk",
+    user: "a test of presence",
+    wia: "Windows sign-in",
+  } as Record<string, string>,
+  noticed: {
+    first_time_resource: "The first request of this person for this resource.",
+    first_time_requester: "The first request of this person at all.",
+    new_device: "From a device that this person did not use before.",
+    new_place: "From a place where this person was not before.",
+    new_client: "With a program that this person did not use before.",
+  } satisfies Record<Noticed, string>,
+  deniedBefore: slotted("{name} denied the same before: {time}."),
+  accordingToServer: "According to the server, from its history.",
+  stages: "Stages",
+  stage: {
+    complete: "Complete",
+    open: "Voting now",
+    waiting: "Not yet: the one before comes first",
+  } satisfies Record<StageState, string>,
+  stageYours: "your vote counts here",
+  inStage: slotted("in stage {stage}"),
+  steppedUp: {
+    oidc: "with a fresh sign-in, according to the server",
+    webauthn: "with a security key, according to the server",
+  } satisfies Record<Means, string>,
+  onlyYou: "Only you can confirm it",
   notThere: "not given",
   notStated: "Not stated by the provider",
   ownWords: slotted("{name}’s own words. Nobody has checked them."),
@@ -207,6 +267,7 @@ export const en = {
   sendAgain: "Send again",
   sameWords: slotted("{name}’s terminal shows the same"),
   sameWordsUnnamed: "The requester’s terminal shows the same",
+  sameWordsYours: "Your own terminal shows the same",
   firstWord: "First word",
   secondWord: "Second word",
   firstWordHint: "1st word",
@@ -250,6 +311,45 @@ export const en = {
   } satisfies Record<ProblemCode, string>,
   sayAgain: "Sent again, the same vote counts once.",
 
+  // A fresh sign-in or a security key with the vote
+  approveAndSignIn: "Approve and sign in",
+  approveWithKey: "Approve with your key",
+  confirmAndSignIn: "Confirm and sign in",
+  confirmWithKey: "Confirm with your key",
+  ownConfirm: "You asked for this yourself, and it runs only if you confirm it.",
+  ahead: slotted("Approve opens your browser: a fresh sign-in at {provider}."),
+  aheadScope: slotted("Approve opens your browser: sign in again at {provider} and agree to {scope}."),
+  aheadOwn: slotted("Confirm opens your browser: a fresh sign-in at {provider}."),
+  aheadScopeOwn: slotted("Confirm opens your browser: sign in again at {provider} and agree to {scope}."),
+  aheadKey: "Approve asks for your security key: touch it when it blinks.",
+  aheadKeyOwn: "Confirm asks for your security key: touch it when it blinks.",
+  aheadLevel: slotted("The policy wants the level {level}."),
+  preparingBrowser: "Signing the vote. Your browser opens next.",
+  preparingKey: "Signing the vote. Your security key is asked next.",
+  waitingForSignIn: slotted("Waiting for your sign-in at {provider}. Nothing is approved until it comes back."),
+  waitingForTouch: "Touch your security key. Nothing is approved until it answers.",
+  confirmedSending: "You confirmed it. Sending the vote: it counts when the server says so.",
+  openPageAgain: "Open the page again",
+  giveUp: "Give up",
+  backToVote: "Back to the vote",
+  signInOnceMore: "Sign in once more",
+  touchOnceMore: "Ask the key once more",
+  noReasonGiven: "No reason given",
+  /** By what is known: only a lost answer leaves it open. */
+  stepUpFailed: {
+    server_unreachable: "It is not known whether your vote was counted.",
+    provider_unreachable: "Nothing was approved.",
+    signed_out: "Nothing was approved.",
+    keyring: "Nothing was approved.",
+    closed: "Nothing was approved.",
+    forbidden: "Nothing was approved.",
+    not_genuine: "Nothing was signed.",
+    wrong_words: "Nothing was approved.",
+    not_found: "Nothing was approved.",
+    version: "Nothing was approved.",
+    other: "Nothing was approved.",
+  } satisfies Record<ProblemCode, string>,
+
   // What came of it
   youApproved: (p: { time: string; approvals: number; needed: number }) =>
     `You approved at ${p.time}. That makes ${number.format(p.approvals)} of ${number.format(p.needed)}.`,
@@ -258,6 +358,7 @@ export const en = {
   takeBackSo: "Your deny takes the place of your approval and ends the request.",
   keepApproval: "Keep my approval",
   approvedSo: "The gate may run it once. It has not yet said that it did.",
+  approvedSoMine: "The gate may run it once. Until it has, you can still deny it.",
   redeemedSo: (p: { time: string }) => `The gate used the approval at ${p.time}, once. It cannot be used again.`,
   redeemedSoUntimed: "The gate used the approval, once. It cannot be used again.",
   approvedByOthers: (p: { time: string; needed: number }) => `Approved at ${p.time} with ${plural(p.needed, "vote", "votes")}.`,
@@ -333,6 +434,7 @@ export const en = {
   whereSignIn: "Where do you sign in?",
   whereSignInOne: slotted("{server} trusts one identity provider."),
   whereSignInSo: slotted("{server} trusts {count} identity providers. Choose the one of your own organization."),
+  signInWith: slotted("Sign in with {name}"),
   back: "Back",
   signInInBrowser: "The sign-in happens in your browser",
   inYourBrowser: "Go on in your browser",
@@ -373,6 +475,11 @@ export const en = {
   // Settings
   general: "General",
   appearance: "Appearance",
+  languageSetting: "Language",
+  languages: { system: "As the system", en: "English", de: "Deutsch" },
+  textSize: "Text size",
+  textSizeSo: "Of everything in this window, space included.",
+  percent: (p: { percent: number }) => `${number.format(p.percent)} %`,
   theme: { system: "As the system", light: "Light", dark: "Dark" },
   trayIcon: "Tray icon",
   notifications: "Notifications",

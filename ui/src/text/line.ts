@@ -34,6 +34,12 @@ export function initials(line: Line): string {
 /** The field with this label. */
 export const fieldNamed = (fields: readonly Field[], ...labels: string[]) => fields.find((field) => labels.includes(field.label));
 
+/** Places for `count` items in a sentence, and what stands between them: `0`, ", ", `1`, " and ", `2`. */
+export const enumerate = (count: number, locale: string): (number | string)[] =>
+  new Intl.ListFormat(locale, { type: "conjunction" })
+    .formatToParts(Array.from({ length: count }, (_, n) => String(n)))
+    .map((part) => (part.type === "element" ? Number(part.value) : part.value));
+
 /** How wide the line's own number, or the mark that it goes on, is: what wraps hangs behind it. In characters. */
 export function leader(line: Line): number {
   const first = line.spans[0];

@@ -1,7 +1,18 @@
 /** Times as people read them. Everything takes Unix seconds; nothing here reads a clock. */
 import { t } from "./index";
 
-const format = (options: Intl.DateTimeFormatOptions) => new Intl.DateTimeFormat(t.locale, options);
+/** A way to write times, in the language in use: made once for each. */
+const format = (options: Intl.DateTimeFormatOptions) => {
+  const made = new Map<string, Intl.DateTimeFormat>();
+  return {
+    format(millis: number): string {
+      const { locale } = t;
+      const as = made.get(locale) ?? new Intl.DateTimeFormat(locale, options);
+      made.set(locale, as);
+      return as.format(millis);
+    },
+  };
+};
 const withSeconds = format({ hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
 const withMinutes = format({ hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
 const day = format({ day: "numeric", month: "long" });
@@ -38,6 +49,9 @@ export const dayHeading = (secs: number, now: number) => {
   if (sameDay(secs, now - 86_400)) return t.yesterday({ date: day.format(secs * 1000) });
   return date(secs);
 };
+
+/** How long before it was asked, in words; empty where that says nothing: after it, or on another day. */
+export const beforeAsking = (secs: number, asked: number) => (secs > asked || !sameDay(secs, asked) ? "" : t.beforeAsking({ minutes: Math.floor((asked - secs) / 60) }));
 
 const two = (n: number) => String(n).padStart(2, "0");
 

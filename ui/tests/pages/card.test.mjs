@@ -306,3 +306,98 @@ test("on the card nothing is cut: every line is as wide as its place", () =>
     const ellipsis = await page.evaluate(() => [...document.querySelectorAll(".card-head *, .card-body *")].filter((element) => getComputedStyle(element).textOverflow === "ellipsis").length);
     assert.equal(ellipsis, 0);
   }));
+
+test("a fresh sign-in is told before, waited for, stopped, and begun again; nothing is approved meanwhile", () =>
+  scene("inbox/step-up", async (page) => {
+    await readAll(page);
+    await armed(page);
+    assert.match(await say(page), /Approve opens your browser: sign in again at Example Login and agree to approve:orders\.delete\./);
+    assert.match(await page.locator("#approve").innerText(), /Approve and sign in/);
+    const spot = await page.locator("#deny").boundingBox();
+    await page.locator("#reason").fill("Checked the list.");
+    await page.locator("#approve").dblclick();
+    await page.locator("#say", { hasText: "Waiting for your sign-in at Example Login. Nothing is approved until it comes back." }).waitFor();
+    assert.equal((await calls(page, "vote")).length, 1);
+    // The second half of the double click has stopped nothing.
+    assert.deepEqual(await calls(page, "cancel_step_up"), []);
+    assert.equal(await disabled(page, "#approve"), true);
+    assert.equal(await page.locator("#reason").inputValue(), "Checked the list.");
+    const stop = await page.locator("#stop").boundingBox();
+    assert.deepEqual([stop.x, stop.width], [spot.x, spot.width]);
+    assert.match(await page.locator(".tally").innerText(), /1 of 2 approved/);
+    await page.locator("#open-again").click();
+    assert.deepEqual(await calls(page, "retry_step_up"), [{ call: "retry_step_up", txn: "txn-sql" }]);
+    await page.locator("#stop").click();
+    await armed(page);
+    assert.equal(await page.locator("#reason").inputValue(), "Checked the list.");
+  }));
+
+test("what went wrong at the provider is told, and may be tried again or denied on the same spot", () =>
+  scene("inbox/step-up-declined", async (page) => {
+    assert.match(await say(page), /Nothing was approved\. You did not agree to approve:orders\.delete/);
+    await page.locator("#retry").click();
+    await page.locator("#say", { hasText: "Waiting for your sign-in" }).waitFor();
+    assert.equal((await calls(page, "retry_step_up")).length, 1);
+    await page.evaluate(() => globalThis.played.changeCard("txn-sql", (card) => (card.ballot.phase = { phase: "failed", problem: { code: "provider_unreachable", sentence: "It does not answer." }, retry: true })));
+    await page.locator("#deny").click();
+    await page.locator(".result h3", { hasText: "You denied at" }).waitFor();
+    assert.deepEqual((await calls(page, "vote")).map((call) => call.choice), ["deny"]);
+  }));
+
+test("a confirmation that cannot be had leads back to the vote", () =>
+  scene("inbox/step-up-over", async (page) => {
+    assert.equal(await page.locator("#retry").count(), 0);
+    await page.locator("#give-up").click();
+    await page.locator("#approve").waitFor();
+    assert.deepEqual(await calls(page, "cancel_step_up"), [{ call: "cancel_step_up", txn: "txn-sql" }]);
+  }));
+
+test("a security key is asked for by name", () =>
+  scene("inbox/step-up-key", async (page) => {
+    await readAll(page);
+    await armed(page);
+    assert.match(await say(page), /Approve asks for your security key/);
+    await page.locator("#approve").click();
+    await page.locator("#say", { hasText: "Touch your security key. Nothing is approved until it answers." }).waitFor();
+  }));
+
+test("until the gate has used it, an approval may be taken back even when it is complete", () =>
+  scene("inbox/approved-unused", async (page) => {
+    await page.locator("#take-back").click();
+    await page.locator("#deny").click();
+    await page.locator(".result h3", { hasText: "You denied at" }).waitFor();
+  }));
+
+test("who signed in how, on whose behalf, and what is unusual stand with who says so", () =>
+  scene("inbox/chain", async (page) => {
+    const lineage = await page.locator(".lineage").innerText();
+    assert.match(lineage.replace(/\s+/g, " "), /Mara Lindqvist .* planner .* https:\/\/agents\.example\.org Claude Code/);
+    const who = await page.locator("[data-unit=who] .vouched").innerText();
+    assert.match(who, /All of it vouched for by login\.example\.com, according to gate pg-eu-2/);
+    assert.match(who, /13:57:40, 5 minutes before asking, with a password and a hardware key/);
+    assert.match(await page.locator("[data-unit=before]").innerText(), /first request of this person at all[\s\S]*According to the server/);
+  }));
+
+test("what only the gate says stands apart from what the provider vouches for", () =>
+  scene("inbox/http", async (page) => {
+    assert.match(await page.locator(".reported").innerText(), /Gate http-eu-1 says so by itself\. No provider vouches for it\.[\s\S]*desk-0417/);
+    assert.doesNotMatch(await page.locator(".vouched").innerText(), /desk-0417/);
+    assert.match(await page.locator("[data-unit=before]").innerText(), /Aino Korhonen denied the same before: 19 November 2026, 14:03:57\./);
+  }));
+
+test("stages are steps: done, voted on now, to come", () =>
+  scene("inbox/stages", async (page) => {
+    const steps = page.locator(".stages li");
+    assert.deepEqual(await steps.evaluateAll((all) => all.map((step) => [step.className, step.getAttribute("aria-current")])), [["complete", null], ["open", "step"], ["waiting", null]]);
+    // Lines are open for the stage that is voted on, not for those to come.
+    assert.equal(await page.locator(".sigline.open").count(), 2);
+  }));
+
+test("who asked confirms it themselves, and the card says so", () =>
+  scene("inbox/confirm-own", async (page) => {
+    await readAll(page);
+    await armed(page);
+    assert.match(await say(page), /You asked for this yourself, and it runs only if you confirm it\. Confirm opens your browser/);
+    assert.match(await page.locator("#approve").innerText(), /Confirm and sign in/);
+    assert.match(await page.locator("[data-unit=votes]").innerText(), /Only you can confirm it/);
+  }));

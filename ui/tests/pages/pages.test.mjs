@@ -30,6 +30,13 @@ test("first run: server, provider, browser, ready", () =>
     assert.equal((await calls(page, "test_notification")).length, 1);
     await page.getByRole("button", { name: "Go to the inbox" }).click();
     await page.getByRole("navigation", { name: "Pages" }).waitFor();
+    assert.equal((await calls(page, "set_prefs")).at(-1).prefs.greeted, true);
+    // Signed out and in again: what has to work was tried out on this device.
+    await page.evaluate(async () => {
+      await globalThis.played.backend.call({ call: "sign_out" });
+      globalThis.played.signIn();
+    });
+    await page.getByRole("navigation", { name: "Pages" }).waitFor();
   }));
 
 test("a sign-in can be stopped, and a failed one tried again", () =>

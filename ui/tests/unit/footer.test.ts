@@ -1,8 +1,8 @@
 import { describe, expect, test } from "vitest";
-import { mara, NOW, vote } from "../../src/backend/recorded/cards";
+import { askedKey, askedOidc, mara, NOW, ownRequest, stepUp, vote } from "../../src/backend/recorded/cards";
 import { line } from "../../src/backend/recorded/lines";
 import { denyLacksReason, footer, type Situation, type Vote } from "../../src/card/footer";
-import type { Card, Outcome, ReasonRule } from "../../src/generated/ipc";
+import type { Card, Outcome, ReasonRule, StepUpPhase } from "../../src/generated/ipc";
 
 const situation = (change: Partial<Situation> = {}): Situation => ({
   card: mara(),
@@ -15,10 +15,10 @@ const situation = (change: Partial<Situation> = {}): Situation => ({
   reasonMissed: false,
   ...change,
 });
-const open = (type_words: boolean, reason: ReasonRule): Card => ({ ...mara(), ballot: { ballot: "open", type_words, reason } });
+const open = (type_words: boolean, reason: ReasonRule): Card => ({ ...mara(), ballot: { ballot: "open", type_words, reason, step_up: null } });
 const votes = (change: Partial<Situation>): Vote => {
   const foot = footer(situation(change));
-  if (foot.foot !== "vote") throw new Error(`a ${foot.outcome}`);
+  if (foot.foot !== "vote") throw new Error(`a ${foot.foot}`);
   return foot;
 };
 
@@ -99,11 +99,49 @@ describe("the outcome takes the footer's place", () => {
     ["pending", "approve", "you_approved", NOW - 9],
   ];
   test.each(cases)("%s, my vote %s: %s", (outcome, mine, expected, at) => {
-    expect(footer(situation({ card: over(outcome, mine) }))).toEqual({ foot: "result", outcome: expected, at });
+    expect(footer(situation({ card: over(outcome, mine) }))).toEqual({ foot: "result", takeBack: false, outcome: expected, at });
   });
   test("expiry always denies, by the window's own clock too", () => {
     const card = mara();
     expect(footer(situation({ card, now: card.row.expires_at - 1 })).foot).toBe("vote");
-    expect(footer(situation({ card, now: card.row.expires_at }))).toEqual({ foot: "result", outcome: "expired", at: card.row.expires_at });
+    expect(footer(situation({ card, now: card.row.expires_at }))).toEqual({ foot: "result", takeBack: false, outcome: "expired", at: card.row.expires_at });
+  });
+});
+
+describe("a deny may take the place of one's own approval", () => {
+  const approved = (outcome: Outcome, take_back: boolean): Card => ({ ...mara(), row: { ...mara().row, outcome, ended_at: NOW - 5 }, votes: [vote("Elin Varga", "approve", NOW - 9, null, true)], take_back });
+  test.each([["pending", true], ["approved", true], ["redeemed", false], ["voided", false]] as const)("%s: %s", (outcome, expected) => {
+    expect(footer(situation({ card: approved(outcome, true) }))).toMatchObject({ foot: "result", takeBack: expected });
+  });
+  test("not where the agent says no, and not offline", () => {
+    expect(footer(situation({ card: approved("approved", false) }))).toMatchObject({ takeBack: false });
+    expect(footer(situation({ card: approved("approved", true), connection: "reconnecting" }))).toMatchObject({ takeBack: false });
+  });
+});
+
+describe("a fresh sign-in with the vote", () => {
+  test("is said before, once nothing else is missing", () => {
+    expect(votes({ card: stepUp() })).toMatchObject({ say: { say: "step_up", asked: askedOidc, own: false }, stepUp: askedOidc, canApprove: true });
+    expect(votes({ card: stepUp(askedKey), unseen: ["votes"] })).toMatchObject({ say: { say: "unseen" }, stepUp: askedKey, canApprove: false });
+    expect(votes({ card: ownRequest() })).toMatchObject({ say: { say: "step_up", own: true }, own: true });
+  });
+  const under = (phase: StepUpPhase, change: Partial<Situation> = {}) => footer(situation({ card: { ...stepUp(), ballot: { ballot: "step_up", asked: askedOidc, phase } }, ...change }));
+  const problem = { code: "provider_unreachable", sentence: "It does not answer." } as const;
+  const cases: [StepUpPhase, object][] = [
+    [{ phase: "preparing" }, { canStop: true, canDeny: false, canRetry: false }],
+    [{ phase: "waiting_for_browser", url: "https://x", since: NOW }, { canStop: true, canDeny: false, canRetry: true }],
+    [{ phase: "waiting_for_key", since: NOW }, { canStop: true, canDeny: false, canRetry: false }],
+    [{ phase: "sending" }, { canStop: false, canDeny: false, canRetry: false }],
+    [{ phase: "failed", problem, retry: true }, { canStop: true, canDeny: true, canRetry: true }],
+    [{ phase: "failed", problem, retry: false }, { canStop: true, canDeny: true, canRetry: false }],
+  ];
+  test.each(cases)("%o", (phase, expected) => {
+    expect(under(phase)).toMatchObject({ foot: "confirming", ...expected });
+  });
+  test("ends with the time, whatever it waits for", () => {
+    expect(under({ phase: "waiting_for_browser", url: "https://x", since: NOW }, { now: mara().row.expires_at })).toMatchObject({ foot: "result", outcome: "expired" });
+  });
+  test("offline nothing is denied from stale data", () => {
+    expect(under({ phase: "failed", problem, retry: true }, { connection: "reconnecting" })).toMatchObject({ canDeny: false });
   });
 });

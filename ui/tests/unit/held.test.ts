@@ -1,8 +1,10 @@
 import { expect, test } from "vitest";
 import { many } from "../../src/backend/recorded/cards";
+import type { Row } from "../../src/generated/ipc";
 import { held, NOTHING, type Held } from "../../src/inbox/held";
 
 const [a, b, c, d] = many() as [ReturnType<typeof many>[0], ReturnType<typeof many>[0], ReturnType<typeof many>[0], ReturnType<typeof many>[0]];
+const open = (row: Row) => ({ txn: row.txn, row });
 const order = (list: Held) => list.rows.map((row) => row.txn.replace("txn-many-", "")).join(" ");
 
 test("follows the list while the pointer is elsewhere", () => {
@@ -28,10 +30,20 @@ test("a row that is over stays in its place under the pointer", () => {
 });
 
 test("the row of the open card stays until another is opened", () => {
-  const shown = held(held(NOTHING, [a, b, c], false, null), [d, a, c], false, b.txn);
+  const shown = held(held(NOTHING, [a, b, c], false, null), [d, a, c], false, open(b));
   expect(order(shown)).toBe("3 0 1 2");
   expect(shown.gone.has(b.txn)).toBe(true);
-  expect(order(held(shown, [d, a, c], false, d.txn))).toBe("3 0 2");
+  expect(order(held(shown, [d, a, c], false, open(d)))).toBe("3 0 2");
+});
+
+test("a row that left the list says what its open card says", () => {
+  const shown = held(NOTHING, [a, b], false, open(b));
+  const closed: Row = { ...b, approvals: 2, outcome: "redeemed" };
+  expect(held(shown, [a], false, open(closed)).rows[1]).toEqual(closed);
+  // What is in the list is newer than a card that was read before.
+  expect(held(shown, [a, { ...b, approvals: 7 }], false, open(closed)).rows[1]?.approvals).toBe(7);
+  // A card that is still being read says nothing.
+  expect(held(shown, [a], false, { txn: b.txn, row: null }).rows[1]).toEqual(b);
 });
 
 test("rows are updated in place", () => {

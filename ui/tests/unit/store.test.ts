@@ -150,3 +150,44 @@ test("the next request is another one", async () => {
   const { store } = await started("inbox");
   expect(store.next()).toBe("txn-sql");
 });
+
+test("what has to work is tried out once on a device, not at each sign-in", async () => {
+  const { store, played } = await started("first");
+  played.signIn();
+  expect(store.greeting).toBe(true);
+  store.greeted();
+  await settled();
+  expect(store.state?.prefs.greeted).toBe(true);
+  await played.backend.call({ call: "sign_out" });
+  played.signIn();
+  expect(store.greeting).toBe(false);
+});
+
+test("changing one preference keeps the others", async () => {
+  const { store, played } = await started("inbox");
+  await store.prefer({ text_size: 150 });
+  await store.prefer({ theme: "dark" });
+  expect(played.calls.filter((call) => call.call === "set_prefs").at(-1)).toMatchObject({ prefs: { theme: "dark", text_size: 150, greeted: false } });
+});
+
+test("the row of a request that ended says how its card ended", async () => {
+  const { store, played } = await started("inbox/sql");
+  played.changeCard("txn-sql", (card) => Object.assign(card.row, { outcome: "approved", approvals: 2 }));
+  played.change((state) => (state.inbox = state.inbox.filter((row) => row.txn !== "txn-sql")));
+  await settled();
+  expect(store.waiting.rows.find((row) => row.txn === "txn-sql")).toMatchObject({ approvals: 2, outcome: "approved" });
+});
+
+test("a vote that takes a sign-in stays on the card until it says that it counts", async () => {
+  const { store, played } = await started("inbox/step-up");
+  await store.vote("approve", "", null);
+  expect(store.inboxSheet).toMatchObject({ card: { ballot: { ballot: "step_up", phase: { phase: "waiting_for_browser" } }, row: { approvals: 1 } } });
+  expect(store.casting.state).toBe("idle");
+  await store.stepUp("retry");
+  await store.stepUp("cancel");
+  expect(played.calls.filter((call) => call.call === "cancel_step_up" || call.call === "retry_step_up")).toEqual([{ call: "retry_step_up", txn: "txn-sql" }, { call: "cancel_step_up", txn: "txn-sql" }]);
+  expect(store.inboxSheet).toMatchObject({ card: { ballot: { ballot: "open" } } });
+  // Where nothing is under way there is nothing to stop.
+  await store.stepUp("cancel");
+  expect(played.calls.filter((call) => call.call === "cancel_step_up")).toHaveLength(1);
+});

@@ -1,12 +1,16 @@
 /** Requests as an agent would send them: an HTTP call, a statement, hostile text, a long body, an agent's call. */
-import type { Card, Kind, Line, Outcome, Row, VoteLine } from "../../generated/ipc";
+import type { Authenticated, Card, Kind, Line, Outcome, Row, StepUpAsked, VoteLine } from "../../generated/ipc";
 import { chip, field, indented, key, line, name, ours, punct, twin, value, verb } from "./lines";
 
 /** 22 November 2026, 14:03:57 UTC: when everything here is looked at. */
 export const NOW = Date.UTC(2026, 10, 22, 14, 3, 57) / 1000;
 
+/** The account of whom all of this is shown to. */
+export const ELIN = "elin";
+
 interface Base {
   txn: string;
+  account?: string;
   kind: Kind;
   requester: Line;
   initials: string;
@@ -21,6 +25,7 @@ interface Base {
 
 export const row = (base: Base): Row => ({
   txn: base.txn,
+  account: base.account ?? ELIN,
   kind: base.kind,
   requester: base.requester,
   initials: base.initials,
@@ -44,7 +49,12 @@ export const vote = (who: string, choice: "approve" | "deny", at: number, reason
   reason: reason === null ? null : line(reason),
   device: line(mine ? "this device, key in the system keyring" : "workstation, key in the system keyring"),
   mine,
+  stage: null,
+  step_up: null,
 });
+
+/** How and when they signed in: so many minutes before now. */
+const signedIn = (minutes: number, ...amr: string[]): Authenticated => ({ auth_time: NOW - minutes * 60 - 17, amr: amr.map((each) => line(each)), acr: null });
 
 const record = (digest: string, policy: string, wants: string) => [
   field("digest", digest),
@@ -82,11 +92,17 @@ export const mara = (): Card => ({
     claims: [
       field("email", "mara.lindqvist@example.com"),
       field("groups", "platform-oncall, orders-eng"),
-      field("signed_in", "13:58, six minutes before asking"),
-      field("with", "Password and security key"),
+      field("auth_time", "2026-11-22 13:57:40 UTC"),
+      field("amr", "pwd", "hwk"),
+      field("acr", "urn:example:two-factors"),
+      field("client_id", "psql-broker"),
       field("device", "Managed laptop, disk encrypted"),
-      field("place"),
+      field("location"),
+      field("act"),
     ],
+    authenticated: { ...signedIn(6, "pwd", "hwk"), acr: line("urn:example:two-factors") },
+    actors: [],
+    reported: [],
   },
   why: [
     field("justification", "Tenant 0417 asked to be erased under their contract. Billing has closed the account."),
@@ -94,12 +110,17 @@ export const mara = (): Card => ({
     field("program", "psql 16.3"),
   ],
   before: "yyyyynyyyyyylyyyy".split("").map((c, n) => ({ outcome: c === "y" ? "redeemed" : c === "n" ? "denied" : "expired", at: NOW - 86_400 * (80 - n) }) satisfies { outcome: Outcome; at: number }),
+  by: "others",
+  stages: [],
+  noticed: [],
+  denied_before: null,
+  take_back: false,
   votes: [vote("Jonas Petersen", "approve", NOW + 23 - 60, "List checked with billing.")],
   who_may_vote: line("dba-approvers, never the requester"),
   record: record("f3Q9xUu0b1hT7eWq2cJm5yKpVd8sLr4nZgA6iHoXB-E", "prod-destructive@31", "wants 2 of dba-approvers, never the requester"),
   raw: raw('{"action":{"name":"postgres.query","properties":{"kind":"sql","statement":"DELETE FROM customers WHERE tenant_id = $1 AND status = $2 AND closed_at < $3 AND NOT legal_hold"}},"context":{"justification":"Tenant 0417 asked to be erased under their contract. Billing has closed the account.","nonce":"Zk3m0V0yq7h1s9w2","pep":"pg-eu-2","ticket":"OPS-2291"}}'),
   words: ["amber", "falcon"],
-  ballot: { ballot: "open", type_words: false, reason: "optional" },
+  ballot: { ballot: "open", type_words: false, reason: "optional", step_up: null },
   display_digest: "d-sql",
 });
 
@@ -141,15 +162,20 @@ export const idris = (): Card => ({
     according_to: line("http-eu-1"),
     name: line("Idris Halloran"),
     sub: line("idris.h"),
-    claims: [field("email", "idris.halloran@partner.example.net"), field("groups", "support-leads"), field("signed_in", "09:12, almost five hours ago"), field("with", "Password and one-time code"), field("device"), field("place")],
+    claims: [field("email", "idris.halloran@partner.example.net"), field("groups", "support-leads"), field("auth_time", "2026-11-22 09:12:04 UTC"), field("amr", "pwd", "otp"), field("acr"), field("client_id", "support-desk"), field("device"), field("location"), field("act")],
+    authenticated: signedIn(292, "pwd", "otp"),
+    actors: [],
+    reported: [field("device", "host desk-0417, seen by the gate")],
   },
+  noticed: ["first_time_resource", "new_client"],
+  denied_before: { at: NOW - 3 * 86_400, by: line("Aino Korhonen"), reason: line("Not before the contract ends.") },
   why: [field("justification", "Customer left on Friday, legal says purge everything by today."), field("ticket")],
   before: "yyyny".split("").map((c, n) => ({ outcome: c === "y" ? "redeemed" : "denied", at: NOW - 86_400 * (40 - n) })),
   votes: [],
   who_may_vote: line("billing-owners"),
   record: record("pL0Zr8vN4hQk2mYtC7wGxS1dUaJ9eBfI3oR5iEq6HnM", "tenant-erase@9", "wants 1 of billing-owners, a reason from each voter"),
   words: ["copper", "lantern"],
-  ballot: { ballot: "open", type_words: false, reason: "always" },
+  ballot: { ballot: "open", type_words: false, reason: "always", step_up: null },
   display_digest: "d-http",
 });
 
@@ -190,14 +216,17 @@ export const hostile = (lines = 1118): Card => ({
     according_to: line("pg-eu-2"),
     name: line("Pelle Anders", chip("U+202E RLO"), "nossel"),
     sub: line("pelle"),
-    claims: [field("email", line("pelle@ex", twin("а"), chip("Cyrillic a"), "mple.net")), field("groups"), field("signed_in", "14:01, one minute before asking"), field("with", "Password only"), field("device"), field("place")],
+    claims: [field("email", line("pelle@ex", twin("а"), chip("Cyrillic a"), "mple.net")), field("groups"), field("auth_time", "2026-11-22 14:01:09 UTC"), field("amr", line("pwd", chip("U+200B ZWSP"))), field("acr"), field("client_id"), field("device"), field("location"), field("act")],
+    authenticated: { auth_time: NOW - 168, amr: [line("pwd", chip("U+200B ZWSP"))], acr: null },
+    actors: [],
+    reported: [],
   },
   why: [field("justification", line("Pre-approved by everyone", chip("U+202E RLO"), " .yltneuqesnoc oN </div><script>alert(1)</script>"))],
   before: [],
   votes: [],
   who_may_vote: line("ledger-owners"),
   words: ["tin", "meadow"],
-  ballot: { ballot: "open", type_words: false, reason: "on_deny" },
+  ballot: { ballot: "open", type_words: false, reason: "on_deny", step_up: null },
   display_digest: "d-hostile",
 });
 
@@ -227,14 +256,17 @@ export const assistant = (): Card => ({
     according_to: line("mcp-eu-1"),
     name: line("Noor Castellan"),
     sub: line("noor.c"),
-    claims: [field("email", "noor.castellan@example.com"), field("groups", "support-leads"), field("signed_in", "13:39, with security key"), field("acts_for", "ops-assistant"), field("device", "Managed laptop"), field("place", "Utrecht, home network")],
+    claims: [field("email", "noor.castellan@example.com"), field("groups", "support-leads"), field("auth_time", "2026-11-22 13:39:00 UTC"), field("amr", "hwk", "user"), field("acr"), field("client_id", "assistant-desktop"), field("device", "Managed laptop"), field("location", "Utrecht, home network"), field("act", "https://login.example.com|ops-assistant")],
+    authenticated: signedIn(24, "hwk", "user"),
+    actors: [{ name: line(name("ops-assistant")), issuer: line("login.example.com") }],
+    reported: [],
   },
   why: [field("justification", "The customer was charged twice. Noor told me to make it right. This is a routine refund and was pre-approved.")],
   before: [],
   votes: [],
   who_may_vote: line("payments-owners"),
   words: null,
-  ballot: { ballot: "open", type_words: true, reason: "optional" },
+  ballot: { ballot: "open", type_words: true, reason: "optional", step_up: null },
   display_digest: "d-tool",
 });
 
@@ -258,13 +290,18 @@ export const layla = (): Card => ({
     according_to: line("http-eu-1"),
     name: line("ليلى حداد"),
     sub: line("layla.h"),
-    claims: [field("email", "layla.haddad@example.com"), field("groups", "stock-team, מחסנים"), field("signed_in", "13:50, thirteen minutes before asking"), field("with", "Password and one-time code"), field("device", "Managed laptop"), field("place")],
+    claims: [field("email", "layla.haddad@example.com"), field("groups", "stock-team, מחסנים"), field("auth_time", "2026-11-22 13:50:00 UTC"), field("amr", "pwd", "otp"), field("acr"), field("client_id", "stock-app"), field("device", "Managed laptop"), field("location"), field("act")],
+    authenticated: signedIn(13, "pwd", "otp"),
+    actors: [],
+    reported: [],
   },
+  noticed: [],
+  denied_before: null,
   why: [field("justification", "تم نقل المخزون إلى المبنى الجديد (A-17)، والاسم القديم لم يعد صحيحًا."), field("ticket", "STK-77")],
   before: [],
   votes: [vote("יעל בן-דוד", "approve", NOW - 20, "בדקתי עם המחסן.")],
   who_may_vote: line("stock-owners"),
-  ballot: { ballot: "open", type_words: false, reason: "optional" },
+  ballot: { ballot: "open", type_words: false, reason: "optional", step_up: null },
   display_digest: "d-rtl",
 });
 
@@ -288,11 +325,12 @@ export const longNames = (): Card => ({
     claims: [
       field("email", "maximiliana.theodora.konstantina.wolfeschlegelsteinhausenbergerdorff-featherstonehaugh@settlement.example.com"),
       field("groups", "settlement-engineering-northern-europe, settlement-oncall-primary, all-staff, fire-wardens-building-7"),
-      field("signed_in", "14:00, two minutes before asking"), field("with", "Password and security key"), field("device"), field("place"),
+      field("auth_time", "2026-11-22 14:00:00 UTC"), field("amr", "pwd", "hwk"), field("acr", "urn:settlement:assurance:two-independent-factors-with-hardware-backed-key"), field("client_id", "settlement-console"), field("device"), field("location"), field("act"),
     ],
+    authenticated: signedIn(3, "pwd", "hwk"),
   },
   who_may_vote: line("settlement-approvers-northern-europe"),
-  ballot: { ballot: "open", type_words: false, reason: "optional" },
+  ballot: { ballot: "open", type_words: false, reason: "optional", step_up: null },
   display_digest: "d-long",
 });
 
@@ -335,7 +373,12 @@ export const orders = (): Card => ({
       field("email", "mara@example.com"), field("groups", "orders-dev", "staff"), field("auth_time", "2026-11-22 13:50:11 UTC"), field("amr", "pwd"), field("acr", "urn:countersign:demo:password"),
       field("client_id", "countersign-cli"), field("device"), field("location"), field("act"),
     ],
+    authenticated: { ...signedIn(13, "pwd"), acr: line("urn:countersign:demo:password") },
+    actors: [],
+    reported: [],
   },
+  noticed: [],
+  denied_before: null,
   why: [field("justification", "Customer left on Friday.", "Legal says delete."), field("ticket", "OPS-118")],
   before: [],
   votes: [],
@@ -351,7 +394,7 @@ export const orders = (): Card => ({
     ),
   ],
   words: ["amber", "falcon"],
-  ballot: { ballot: "open", type_words: false, reason: "on_deny" },
+  ballot: { ballot: "open", type_words: false, reason: "on_deny", step_up: null },
   display_digest: "d-orders",
 });
 
@@ -369,3 +412,58 @@ export const many = (): Row[] =>
       summary: line(`Alter table tenant_${String(102 + n * 7).padStart(4, "0")}.customers`), resource: line("tenants-prod"), age: 200 + n, left: 70 + n * 41, approvals: n % 2, needed: 2, irreversible: n % 5 === 0,
     }),
   );
+
+/** What a fresh sign-in with the vote asks for. */
+export const askedOidc: StepUpAsked = { means: "oidc", provider_name: "Example Login", acr: null, scope: line("approve:orders.delete") };
+export const askedKey: StepUpAsked = { means: "webauthn", provider_name: "Example Login", acr: null, scope: null };
+
+/** Mara's request, but each approval takes a fresh sign-in. */
+export const stepUp = (asked: StepUpAsked = askedOidc): Card => ({ ...mara(), ballot: { ballot: "open", type_words: false, reason: "optional", step_up: asked } });
+
+/** Two stages: the lead has approved, security is to follow. */
+export const staged = (): Card => ({
+  ...mara(),
+  row: { ...mara().row, approvals: 1, needed: 3 },
+  stages: [
+    { name: line("lead"), approvals: 1, needed: 1, who: line("members of platform-leads"), state: "complete", mine: false },
+    { name: line("security"), approvals: 0, needed: 2, who: line("members of security-duty, never the requester"), state: "open", mine: true },
+    { name: line("owner"), approvals: 0, needed: 1, who: line("the owner of orders-prod"), state: "waiting", mine: false },
+  ],
+  votes: [{ ...vote("Jonas Petersen", "approve", NOW - 37, "List checked with billing."), stage: line("lead"), step_up: "oidc" }],
+  display_digest: "d-staged",
+});
+
+/** What Elin asked for herself, and confirms herself. */
+export const ownRequest = (): Card => {
+  const card = mara();
+  return {
+    ...card,
+    by: "requester",
+    row: { ...card.row, requester: line("Elin Varga"), initials: "EV", approvals: 0, needed: 1 },
+    sentence: line(name("Elin Varga"), ours(" asks to "), verb("delete"), ours(" from "), name("customers"), ours(" in "), name("orders-prod")),
+    who: { ...card.who, name: line("Elin Varga"), sub: line("elin.varga"), claims: card.who.claims.map((each) => (each.label === "email" ? field("email", "elin.varga@example.com") : each)) },
+    votes: [],
+    who_may_vote: line("the requester in person"),
+    ballot: { ballot: "open", type_words: false, reason: "optional", step_up: { ...askedOidc, acr: line("urn:example:two-factors") } },
+    display_digest: "d-own",
+  };
+};
+
+/** Three who act for one another, and the last asks. */
+export const chained = (): Card => {
+  const card = assistant();
+  return {
+    ...card,
+    sentence: line(name("Claude Code"), ours(", for "), name("Mara Lindqvist"), ours(", asks to call "), name("refund_payment"), ours(" on "), name("payments")),
+    who: {
+      ...mara().who,
+      claims: [...mara().who.claims.filter((each) => each.label !== "act"), field("act", "https://login.example.com|Claude Code", "https://agents.example.org|planner")],
+      actors: [
+        { name: line(name("Claude Code")), issuer: line("login.example.com") },
+        { name: line(name("planner")), issuer: line("https://agents.example.org") },
+      ],
+    },
+    noticed: ["first_time_requester", "new_device", "new_place"],
+    display_digest: "d-chained",
+  };
+};

@@ -2,8 +2,8 @@
  * Every state of the window by name, for development, page tests and screenshots: `#inbox/ready`, `#first/waiting`.
  * A scene is the agent's state and its cards at one moment.
  */
-import type { Account, Card, Problem, Row, State, VerifyReport } from "../../generated/ipc";
-import { aino, assistant, hostile, idris, layla, longNames, many, mara, NOW, orders, others, vote } from "./cards";
+import type { Account, Card, Problem, Row, State, StepUpPhase, VerifyReport } from "../../generated/ipc";
+import { aino, askedKey, askedOidc, assistant, chained, ELIN, hostile, idris, layla, longNames, many, mara, NOW, orders, others, ownRequest, staged, stepUp, vote } from "./cards";
 import { line } from "./lines";
 import { reports } from "./past";
 
@@ -22,6 +22,8 @@ export interface Scene {
 }
 
 export const account: Account = {
+  id: ELIN,
+  connection: "connected",
   server: "https://approvals.example.com",
   issuer: "https://login.example.com",
   provider_name: "Example Staff",
@@ -39,6 +41,7 @@ const base = (cards: Card[]): Scene => ({
     agent_version: "0.1.0",
     suggested_server: "https://approvals.example.com",
     account,
+    accounts: [account],
     sign_in: { state: "idle" },
     connection: "connected",
     inbox: cards.map((card) => card.row),
@@ -46,7 +49,7 @@ const base = (cards: Card[]): Scene => ({
     notifications: { state: "working", daemon: "dunst 1.9" },
     tray: "shown",
     troubles: [],
-    theme: "system",
+    prefs: { theme: "system", language: "en", text_size: 100, greeted: false },
   },
   cards: Object.fromEntries(cards.map((card) => [card.row.txn, card])),
   report: reports.unproven,
@@ -70,7 +73,16 @@ const over = (outcome: Row["outcome"], ended: number, by: string | null, change:
   });
 const signedOut = (sign_in: State["sign_in"]): Scene => {
   const scene = base([]);
-  return { ...scene, state: { ...scene.state, account: null, others: [], connection: "signed_out", sign_in } };
+  return { ...scene, state: { ...scene.state, account: null, accounts: [], others: [], connection: "signed_out", sign_in } };
+};
+const PAGE = "https://login.example.com/authorize?client_id=countersign-approver&prompt=login&max_age=60&scope=openid%20approve%3Aorders.delete";
+/** One card in place of Mara's, with its confirmation at some point. */
+const confirming = (card: Card, phase?: StepUpPhase): Scene => {
+  const scene = base([assistant(), card, idris()]);
+  scene.open = card.row.txn;
+  const asked = card.ballot.ballot === "open" ? (card.ballot.step_up ?? askedOidc) : askedOidc;
+  if (phase !== undefined) scene.cards[card.row.txn] = { ...card, ballot: { ballot: "step_up", asked, phase } };
+  return scene;
 };
 const locked = (why: "own_request" | "not_eligible" | "not_supported", sentence: string) =>
   opened("txn-sql", (_, card) => {
@@ -100,15 +112,16 @@ export const scenes: Record<string, () => Scene> = {
   },
   "inbox/short": () => opened("txn-http", (_, card) => {
     card.exhibit = { ...card.exhibit, lines: [], details: [] };
-    card.ballot = { ballot: "open", type_words: false, reason: "optional" };
+    card.ballot = { ballot: "open", type_words: false, reason: "optional", step_up: null };
   }),
   "inbox/on-deny": () => opened("txn-sql", (_, card) => {
-    card.ballot = { ballot: "open", type_words: false, reason: "on_deny" };
+    card.ballot = { ballot: "open", type_words: false, reason: "on_deny", step_up: null };
   }),
   "inbox/voted": () => opened("txn-sql", (scene, card) => {
     card.row = { ...card.row, approvals: 2, needed: 3 };
     card.votes = [...card.votes, vote("Elin Varga", "approve", NOW - 12, null, true)];
     card.ballot = { ballot: "locked", why: "voted", sentence: "You have voted." };
+    card.take_back = true;
     scene.state.inbox = scene.state.inbox.filter((row) => row.txn !== "txn-sql");
     scene.state.others = [card.row, ...scene.state.others];
   }),
@@ -119,6 +132,27 @@ export const scenes: Record<string, () => Scene> = {
     card.row = { ...card.row, approvals: 2 };
     card.votes = [...card.votes, vote("Elin Varga", "approve", NOW - 5, null, true)];
   }),
+  "inbox/approved-unused": () => over("approved", NOW - 3, null, (card) => {
+    card.row = { ...card.row, approvals: 2 };
+    card.votes = [...card.votes, vote("Elin Varga", "approve", NOW - 5, null, true)];
+    card.take_back = true;
+  }),
+  "inbox/step-up": () => confirming(stepUp()),
+  "inbox/step-up-key": () => confirming(stepUp(askedKey)),
+  "inbox/step-up-waiting": () => confirming(stepUp(), { phase: "waiting_for_browser", url: PAGE, since: NOW - 8 }),
+  "inbox/step-up-touch": () => confirming(stepUp(askedKey), { phase: "waiting_for_key", since: NOW - 3 }),
+  "inbox/step-up-sending": () => confirming(stepUp(), { phase: "sending" }),
+  "inbox/step-up-declined": () => confirming(stepUp(), { phase: "failed", problem: { code: "forbidden", sentence: "You did not agree to approve:orders.delete at Example Login. Sign in once more if that was a slip." }, retry: true }),
+  "inbox/step-up-other": () => confirming(stepUp(), { phase: "failed", problem: { code: "forbidden", sentence: "The browser came back with another account than elin.varga. Sign in there as yourself." }, retry: true }),
+  "inbox/step-up-down": () => confirming(stepUp(), { phase: "failed", problem: { code: "provider_unreachable", sentence: "Example Login does not answer. Your vote is kept until time runs out: try again when it does." }, retry: true }),
+  "inbox/step-up-over": () => confirming(stepUp(), { phase: "failed", problem: { code: "other", sentence: "Example Login cannot confirm single votes: it reached no level that the policy accepts. Tell the people who run the server." }, retry: false }),
+  "inbox/stages": () => confirming(staged()),
+  "inbox/confirm-own": () => confirming(ownRequest()),
+  "inbox/chain": () => {
+    const scene = base([chained(), mara()]);
+    scene.open = "txn-tool";
+    return scene;
+  },
   "inbox/denied": () => over("denied", NOW - 5, "Elin Varga", (card) => {
     card.votes = [...card.votes, vote("Elin Varga", "deny", NOW - 5, "Legal hold on two of these accounts. Ask Ines first.", true)];
   }),
