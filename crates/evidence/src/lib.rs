@@ -12,6 +12,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod check;
 pub mod documents;
 pub mod dpop;
 pub mod jose;

@@ -4,9 +4,12 @@
 
 mod common;
 
+use std::collections::BTreeSet;
+
 use common::{NOW, OP, Token, op_jwks, subject};
 use countersign_evidence::op_token::{
-    AccessRules, NonceRule, OpConfig, OpKeys, OpTokenError, verify_access_token, verify_id_token,
+    AccessRules, CallerKind, NonceRule, OpConfig, OpKeys, OpRole, OpTokenError,
+    verify_access_token, verify_id_token,
 };
 use countersign_model::{Issuer, b64u};
 use serde_json::{Value, json};
@@ -17,6 +20,7 @@ fn rules() -> AccessRules {
         audience: "urn:countersign:demo:orders".into(),
         algorithms: vec!["ES256".into()],
         approver_client_ids: vec![common::CLIENT.into()],
+        roles: BTreeSet::from([OpRole::Approver, OpRole::Requester]),
     }
 }
 
@@ -39,13 +43,86 @@ fn keys() -> OpKeys {
 fn a_resources_own_access_token_is_taken() {
     let token = verify_access_token(&access().sign(), &rules(), &keys(), NOW).unwrap();
     assert_eq!(
-        (token.subject, token.client_id.as_str(), token.exp),
-        (subject("mara"), "countersign-cli", NOW + 600)
+        (
+            token.subject,
+            token.kind,
+            token.client_id.as_deref(),
+            token.exp
+        ),
+        (
+            subject("mara"),
+            CallerKind::Person,
+            Some("countersign-cli"),
+            NOW + 600
+        )
     );
     let mut several = access();
     several.claims["aud"] = json!(["account", "urn:countersign:demo:orders"]);
     several.header["typ"] = json!("application/AT+JWT");
     assert!(verify_access_token(&several.sign(), &rules(), &keys(), NOW).is_ok());
+}
+
+#[test]
+fn who_calls_must_be_what_the_provider_may_assert() {
+    let of = |roles: &[OpRole]| AccessRules {
+        roles: roles.iter().copied().collect(),
+        ..rules()
+    };
+    let judge = |token: &Token, roles: &[OpRole]| {
+        verify_access_token(&token.sign(), &of(roles), &keys(), NOW)
+            .map(|token| token.kind)
+            .map_err(|error| error.code())
+    };
+    use OpRole::{Approver, Requester, Workload};
+    let person = access();
+    assert_eq!(judge(&person, &[Requester]), Ok(CallerKind::Person));
+    assert_eq!(judge(&person, &[Approver]), Err("token_role"));
+    assert_eq!(judge(&person, &[Workload]), Err("token_role"));
+    // Client credentials, as RFC 9068, Entra and Auth0 show them.
+    let own: [fn(&mut Token); 3] = [
+        |t| t.claims["sub"] = json!("countersign-cli"),
+        |t| t.claims["idtyp"] = json!("app"),
+        |t| t.claims["gty"] = json!("client-credentials"),
+    ];
+    for change in own {
+        let mut program = access();
+        change(&mut program);
+        assert_eq!(judge(&program, &[Workload]), Ok(CallerKind::Workload));
+        assert_eq!(judge(&program, &[Approver, Requester]), Err("token_role"));
+    }
+    // A CI system's ID token for this audience: no client, no `jti`, no type of its own.
+    let ci = Token {
+        header: json!({"alg": "ES256", "kid": "op-1", "typ": "JWT"}),
+        claims: json!({
+            "iss": OP, "sub": "repo:orders/shop:ref:refs/heads/main", "aud": "urn:countersign:demo:orders",
+            "iat": NOW.0 - 10, "exp": NOW.0 + 300, "actor_id": "17", "run_id": "4",
+        }),
+        signer: 50,
+    };
+    assert_eq!(judge(&ci, &[Workload]), Ok(CallerKind::Workload));
+    assert_eq!(judge(&ci, &[Requester]), Err("token_typ"));
+    let not_a_workloads: [(&str, fn(&mut Token)); 9] = [
+        ("token_foreign_claim", |t| t.claims["nonce"] = json!("n")),
+        ("token_foreign_claim", |t| {
+            t.claims["auth_time"] = json!(NOW.0)
+        }),
+        ("token_foreign_claim", |t| t.claims["at_hash"] = json!("h")),
+        ("token_foreign_claim", |t| t.claims["sid"] = json!("s")),
+        ("token_audience", |t| t.claims["aud"] = json!("urn:other")),
+        ("token_audience", |t| {
+            t.claims["aud"] = json!(["urn:countersign:demo:orders", "urn:other"])
+        }),
+        ("token_approver_client", |t| {
+            t.claims["azp"] = json!(common::CLIENT)
+        }),
+        ("token_expired", |t| t.claims["exp"] = json!(NOW.0 - 61)),
+        ("token_typ", |t| t.header["typ"] = json!("logout+jwt")),
+    ];
+    for (code, change) in not_a_workloads {
+        let mut token = ci.clone();
+        change(&mut token);
+        assert_eq!(judge(&token, &[Workload]), Err(code));
+    }
 }
 
 #[test]

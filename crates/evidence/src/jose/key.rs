@@ -120,6 +120,18 @@ impl PublicKey {
     }
 }
 
+impl PublicKey {
+    /// Checks the signature of a WebAuthn assertion: Ed25519 as above, ES256 in DER (WebAuthn, section 6.5.5).
+    /// Authenticators make either `s`, and nothing is named by the digest of an assertion.
+    pub(crate) fn verifies_assertion(&self, message: &[u8], signature: &[u8]) -> bool {
+        match &self.0 {
+            Public::Ed25519(_) => self.verifies(message, signature),
+            Public::Es256(key) => p256::ecdsa::Signature::from_der(signature)
+                .is_ok_and(|signature| key.verify(message, &signature).is_ok()),
+        }
+    }
+}
+
 impl fmt::Debug for PublicKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(

@@ -153,26 +153,33 @@ impl OpConfig {
             .collect()
     }
 
-    /// The authentication contexts that these claims assert and this provider may.
-    pub fn acrs_of<'c>(&self, claims: &'c Value) -> Vec<&'c str> {
-        let stated = match self.acr_claim {
-            AcrClaim::Acr => claims
-                .get("acr")
-                .and_then(Value::as_str)
-                .into_iter()
-                .collect(),
+    /// The authentication contexts that these claims state.
+    pub(crate) fn acrs_stated<'c>(&self, claims: &'c Value) -> Vec<&'c str> {
+        match self.acr_claim {
+            AcrClaim::Acr => {
+                let acr = claims.get("acr").and_then(Value::as_str);
+                acr.into_iter().collect()
+            }
             AcrClaim::Acrs => {
                 let items = claims.get("acrs").and_then(Value::as_array);
                 let names: Option<Vec<&str>> =
                     items.and_then(|items| items.iter().map(Value::as_str).collect());
                 names.unwrap_or_default()
             }
-        };
-        let may_assert = |acr: &&str| {
-            let allowed = self.acrs_allowed.as_ref();
-            allowed.is_none_or(|allowed| allowed.contains(*acr))
-        };
-        stated.into_iter().filter(may_assert).collect()
+        }
+    }
+
+    /// Whether it may assert this authentication context.
+    pub(crate) fn may_assert_acr(&self, acr: &str) -> bool {
+        let allowed = self.acrs_allowed.as_ref();
+        allowed.is_none_or(|allowed| allowed.contains(acr))
+    }
+
+    /// The authentication contexts that these claims state and this provider may assert.
+    pub fn acrs_of<'c>(&self, claims: &'c Value) -> Vec<&'c str> {
+        let mut stated = self.acrs_stated(claims);
+        stated.retain(|acr| self.may_assert_acr(acr));
+        stated
     }
 
     /// Somebody whom these claims of this provider describe. An authentication context that it may not assert is

@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::keys::{OpKeys, verify_signature};
 use super::{OpConfig, OpTokenError, claims};
+use crate::check::Check;
 use crate::verify::SKEW_SECS;
 
 /// An ID token whose signature and claims hold.
@@ -22,6 +23,8 @@ pub struct IdToken {
     pub nonce: Option<String>,
     /// All claims.
     pub claims: Value,
+    /// Its signature's algorithm: `at_hash` is made with its hash.
+    pub alg: String,
 }
 
 impl IdToken {
@@ -70,23 +73,19 @@ pub fn verify_id_token(
     nonce: NonceRule<'_>,
 ) -> Result<IdToken, OpTokenError> {
     let signed = verify_signature(compact, &config.algorithms, keys)?;
-    if signed
-        .typ
-        .as_deref()
-        .is_some_and(|typ| !typ.eq_ignore_ascii_case("JWT"))
-    {
+    let jwt = |typ: &str| typ.eq_ignore_ascii_case("JWT");
+    if !Check::TokenType.stands(signed.typ.as_deref().is_none_or(jwt)) {
         return Err(OpTokenError::Typ);
     }
     let found = signed.claims;
     claims::refuse(&found, &FOREIGN)?;
     let subject = claims::subject(&found, &config.issuer)?;
-    if claims::audiences(&found)? != [config.client_id.as_str()] {
+    let alone = claims::audiences(&found)? == [config.client_id.as_str()];
+    if !Check::TokenAudience.stands(alone) {
         return Err(OpTokenError::Audience);
     }
-    if found
-        .get("azp")
-        .is_some_and(|azp| azp.as_str() != Some(&config.client_id))
-    {
+    let ours = |azp: &Value| azp.as_str() == Some(&config.client_id);
+    if !Check::TokenParty.stands(found.get("azp").is_none_or(ours)) {
         return Err(OpTokenError::Audience);
     }
     let (iat, exp) = (claims::time(&found, "iat")?, claims::time(&found, "exp")?);
@@ -107,7 +106,7 @@ pub fn verify_id_token(
         (NonceRule::Exactly(_), None) => false,
         (NonceRule::ExactlyOrAbsent(_), None) => true,
     };
-    if !holds {
+    if !Check::TokenNonce.stands(holds) {
         return Err(OpTokenError::Nonce);
     }
     Ok(IdToken {
@@ -117,6 +116,7 @@ pub fn verify_id_token(
         auth_time,
         nonce: found_nonce,
         claims: found,
+        alg: signed.alg,
     })
 }
 
@@ -130,10 +130,11 @@ fn check_times(
         AsOf::At(now) => (now, now),
         AsOf::Issue { now } => (now, iat),
     };
-    if iat > now + SKEW_SECS || nbf.is_some_and(|nbf| nbf > at + SKEW_SECS) {
+    let begun = iat <= now + SKEW_SECS && nbf.is_none_or(|nbf| nbf <= at + SKEW_SECS);
+    if !Check::TokenNotFuture.stands(begun) {
         return Err(OpTokenError::Future);
     }
-    if exp <= iat || exp + SKEW_SECS < at {
+    if !Check::TokenTimes.stands(exp > iat && exp + SKEW_SECS >= at) {
         return Err(OpTokenError::Expired);
     }
     Ok(())

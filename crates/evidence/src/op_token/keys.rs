@@ -9,6 +9,7 @@ use jsonwebtoken::{Algorithm, DecodingKey};
 use serde_json::Value;
 
 use super::OpTokenError;
+use crate::check::Check;
 
 /// The longest token that is read, in bytes.
 pub const MAX_TOKEN_BYTES: usize = 32 * 1024;
@@ -102,11 +103,11 @@ impl OpKeys {
             .get(kid)
             .ok_or_else(|| OpTokenError::UnknownKey(shown(kid)))?;
         let fits = |entry: &&Entry| entry.alg.as_deref().is_none_or(|alg| alg == header.alg);
-        if entries
+        let verifies = entries
             .iter()
             .filter(fits)
-            .any(|entry| entry.key.verifies(&header.alg, message, signature))
-        {
+            .any(|entry| entry.key.verifies(&header.alg, message, signature));
+        if Check::TokenSignature.stands(verifies) {
             Ok(())
         } else {
             Err(OpTokenError::Signature)
@@ -184,6 +185,7 @@ pub(crate) struct Header {
 
 /// A token whose signature holds. Its claims are not judged yet.
 pub(crate) struct Signed {
+    pub(crate) alg: String,
     pub(crate) typ: Option<String>,
     pub(crate) claims: Value,
 }
@@ -195,10 +197,9 @@ pub(crate) fn verify_signature(
     keys: &OpKeys,
 ) -> Result<Signed, OpTokenError> {
     let (header, claims) = check_signature(compact, algorithms, keys)?;
-    Ok(Signed {
-        typ: header.typ,
-        claims: read_part(claims)?,
-    })
+    let claims = read_part(claims)?;
+    let Header { alg, typ, .. } = header;
+    Ok(Signed { alg, typ, claims })
 }
 
 fn check_signature<'a>(
@@ -209,7 +210,7 @@ fn check_signature<'a>(
     let [header, claims, signature] = parts(compact)?;
     let header = read_header(header)?;
     let symmetric = header.alg == "none" || header.alg.starts_with("HS");
-    if symmetric || !algorithms.contains(&header.alg) {
+    if !Check::TokenAlg.stands(!symmetric && algorithms.contains(&header.alg)) {
         return Err(OpTokenError::Alg(shown(&header.alg)));
     }
     let signature = b64u_decode(signature).map_err(|_| OpTokenError::Malformed)?;

@@ -8,15 +8,17 @@
 mod access_token;
 mod claims;
 mod config;
+mod consent;
 mod id_token;
 mod keys;
 mod security_event;
 
-pub use access_token::{AccessRules, AccessToken, verify_access_token};
+pub use access_token::{AccessRules, AccessToken, CallerKind, verify_access_token};
 pub use config::{
     AcrClaim, GroupsClaim, Initiator, OpConfig, OpRole, OpStepUp, PersonRule, Refreshed,
 };
 pub(crate) use config::{lookup, person_of};
+pub(crate) use consent::{AtHash, ConsentToken};
 pub use id_token::{AsOf, IdToken, NonceRule, verify_id_token};
 pub(crate) use keys::peek_nonce;
 pub use keys::{MAX_TOKEN_BYTES, OpKeys, peek_issuer, peek_kid};
@@ -70,6 +72,9 @@ pub enum OpTokenError {
     /// It belongs to the approver client, and is a credential nowhere.
     #[error("a token of the approver client is no credential")]
     ApproverClient,
+    /// The provider is trusted for others only.
+    #[error("this provider's {0} are not let in here")]
+    Role(&'static str),
     /// It is bound to a key, so it is no bearer token.
     #[error("the token is bound to a key; only bearer tokens are taken here")]
     Bound,
@@ -96,6 +101,7 @@ impl OpTokenError {
             Self::Claim(_) => "token_claim",
             Self::Foreign(_) => "token_foreign_claim",
             Self::ApproverClient => "token_approver_client",
+            Self::Role(_) => "token_role",
             Self::Bound => "token_bound",
             Self::Keys(_) => "token_keys",
         }

@@ -5,7 +5,8 @@ use countersign_model::{Digest, ServerId, UnixSecs};
 
 use super::vote::ReadVote;
 use super::{Refusal, SKEW_SECS, StepId, Trust, TrustedOp};
-use crate::documents::Statement;
+use crate::check::Check;
+use crate::documents::{Statement, step_up_nonce};
 use crate::op_token::{
     AsOf, IdToken, NonceRule, OpConfig, OpKeys, OpTokenError, Refreshed, peek_issuer, peek_nonce,
     verify_id_token,
@@ -66,12 +67,10 @@ pub fn verify_binding(
             format!("The binding statement is refused: {error}."),
         )
     })?;
-    if statement.aud != *server {
-        return Err(refuse(
-            "server_differs",
-            "The binding is for another server.",
-        ));
-    }
+    Check::BindingServer.that(
+        statement.aud == *server,
+        "The binding is for another server.",
+    )?;
     let nonce = statement.nonce();
     let id_token = verify_id_token(id_token, config, keys, as_of, NonceRule::Exactly(&nonce))
         .map_err(|error| {
@@ -91,24 +90,19 @@ pub fn verify_binding(
 
 /// A silent single-sign-on answer never makes a key.
 fn fresh_sign_in(id_token: &IdToken) -> Result<UnixSecs, Refusal> {
-    let auth_time = id_token.auth_time.ok_or_else(|| {
-        refuse(
-            "auth_time_missing",
-            "The provider does not say when the person signed in (`auth_time`).",
-        )
-    })?;
-    if id_token.iat - auth_time > MAX_SIGN_IN_AGE_SECS {
-        return Err(refuse(
-            "auth_time_too_old",
-            "The person did not sign in anew for this binding.",
-        ));
-    }
-    if auth_time > id_token.iat + SKEW_SECS {
-        return Err(refuse(
-            "auth_time_in_future",
-            "The sign-in's time lies after its token's.",
-        ));
-    }
+    Check::AuthTimeThere.that(
+        id_token.auth_time.is_some(),
+        "The provider does not say when the person signed in (`auth_time`).",
+    )?;
+    let auth_time = id_token.auth_time.unwrap_or(id_token.iat);
+    Check::AuthTimeFresh.that(
+        id_token.iat - auth_time <= MAX_SIGN_IN_AGE_SECS,
+        "The person did not sign in anew for this binding.",
+    )?;
+    Check::AuthTimeNotFuture.that(
+        auth_time <= id_token.iat + SKEW_SECS,
+        "The sign-in's time lies after its token's.",
+    )?;
     Ok(auth_time)
 }
 
@@ -125,6 +119,41 @@ pub fn verify_claims_token(
         Refreshed::RepeatsNonce => NonceRule::Exactly(&nonce),
         Refreshed::MayLackNonce => NonceRule::ExactlyOrAbsent(&nonce),
     };
+    newer_claims(token, rule, binding, config, keys, as_of.into())
+}
+
+/// The same of a token that comes with a vote: it may also be the answer to a sign-in for this very vote.
+pub(super) fn claims_with_vote(
+    token: &str,
+    vote_jws: &str,
+    binding: &Binding,
+    config: &OpConfig,
+    keys: &OpKeys,
+    as_of: AsOf,
+) -> Result<IdToken, Refusal> {
+    let nonce = step_up_nonce(vote_jws);
+    if peek_nonce(token).as_deref() == Some(&*nonce) {
+        newer_claims(
+            token,
+            NonceRule::Exactly(&nonce),
+            binding,
+            config,
+            keys,
+            as_of,
+        )
+    } else {
+        verify_claims_token(token, binding, config, keys, as_of)
+    }
+}
+
+fn newer_claims(
+    token: &str,
+    rule: NonceRule<'_>,
+    binding: &Binding,
+    config: &OpConfig,
+    keys: &OpKeys,
+    as_of: AsOf,
+) -> Result<IdToken, Refusal> {
     let refuse = |code, sentence: String| Refusal::new(StepId::People, code, sentence);
     let newer = verify_id_token(token, config, keys, as_of, rule).map_err(|error| {
         refuse(
@@ -132,18 +161,14 @@ pub fn verify_claims_token(
             format!("The newer ID token is refused: {error}."),
         )
     })?;
-    if newer.subject != binding.id_token.subject {
-        return Err(refuse(
-            "claims_token_subject",
-            "The newer ID token is about somebody else.".into(),
-        ));
-    }
-    if newer.iat < binding.id_token.iat - SKEW_SECS {
-        return Err(refuse(
-            "claims_token_older",
-            "The newer ID token is older than the sign-in's.".into(),
-        ));
-    }
+    Check::ClaimsSubject.that(
+        newer.subject == binding.id_token.subject,
+        "The newer ID token is about somebody else.",
+    )?;
+    Check::ClaimsNewer.that(
+        newer.iat >= binding.id_token.iat - SKEW_SECS,
+        "The newer ID token is older than the sign-in's.",
+    )?;
     Ok(newer)
 }
 
@@ -218,12 +243,10 @@ pub(super) fn bound<'t>(
             format!("The sign-in's ID token is refused: {error}."),
         )
     })?;
-    if issuer != read.vote.sub_id.iss.as_str() {
-        return Err(refuse(
-            "voter_differs",
-            "A vote's ID token is from another provider than the vote names.",
-        ));
-    }
+    Check::Voter.that(
+        issuer == read.vote.sub_id.iss.as_str(),
+        "A vote's ID token is from another provider than the vote names.",
+    )?;
     let Some(trust) = trust else {
         if peek_nonce(id_token).as_deref() != Some(&read.statement.nonce()) {
             return Err(refuse(
@@ -258,24 +281,18 @@ pub(super) fn bound<'t>(
     let as_of = AsOf::Issue { now };
     let binding = verify_binding(&read.cic, id_token, trust.server, &op.config, keys, as_of)?;
     let ends_at = binding.session_ends_at(trust.session_secs);
-    if binding.id_token.subject != read.vote.sub_id {
-        return Err(refuse(
-            "voter_differs",
-            "A vote names another person than its ID token.",
-        ));
-    }
-    if read.vote.iat > ends_at {
-        return Err(refuse(
-            "binding_session_over",
-            "A vote was cast after its binding's session ended.",
-        ));
-    }
-    if read.vote.iat < binding.id_token.iat - SKEW_SECS {
-        return Err(refuse(
-            "vote_before_binding",
-            "A vote is older than its binding.",
-        ));
-    }
+    Check::Voter.that(
+        binding.id_token.subject == read.vote.sub_id,
+        "A vote names another person than its ID token.",
+    )?;
+    Check::SessionLasts.that(
+        read.vote.iat <= ends_at,
+        "A vote was cast after its binding's session ended.",
+    )?;
+    Check::VoteAfterBinding.that(
+        read.vote.iat >= binding.id_token.iat - SKEW_SECS,
+        "A vote is older than its binding.",
+    )?;
     Ok(Bound::Proven {
         binding: Box::new(binding),
         op,
@@ -301,6 +318,7 @@ fn code(error: &OpTokenError) -> &'static str {
         | OpTokenError::Foreign(_)
         | OpTokenError::ApproverClient
         | OpTokenError::Bound
+        | OpTokenError::Role(_)
         | OpTokenError::Keys(_) => error.code(),
     }
 }

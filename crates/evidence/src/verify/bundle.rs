@@ -6,6 +6,7 @@ use countersign_model::{
 };
 
 use super::{Refusal, SKEW_SECS, StepId};
+use crate::check::Check;
 use crate::documents::{Ask, DocumentError, Request, jws_digest};
 use crate::jose::PublicKey;
 
@@ -176,24 +177,16 @@ pub(super) fn open(
 
 /// A signature that verifies is not enough: this gate's key must not speak for another gate.
 fn by_the_right_party(open: &OpenRequest, keys: &Keys<'_>) -> Result<(), Refusal> {
-    if open.request.iss != *keys.server {
-        return Err(same(
-            "server_differs",
-            "The request is from another server.",
-        ));
-    }
+    Check::RequestServer.that(
+        open.request.iss == *keys.server,
+        "The request is from another server.",
+    )?;
     let signed_by = |key: &PublicKey| Ask::verify(&open.ask_jws, key).is_ok();
-    if !keys
-        .pep_keys
-        .iter()
-        .any(|(pep, key)| *pep == open.ask.iss && signed_by(key))
-    {
-        return Err(same(
-            "pep_differs",
-            "The ask is signed by the key of another gate than it names.",
-        ));
-    }
-    Ok(())
+    let mut keys = keys.pep_keys.iter();
+    Check::AskGate.that(
+        keys.any(|(pep, key)| *pep == open.ask.iss && signed_by(key)),
+        "The ask is signed by the key of another gate than it names.",
+    )
 }
 
 fn speak_of_the_same(open: &OpenRequest) -> Result<(), Refusal> {
@@ -203,59 +196,48 @@ fn speak_of_the_same(open: &OpenRequest) -> Result<(), Refusal> {
         request,
         ..
     } = open;
-    if ask.aud != request.iss {
-        return Err(same("server_differs", "The ask is for another server."));
-    }
-    if ask.iss != request.pep || ask.iss != *operation.pep() {
-        return Err(same(
-            "pep_differs",
-            "Ask, request and operation name different gates.",
-        ));
-    }
-    if ask.operation_digest != operation.digest() || request.operation_digest != operation.digest()
-    {
-        return Err(same(
-            "operation_digest_differs",
-            "Ask or request is about another operation.",
-        ));
-    }
-    if request.ask_digest != jws_digest(&open.ask_jws) {
-        return Err(same(
-            "ask_digest_differs",
-            "The request is about another ask.",
-        ));
-    }
-    if request.sub_id != *operation.subject() {
-        return Err(same(
-            "requester_differs",
-            "The request names another requester than the operation.",
-        ));
-    }
-    if request.iat >= request.exp || ask.iat >= ask.exp {
-        return Err(same(
-            "times_differ",
-            "Ask or request ends before it begins.",
-        ));
-    }
-    if request.iat > ask.exp + SKEW_SECS || request.iat < ask.iat - SKEW_SECS {
-        return Err(same(
-            "ask_expired",
-            "The request was not made while the ask was good.",
-        ));
-    }
-    Ok(())
+    Check::AskServer.that(ask.aud == request.iss, "The ask is for another server.")?;
+    Check::RequestGate.that(
+        ask.iss == request.pep,
+        "Ask and request name different gates.",
+    )?;
+    Check::OperationGate.that(
+        ask.iss == *operation.pep(),
+        "Ask and operation name different gates.",
+    )?;
+    Check::AskOperation.that(
+        ask.operation_digest == operation.digest(),
+        "The ask is about another operation.",
+    )?;
+    Check::RequestOperation.that(
+        request.operation_digest == operation.digest(),
+        "The request is about another operation.",
+    )?;
+    Check::RequestAsk.that(
+        request.ask_digest == jws_digest(&open.ask_jws),
+        "The request is about another ask.",
+    )?;
+    Check::Requester.that(
+        request.sub_id == *operation.subject(),
+        "The request names another requester than the operation.",
+    )?;
+    Check::AskTimes.that(
+        request.iat < request.exp && ask.iat < ask.exp,
+        "Ask or request ends before it begins.",
+    )?;
+    Check::RequestInAsk.that(
+        request.iat <= ask.exp + SKEW_SECS && request.iat >= ask.iat - SKEW_SECS,
+        "The request was not made while the ask was good.",
+    )
 }
 
 /// The part of step 3 that needs no policy: the server did not lower what the gate asked for.
 pub(super) fn not_below_the_ask(open: &OpenRequest) -> Result<(), Refusal> {
-    open.ask
-        .requirement
-        .covers(&open.request.requirement)
-        .map_err(|laxer| {
-            let sentence =
-                format!("The server's request demands less than the gate asked for: {laxer}.");
-            Refusal::new(StepId::Requirement, "requirement_lowered", sentence)
-        })
+    let laxer = open.ask.requirement.covers(&open.request.requirement).err();
+    Check::Ask.that_or(laxer.is_none(), || {
+        let laxer = laxer.map_or_else(String::new, |laxer| laxer.to_string());
+        format!("The server's request demands less than the gate asked for: {laxer}.")
+    })
 }
 
 /// How a kind of document is read, and how its refusals are called.
@@ -265,7 +247,7 @@ pub(super) struct Kind<T> {
     pub(super) verify: fn(&str, &PublicKey) -> Result<T, DocumentError>,
     pub(super) unreadable: &'static str,
     pub(super) key_unknown: &'static str,
-    pub(super) signature: &'static str,
+    pub(super) signature: Check,
 }
 
 const ASK: Kind<Ask> = Kind {
@@ -274,7 +256,7 @@ const ASK: Kind<Ask> = Kind {
     verify: Ask::verify,
     unreadable: "ask_unreadable",
     key_unknown: "ask_key_unknown",
-    signature: "ask_signature",
+    signature: Check::AskSignature,
 };
 
 const REQUEST: Kind<Request> = Kind {
@@ -283,7 +265,7 @@ const REQUEST: Kind<Request> = Kind {
     verify: Request::verify,
     unreadable: "request_unreadable",
     key_unknown: "request_key_unknown",
-    signature: "request_signature",
+    signature: Check::RequestSignature,
 };
 
 pub(super) fn unsigned<T>(compact: &str, kind: &Kind<T>) -> Result<T, Refusal> {
@@ -317,16 +299,15 @@ pub(super) fn by_one_of<'k, T>(
             ),
         )
     })?;
-    (kind.verify)(compact, key).map_err(|error| {
-        if error.is_signature() {
-            same(
-                kind.signature,
-                format!("The signature of the {} is wrong.", kind.what),
-            )
-        } else {
-            unreadable(error)
+    match (kind.verify)(compact, key) {
+        Err(error) if error.is_signature() => {
+            kind.signature.that_or(false, || {
+                format!("The signature of the {} is wrong.", kind.what)
+            })?;
+            unsigned(compact, kind)
         }
-    })
+        read => read.map_err(unreadable),
+    }
 }
 
 pub(super) fn same(code: &'static str, sentence: impl Into<String>) -> Refusal {

@@ -11,21 +11,27 @@ mod evidence;
 mod grant;
 mod people;
 mod report;
+mod stages;
 mod step_up;
 mod vote;
 
+use std::collections::BTreeSet;
+
 use countersign_model::{Operation, PepId, PolicyAnswer, PolicyCheck, ServerId, UnixSecs};
 
+use crate::check::Check;
 use crate::documents::Choice;
 use crate::jose::PublicKey;
 use crate::op_token::{OpConfig, OpKeys};
 use report::{Found, Run};
+use stages::Earlier;
 use vote::ReadVote;
 
 pub use binding::{Binding, MAX_SIGN_IN_AGE_SECS, verify_binding, verify_claims_token};
 pub use bundle::{OpenRequest, read_request_bundle, verify_request_bundle};
 pub use evidence::{Evidence, EvidenceError, EvidenceVote, StepUpEvidence};
 pub use report::{Outcome, Refusal, Step, StepId, Verified};
+pub use step_up::{BEFORE_VOTE_SECS, StepUpFound, SteppedUp, verify_step_up};
 pub use vote::{Before, VerifiedVote, verify_vote};
 
 /// Clocks may differ by this much, in seconds.
@@ -109,7 +115,8 @@ fn run(
         .map(|read| binding::bound(read, trust, now))
         .collect();
     let bound = run.take(StepId::Bindings, bindings(bound))?;
-    run.take(StepId::StepUp, step_up::check(&open, Choice::Approve))?;
+    let stepped_up = stepped_up(&votes, &bound, &open, now);
+    let stepped_up = run.take(StepId::StepUp, stepped_up)?;
 
     let release_at = release.map(|_| now);
     let counted: Result<Vec<_>, Refusal> = votes
@@ -131,15 +138,18 @@ fn run(
         .into_iter()
         .zip(bound)
         .zip(counted)
-        .map(|((read, bound), counted)| VerifiedVote {
-            vote: read.vote,
-            digest: read.digest,
-            person: counted.person,
-            voter: counted.voter,
-            auth_time: bound.auth_time(),
-            step_up_auth_time: None,
-            steps: Vec::new(),
-        });
+        .zip(stepped_up)
+        .map(
+            |(((read, bound), counted), step_up_auth_time)| VerifiedVote {
+                vote: read.vote,
+                digest: read.digest,
+                person: counted.person,
+                voter: counted.voter,
+                auth_time: bound.auth_time(),
+                step_up_auth_time,
+                steps: Vec::new(),
+            },
+        );
     Ok(Verified {
         votes: votes.collect(),
         steps: run.finish(),
@@ -155,14 +165,10 @@ fn operation(
 ) -> Result<Found<Operation>, Refusal> {
     let bytes = bundle::decode(&evidence.operation_b64, StepId::Operation, "operation")?;
     let operation = bundle::read_operation(&bytes)?;
-    if release.is_some_and(|release| release.rebuilt.bytes() != operation.bytes()) {
-        let sentence = "What was approved is not what is about to be executed.";
-        return Err(Refusal::new(
-            StepId::Operation,
-            "operation_differs",
-            sentence,
-        ));
-    }
+    Check::Rebuilt.that(
+        release.is_none_or(|release| release.rebuilt.bytes() == operation.bytes()),
+        "What was approved is not what is about to be executed.",
+    )?;
     let detail = format!(
         "{} bytes, SHA-256 {}.",
         operation.bytes().len(),
@@ -184,13 +190,11 @@ fn sameness(
     trust: Option<&Trust<'_>>,
     release: Option<&Release<'_>>,
 ) -> Result<Found<Same>, Refusal> {
-    if let (Some(release), Some(trust)) = (release, trust)
-        && *release.me != trust.pep.0
-    {
-        return Err(bundle::same(
-            "pep_differs",
+    if let (Some(release), Some(trust)) = (release, trust) {
+        Check::Me.that(
+            *release.me == trust.pep.0,
             "The evidence is for another gate.",
-        ));
+        )?;
     }
     let Evidence {
         ask_jws,
@@ -232,7 +236,6 @@ fn sameness(
 
 /// Step 3.
 fn requirement(open: &OpenRequest, trust: Option<&Trust<'_>>) -> Result<Found<()>, Refusal> {
-    let refuse = |code, sentence: String| Refusal::new(StepId::Requirement, code, sentence);
     bundle::not_below_the_ask(open)?;
     let Some(policy) = trust.and_then(|trust| trust.policy) else {
         return Ok(Found::lacking(
@@ -245,21 +248,23 @@ fn requirement(open: &OpenRequest, trust: Option<&Trust<'_>>) -> Result<Found<()
     let mine = match policy.answer(open.operation()) {
         PolicyAnswer::Approve(mine) => mine,
         PolicyAnswer::Deny { reason } => {
-            return Err(refuse(
-                "policy_denies",
-                format!("The policy here denies the operation: {reason}"),
-            ));
+            Check::PolicyDenies.that_or(false, || {
+                format!("The policy here denies the operation: {reason}")
+            })?;
+            theirs.clone()
         }
         PolicyAnswer::Allow => {
-            let sentence = "The policy here asks for no approval of this operation: it is not the policy of the request.";
-            return Err(refuse("policy_mismatch", sentence.into()));
+            Check::PolicyAllows.that(
+                false,
+                "The policy here asks for no approval of this operation: it is not the policy of the request.",
+            )?;
+            theirs.clone()
         }
     };
-    mine.covers(theirs).map_err(|laxer| {
-        refuse(
-            "requirement_lowered",
-            format!("The request demands less than the policy here: {laxer}."),
-        )
+    let laxer = mine.covers(theirs).err();
+    Check::Policy.that_or(laxer.is_none(), || {
+        let laxer = laxer.map_or_else(String::new, |laxer| laxer.to_string());
+        format!("The request demands less than the policy here: {laxer}.")
     })?;
     let same = if policy.digest() == open.request().policy_digest {
         "the same policy"
@@ -280,31 +285,52 @@ fn cast(
     asked_at: UnixSecs,
     at: UnixSecs,
 ) -> Result<Found<()>, Refusal> {
-    let refuse = |code, sentence: &str| Refusal::new(StepId::Votes, code, sentence);
+    let all: Vec<Earlier<'_>> = votes.iter().map(Earlier::of_read).collect();
     for read in votes {
         read.is_cast(open, asked_at, at)?;
-        if read.vote.vote != Choice::Approve {
-            return Err(refuse("vote_not_approve", "A vote among these is a deny."));
-        }
+        Check::Approves.that(
+            read.vote.vote == Choice::Approve,
+            "A vote among these is a deny.",
+        )?;
+        stages::check(&read.vote, &open.request().requirement, &all)?;
     }
     grant::is_in_time(grant, at)?;
     let theirs = &open.request().requirement;
     let (ttl, grant_secs) = (i64::from(theirs.ttl_secs), i64::from(theirs.grant_secs));
     let newest = votes.iter().map(|read| read.vote.iat).max();
-    if newest.is_none_or(|newest| at > newest + grant_secs) {
-        return Err(refuse(
-            "grant_window_over",
-            "The approval was not used in the time that the policy allows.",
-        ));
-    }
-    if at > asked_at + ttl + grant_secs {
-        return Err(refuse(
-            "approval_too_late",
-            "The operation was asked for too long ago.",
-        ));
-    }
+    Check::GrantWindow.that(
+        newest.is_some_and(|newest| at <= newest + grant_secs),
+        "The approval was not used in the time that the policy allows.",
+    )?;
+    Check::ApprovalInTime.that(
+        at <= asked_at + ttl + grant_secs,
+        "The operation was asked for too long ago.",
+    )?;
     let told: Vec<String> = votes.iter().map(ReadVote::told).collect();
     Ok(Found::passed((), told.join(" ")))
+}
+
+/// Step 6 for all votes.
+fn stepped_up(
+    votes: &[ReadVote],
+    bound: &[binding::Bound<'_>],
+    open: &OpenRequest,
+    now: UnixSecs,
+) -> Result<Found<Vec<Option<UnixSecs>>>, Refusal> {
+    let keys: Vec<_> = votes
+        .iter()
+        .filter_map(|read| read.vote.consent_jkt)
+        .collect();
+    Check::ConsentOnce.that(
+        keys.iter().collect::<BTreeSet<_>>().len() == keys.len(),
+        "Two votes name the same key for their consent.",
+    )?;
+    let found: Vec<_> = votes
+        .iter()
+        .zip(bound)
+        .map(|(read, bound)| step_up::check(read, bound, open, now))
+        .collect::<Result<_, _>>()?;
+    Ok(Found::all(found))
 }
 
 /// Step 5 for all votes.

@@ -5,12 +5,17 @@ use std::collections::BTreeSet;
 use countersign_model::{By, Issuer, Operation, Person, Subject, UnixSecs, Voter};
 use serde_json::Value;
 
-use super::binding::{Bound, verify_claims_token};
+use super::binding::{Bound, claims_with_vote};
 use super::bundle::OpenRequest;
 use super::report::Found;
 use super::vote::ReadVote;
-use super::{Refusal, StepId, Trust};
-use crate::op_token::{AsOf, Initiator, lookup, person_of};
+use super::{Before, Refusal, StepId, Trust};
+use crate::check::Check;
+use crate::op_token::{AsOf, Initiator, OpConfig, OpRole, lookup, person_of};
+
+const REQUESTER_VOTES: &str = "The requester's own vote does not count.";
+const TWICE: &str = "One person's votes are counted twice.";
+const CANNOT_TELL: &str = "Whether two accounts are the same person cannot be established.";
 
 /// What step 7 found for one vote.
 pub(super) struct Counted {
@@ -32,8 +37,8 @@ pub(super) fn person_may_vote(
     let subject = &read.vote.sub_id;
     let operation = open.operation();
     let requirement = &open.request().requirement;
-    if requirement.by == By::Others && is_requester_account(subject, operation) {
-        return Err(requester_votes());
+    if requirement.by == By::Others {
+        Check::NotRequester.that(!is_requester_account(subject, operation), REQUESTER_VOTES)?;
     }
     let (binding, op, keys, trust) = match (bound, trust) {
         (
@@ -50,46 +55,45 @@ pub(super) fn person_may_vote(
             ));
         }
     };
+    Check::RoleApprover.that_or(op.config.roles.contains(&OpRole::Approver), || {
+        format!("The provider `{}` may not say who approves.", subject.iss)
+    })?;
     // One token per vote, never merged.
+    let as_of = AsOf::Issue { now };
     let token = match &read.claims_token {
-        Some(token) => verify_claims_token(token, binding, &op.config, keys, AsOf::Issue { now })?,
+        Some(token) => claims_with_vote(token, read.jws(), binding, &op.config, keys, as_of)?,
         None => binding.id_token().clone(),
     };
-    if read.vote.iat - token.iat > i64::from(requirement.fresh_claims_secs) {
-        return Err(refuse(
-            "claims_too_old",
-            "A voter's claims were too old when they voted.",
-        ));
-    }
-    if let (Some(at), Some(limit)) = (release_at, requirement.release_claims_secs)
-        && at - token.iat > i64::from(limit)
-    {
-        return Err(refuse(
-            "claims_too_old_now",
+    Check::ClaimsFresh.that(
+        read.vote.iat - token.iat <= i64::from(requirement.fresh_claims_secs),
+        "A voter's claims were too old when they voted.",
+    )?;
+    if let (Some(at), Some(limit)) = (release_at, requirement.release_claims_secs) {
+        Check::ClaimsFreshNow.that(
+            at - token.iat <= i64::from(limit),
             "A voter's claims are too old for the release.",
-        ));
+        )?;
     }
     let voter = token.voter(&op.config);
     let person = person_of(&op.config.person, subject, &voter.claims).ok_or_else(|| {
-        refuse(
+        Refusal::new(
+            StepId::People,
             "person_unknown",
             "A voter's token lacks a claim that tells who the person is.",
         )
     })?;
-    if requirement.by == By::Others {
-        not_the_requester(&person, operation, trust)?;
+    match requirement.by {
+        By::Others => not_the_requester(&person, operation, trust)?,
+        By::Requester => is_the_requester(subject, &person, operation, trust)?,
     }
     let lacking = match trust.policy {
         Some(policy) => {
             let stage = read.vote.stage.as_deref();
-            policy
-                .may_vote(&voter, operation, stage)
-                .map_err(|reason| {
-                    refuse(
-                        "may_not_vote",
-                        format!("{} may not vote on this: {reason}", subject.sub),
-                    )
-                })?;
+            let answer = policy.may_vote(&voter, operation, stage);
+            Check::MayVote.that_or(answer.is_ok(), || {
+                let reason = answer.err().unwrap_or_default();
+                format!("{} may not vote on this: {reason}", subject.sub)
+            })?;
             None
         }
         None => Some((
@@ -126,39 +130,53 @@ impl Found<Counted> {
     }
 }
 
+/// A vote beside those that count already: that it is nobody's second is the count's to say, but it must be
+/// possible to tell.
+pub(super) fn beside(counted: Counted, before: &[Before]) -> Result<Counted, Refusal> {
+    if let Some(person) = &counted.person {
+        for other in before {
+            Check::VotersKnown.that(person.same(&other.person).is_some(), CANNOT_TELL)?;
+        }
+    }
+    Ok(counted)
+}
+
 /// Step 7 for all votes together: different people, and enough of them.
 pub(super) fn enough_people(
     open: &OpenRequest,
     votes: &[ReadVote],
     counted: Vec<Counted>,
 ) -> Result<Found<Vec<Counted>>, Refusal> {
-    let twice = || {
-        refuse(
-            "person_votes_twice",
-            "One person's votes are counted twice.",
-        )
-    };
     let accounts: BTreeSet<&Subject> = votes.iter().map(|read| &read.vote.sub_id).collect();
-    if accounts.len() != votes.len() {
-        return Err(twice());
-    }
+    Check::Once.that(accounts.len() == votes.len(), TWICE)?;
     let people: Vec<&Person> = counted
         .iter()
         .filter_map(|counted| counted.person.as_ref())
         .collect();
     for (index, person) in people.iter().enumerate() {
         for other in &people[..index] {
-            match person.same(other) {
-                Some(false) => {}
-                Some(true) => return Err(twice()),
-                None => return Err(cannot_tell()),
-            }
+            let same = person.same(other);
+            Check::Once.that(same != Some(true), TWICE)?;
+            Check::VotersKnown.that(same.is_some(), CANNOT_TELL)?;
         }
     }
-    let needed = open.request().requirement.approvals as usize;
-    if votes.len() < needed {
-        let sentence = format!("{} of {needed} approvals are there.", votes.len());
-        return Err(refuse("quorum_missing", sentence));
+    let requirement = &open.request().requirement;
+    let needed = requirement.approvals as usize;
+    Check::Quorum.that_or(votes.len() >= needed, || {
+        format!("{} of {needed} approvals are there.", votes.len())
+    })?;
+    for stage in &requirement.stages {
+        let of_stage = |read: &&ReadVote| read.vote.stage.as_ref() == Some(&stage.name);
+        let (there, needed) = (
+            votes.iter().filter(of_stage).count(),
+            stage.approvals as usize,
+        );
+        Check::StageQuorum.that_or(there >= needed, || {
+            format!(
+                "{there} of {needed} approvals of the stage `{}` are there.",
+                stage.name
+            )
+        })?;
     }
     let detail = format!(
         "{} different people approved; {needed} are needed.",
@@ -183,55 +201,53 @@ fn not_the_requester(
     trust: &Trust<'_>,
 ) -> Result<(), Refusal> {
     for someone in requesters(operation, trust) {
-        match someone.and_then(|someone| someone.same(voter)) {
-            Some(false) => {}
-            Some(true) => return Err(requester_votes()),
-            None => return Err(cannot_tell()),
-        }
+        let same = someone.and_then(|someone| someone.same(voter));
+        Check::NotRequester.that(same != Some(true), REQUESTER_VOTES)?;
+        Check::RequesterKnown.that(same.is_some(), CANNOT_TELL)?;
     }
     Ok(())
 }
 
+/// Self-confirmation is by the operation's subject in person: an actor of theirs is not enough.
+fn is_the_requester(
+    account: &Subject,
+    voter: &Person,
+    operation: &Operation,
+    trust: &Trust<'_>,
+) -> Result<(), Refusal> {
+    let requester = operation.subject();
+    let named = || named(requester, operation.claims(), trust)?.same(voter);
+    Check::IsRequester.that(
+        account == requester || named() == Some(true),
+        "Only the requester in person confirms this.",
+    )
+}
+
+/// Of an account: an account of a provider that is not configured here could be anybody's.
+fn named(account: &Subject, claims: &Value, trust: &Trust<'_>) -> Option<Person> {
+    let config = config_of(&account.iss, trust)?;
+    person_of(&config.person, account, claims)
+}
+
+fn config_of<'t>(issuer: &Issuer, trust: &'t Trust<'_>) -> Option<&'t OpConfig> {
+    let op = trust.ops.iter().find(|op| op.config.issuer == *issuer)?;
+    Some(&op.config)
+}
+
 /// Everyone who counts as the requester; none for one who cannot be named.
 fn requesters(operation: &Operation, trust: &Trust<'_>) -> Vec<Option<Person>> {
-    let config_of = |issuer: &Issuer| {
-        let op = trust.ops.iter().find(|op| op.config.issuer == *issuer);
-        op.map(|op| &op.config)
-    };
-    // An account of a provider that is not configured here could be anybody's.
-    let named = |subject: &Subject, claims: &Value| {
-        config_of(&subject.iss).and_then(|config| person_of(&config.person, subject, claims))
-    };
     let requester = operation.subject();
-    let mut people = vec![named(requester, operation.claims())];
+    let mut people = vec![named(requester, operation.claims(), trust)];
     // An actor comes without claims: where a claim would be needed, the person is unknown.
     for actor in operation.act_chain() {
-        people.push(named(&actor, &Value::Null));
+        people.push(named(&actor, &Value::Null, trust));
     }
     if let Some(Initiator { claim, issuer }) =
-        config_of(&requester.iss).and_then(|config| config.initiator.as_ref())
+        config_of(&requester.iss, trust).and_then(|config| config.initiator.as_ref())
     {
         let sub = lookup(operation.claims(), claim).and_then(Value::as_str);
         let account = sub.and_then(|sub| Subject::new(issuer.clone(), sub).ok());
-        people.push(account.and_then(|account| named(&account, &Value::Null)));
+        people.push(account.and_then(|account| named(&account, &Value::Null, trust)));
     }
     people
-}
-
-fn requester_votes() -> Refusal {
-    refuse(
-        "requester_votes",
-        "The requester's own vote does not count.",
-    )
-}
-
-fn cannot_tell() -> Refusal {
-    refuse(
-        "person_unknown",
-        "Whether two accounts are the same person cannot be established.",
-    )
-}
-
-fn refuse(code: &'static str, sentence: impl Into<String>) -> Refusal {
-    Refusal::new(StepId::People, code, sentence)
 }

@@ -151,6 +151,40 @@ impl<T> Found<T> {
     }
 }
 
+impl<T> Found<T> {
+    /// What the same step found for several votes: what is not proven of one is not proven of all.
+    pub(super) fn all(found: Vec<Self>) -> Found<Vec<T>> {
+        let mut values = Vec::new();
+        let mut details: Vec<String> = Vec::new();
+        let mut outcome = None;
+        for Self {
+            value,
+            outcome: next,
+            detail,
+        } in found
+        {
+            values.push(value);
+            outcome = Some(match (outcome, next) {
+                (Some(Finding::Lacking(code)), _) | (_, Finding::Lacking(code)) => {
+                    Finding::Lacking(code)
+                }
+                (Some(Finding::Passed), _) | (_, Finding::Passed) => Finding::Passed,
+                (Some(Finding::NotApplicable) | None, Finding::NotApplicable) => {
+                    Finding::NotApplicable
+                }
+            });
+            if !details.contains(&detail) {
+                details.push(detail);
+            }
+        }
+        Found {
+            value: values,
+            outcome: outcome.unwrap_or(Finding::NotApplicable),
+            detail: details.join(" "),
+        }
+    }
+}
+
 /// A verification under way: collects steps, and stops at the first that refuses.
 pub(super) struct Run {
     steps: Vec<Step>,

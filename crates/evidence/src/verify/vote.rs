@@ -5,10 +5,13 @@ use countersign_model::{Digest, MatchWords, Person, ReasonRule, UnixSecs, Voter}
 
 use super::binding::{Bound, bound};
 use super::bundle::{OpenRequest, decode, same};
-use super::people::person_may_vote;
+use super::people::{beside, person_may_vote};
 use super::report::{Found, Run};
+use super::stages::{self, Earlier};
 use super::{EvidenceVote, Refusal, SKEW_SECS, Step, StepId, StepUpEvidence, Trust, step_up};
-use crate::documents::{Choice, GrantVote, Statement, Vote, jws_digest};
+use crate::check::Check;
+use crate::documents::{Choice, DocumentError, GrantVote, Statement, Vote, jws_digest};
+use crate::jose::JoseError;
 
 /// A vote that holds. Only this crate makes one.
 #[derive(Debug, Clone)]
@@ -106,13 +109,19 @@ pub fn verify_vote(
         run.check(is_in_answer(&read, open, challenge, now))?;
     }
     let cast = read.is_cast(open, open.ask().iat, now);
+    let in_stage = || {
+        let earlier: Vec<Earlier<'_>> = before.iter().map(Earlier::of_before).collect();
+        stages::check(&read.vote, &open.request().requirement, &earlier)
+    };
+    let cast = cast.and_then(|()| in_stage());
     run.take(StepId::Votes, cast.map(|()| Found::passed((), read.told())))?;
     let bound = run.take(
         StepId::Bindings,
         bound(&read, Some(trust), now).map(Found::of_binding),
     )?;
-    run.take(StepId::StepUp, step_up::check(open, read.vote.vote))?;
-    let counted = person_may_vote(&read, &bound, open, Some(trust), now, None);
+    let step_up_auth_time = run.take(StepId::StepUp, step_up::check(&read, &bound, open, now))?;
+    let counted = person_may_vote(&read, &bound, open, Some(trust), now, None)
+        .and_then(|counted| beside(counted, before));
     let counted = run.take(StepId::People, counted.map(Found::of_person))?;
     let auth_time = bound.auth_time();
     Ok(VerifiedVote {
@@ -121,7 +130,7 @@ pub fn verify_vote(
         person: counted.person,
         voter: counted.voter,
         auth_time,
-        step_up_auth_time: None,
+        step_up_auth_time,
         steps: run.finish(),
     })
 }
@@ -133,19 +142,12 @@ fn is_in_answer(
     challenge: &str,
     now: UnixSecs,
 ) -> Result<(), Refusal> {
-    if challenge != read.vote.nonce {
-        return Err(refuse(
-            "challenge_differs",
-            "The vote answers another challenge: read the request again.",
-        ));
-    }
-    if now > open.request().exp {
-        return Err(refuse("request_expired", "The request has expired."));
-    }
-    if now > read.vote.exp + SKEW_SECS {
-        return Err(refuse("vote_expired", "The vote has expired."));
-    }
-    Ok(())
+    Check::Challenge.that(
+        challenge == read.vote.nonce,
+        "The vote answers another challenge: read the request again.",
+    )?;
+    Check::RequestOpen.that(now <= open.request().exp, "The request has expired.")?;
+    Check::VoteNotExpired.that(now <= read.vote.exp + SKEW_SECS, "The vote has expired.")
 }
 
 /// A vote that was read but of which nothing is proven yet.
@@ -192,6 +194,11 @@ impl ReadVote {
         })
     }
 
+    /// As signed.
+    pub(super) fn jws(&self) -> &str {
+        &self.jws
+    }
+
     /// As a grant names it.
     pub(super) fn as_granted(&self) -> GrantVote {
         let Vote {
@@ -207,50 +214,34 @@ impl ReadVote {
     /// Step 2: it is on this request, by the key that its binding statement names.
     pub(super) fn is_on(&self, open: &OpenRequest) -> Result<(), Refusal> {
         let (vote, request) = (&self.vote, open.request());
-        if vote.server != request.iss || self.statement.aud != request.iss {
-            return Err(same(
-                "server_differs",
-                "A vote or its binding is for another server.",
-            ));
-        }
-        if vote.pep != request.pep {
-            return Err(same("pep_differs", "A vote is for another gate."));
-        }
-        if vote.txn != request.txn {
-            return Err(same("txn_differs", "A vote is on another request."));
-        }
-        if vote.operation_digest != request.operation_digest {
-            return Err(same(
-                "operation_digest_differs",
-                "A vote is on another operation.",
-            ));
-        }
-        if vote.request_jws_digest != open.request_jws_digest() {
-            return Err(same(
-                "request_digest_differs",
-                "A vote is on another request.",
-            ));
-        }
-        if vote.policy_digest != request.policy_digest {
-            return Err(same(
-                "policy_digest_differs",
-                "A vote is under another policy than the request.",
-            ));
-        }
+        Check::VoteServer.that(vote.server == request.iss, "A vote is for another server.")?;
+        Check::BindingServer.that(
+            self.statement.aud == request.iss,
+            "A vote's binding is for another server.",
+        )?;
+        Check::VoteGate.that(vote.pep == request.pep, "A vote is for another gate.")?;
+        Check::VoteTxn.that(vote.txn == request.txn, "A vote is on another request.")?;
+        Check::VoteOperation.that(
+            vote.operation_digest == request.operation_digest,
+            "A vote is on another operation.",
+        )?;
+        Check::VoteRequest.that(
+            vote.request_jws_digest == open.request_jws_digest(),
+            "A vote is on another request.",
+        )?;
+        Check::VotePolicy.that(
+            vote.policy_digest == request.policy_digest,
+            "A vote is under another policy than the request.",
+        )?;
         let thumbprint = self.statement.key.thumbprint();
-        if self.kid != thumbprint || vote.key_thumbprint.to_string() != thumbprint {
-            return Err(same(
-                "vote_key_differs",
-                "A vote is by another key than its binding's.",
-            ));
-        }
-        if vote.binding_id != Digest::of(&self.cic) {
-            return Err(same(
-                "binding_differs",
-                "A vote names another binding than the one that comes with it.",
-            ));
-        }
-        Ok(())
+        Check::VoteKey.that(
+            self.kid == thumbprint && vote.key_thumbprint.to_string() == thumbprint,
+            "A vote is by another key than its binding's.",
+        )?;
+        Check::VoteBinding.that(
+            vote.binding_id == Digest::of(&self.cic),
+            "A vote names another binding than the one that comes with it.",
+        )
     }
 
     /// Step 4, save for what concerns the grant: signed, cast in time, with what the requirement wants said.
@@ -262,40 +253,41 @@ impl ReadVote {
         now: UnixSecs,
     ) -> Result<(), Refusal> {
         let (vote, request) = (&self.vote, open.request());
-        Vote::verify(&self.jws, &self.statement.key).map_err(|error| {
-            if error.is_signature() {
-                refuse("vote_signature", "A vote's signature is wrong.")
-            } else {
-                refuse("vote_unreadable", format!("A vote is refused: {error}."))
+        match Vote::verify(&self.jws, &self.statement.key) {
+            Ok(_) => {}
+            Err(error) if error.is_signature() => {
+                Check::VoteSignature.that(false, "A vote's signature is wrong.")?;
             }
-        })?;
-        if vote.iat >= vote.exp {
-            return Err(refuse("vote_times", "A vote ends before it begins."));
+            // Another key's name (`VoteKey`): step 2 has refused it.
+            Err(DocumentError::Jose(JoseError::Kid)) if Check::VoteKey.stands(false) => {}
+            Err(error) => {
+                return Err(refuse(
+                    "vote_unreadable",
+                    format!("A vote is refused: {error}."),
+                ));
+            }
         }
-        if vote.exp > request.exp {
-            return Err(refuse(
-                "vote_outlives_request",
-                "A vote is good for longer than its request.",
-            ));
-        }
-        if vote.iat < asked_at - SKEW_SECS || vote.iat < request.iat - SKEW_SECS {
-            return Err(refuse(
-                "vote_too_early",
-                "A vote is older than the operation that it is on.",
-            ));
-        }
-        if vote.iat > now + SKEW_SECS {
-            return Err(refuse(
-                "vote_in_future",
-                "A vote's time lies in the future: check the clocks.",
-            ));
-        }
-        if vote.iat > asked_at + i64::from(request.requirement.ttl_secs) + SKEW_SECS {
-            return Err(refuse(
-                "vote_too_late",
-                "A vote was cast after the time for voting.",
-            ));
-        }
+        Check::VoteTimes.that(vote.iat < vote.exp, "A vote ends before it begins.")?;
+        Check::VoteWithinRequest.that(
+            vote.exp <= request.exp,
+            "A vote is good for longer than its request.",
+        )?;
+        Check::VoteAfterAsking.that(
+            vote.iat >= asked_at - SKEW_SECS,
+            "A vote is older than the operation that it is on.",
+        )?;
+        Check::VoteAfterRequest.that(
+            vote.iat >= request.iat - SKEW_SECS,
+            "A vote is older than the request that it is on.",
+        )?;
+        Check::VoteNotFuture.that(
+            vote.iat <= now + SKEW_SECS,
+            "A vote's time lies in the future: check the clocks.",
+        )?;
+        Check::VoteNotLate.that(
+            vote.iat <= asked_at + i64::from(request.requirement.ttl_secs) + SKEW_SECS,
+            "A vote was cast after the time for voting.",
+        )?;
         self.says_what_is_wanted(open)
     }
 
@@ -306,24 +298,25 @@ impl ReadVote {
             ReasonRule::OnDeny => vote.vote == Choice::Deny,
             ReasonRule::Always => true,
         };
-        if needs_reason && vote.reason.is_none() {
-            return Err(refuse(
-                "reason_missing",
-                "The policy wants a reason with this vote.",
-            ));
-        }
+        Check::Reason.that(
+            !needs_reason || vote.reason.is_some(),
+            "The policy wants a reason with this vote.",
+        )?;
         let words = open.words().join(" ");
-        match (requirement.match_words, &vote.match_words) {
-            (_, Some(typed)) if *typed != words => Err(refuse(
-                "match_wrong",
-                "The matching words with a vote are not this request's.",
-            )),
-            (MatchWords::Words, None) if vote.vote == Choice::Approve => Err(refuse(
-                "match_missing",
-                "The policy wants the matching words typed.",
-            )),
-            (MatchWords::Words | MatchWords::None, _) => Ok(()),
-        }
+        Check::WordsRight.that(
+            vote.match_words
+                .as_ref()
+                .is_none_or(|typed| *typed == words),
+            "The matching words with a vote are not this request's.",
+        )?;
+        let needed = match requirement.match_words {
+            MatchWords::Words => vote.vote == Choice::Approve,
+            MatchWords::None => false,
+        };
+        Check::WordsThere.that(
+            !needed || vote.match_words.is_some(),
+            "The policy wants the matching words typed.",
+        )
     }
 
     /// For people.

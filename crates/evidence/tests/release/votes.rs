@@ -181,31 +181,31 @@ fn a_step_up_that_is_asked_for_is_never_ignored() {
             "oidc",
             Whole(|s| ask_for(s, |r| r.step_up = StepUp::Oidc)),
             step,
-            "step_up_unsupported",
+            "step_up_missing",
         ),
         (
             "webauthn",
             Whole(|s| ask_for(s, |r| r.step_up = StepUp::Webauthn)),
             step,
-            "step_up_unsupported",
+            "step_up_missing",
         ),
         (
             "acr",
             Whole(|s| ask_for(s, |r| r.acr = Some("phr".into()))),
             step,
-            "step_up_unsupported",
+            "step_up_contradictory",
         ),
         (
             "scope",
             Whole(|s| ask_for(s, |r| r.scope = Some("approve:x".into()))),
             step,
-            "step_up_unsupported",
+            "step_up_contradictory",
         ),
         (
             "by the requester",
             Whole(|s| ask_for(s, |r| r.by = By::Requester)),
             step,
-            "step_up_unsupported",
+            "step_up_contradictory",
         ),
     ]);
 }
