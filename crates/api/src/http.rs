@@ -36,6 +36,9 @@ pub struct WellKnownProvider {
     pub name: String,
     /// The path of the loopback redirect, such as `/callback`.
     pub redirect_path: String,
+    /// The only ports of that redirect that the provider takes. Any, where there are none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub redirect_ports: Vec<u16>,
     /// How it does a step-up for a vote.
     #[serde(default)]
     pub step_up: ProviderStepUp,
