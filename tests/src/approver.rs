@@ -5,12 +5,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use countersign_api::ipc::{Card, Choice, Problem, Row, SignIn};
-use countersign_approver::{Approver, Deps, KeyStore, KeyStoreError, State};
+use countersign_api::ipc::{Ballot, Card, Choice, Problem, Row, SignIn, StepUpPhase};
+use countersign_approver::{Approver, Deps, Event, KeyStore, KeyStoreError, State};
 use countersign_evidence::SecretKey;
 use countersign_model::Clock;
 use countersign_oidc::Opener;
 use tempfile::TempDir;
+use tokio::sync::broadcast;
 use url::Url;
 
 use crate::person::Person;
@@ -53,13 +54,29 @@ impl KeyStore for Keys {
     }
 }
 
-/// Opens no browser: the person's own hands walk the pages.
-#[derive(Debug)]
-struct Hands(Person);
+/// Opens no browser: the person's own hands walk the pages. Clones are the same hands.
+#[derive(Debug, Clone)]
+pub struct Hands(Arc<Mutex<Person>>);
+
+impl Hands {
+    fn of(person: Person) -> Self {
+        Self(Arc::new(Mutex::new(person)))
+    }
+
+    /// From now on they do it so.
+    pub fn now(&self, change: impl FnOnce(&mut Person)) {
+        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+}
 
 impl Opener for Hands {
     fn open(&self, url: &Url) -> Result<(), String> {
-        let (person, url) = (self.0.clone(), url.to_string());
+        let person = self
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        let url = url.to_string();
         tokio::spawn(async move {
             if let Err(error) = person.sign_in_and_return(&url).await {
                 tracing::warn!("{}: {error:#}", person.sub);
@@ -73,6 +90,8 @@ impl Opener for Hands {
 pub struct AtWork {
     /// Who.
     pub person: Person,
+    /// What they do at the provider's pages.
+    pub hands: Hands,
     /// Their program.
     pub app: Approver,
     /// Their keys.
@@ -92,11 +111,12 @@ impl AtWork {
         clock: Arc<dyn Clock>,
     ) -> Result<Self> {
         let person = Person::named(sub);
+        let hands = Hands::of(person.clone());
         let keys = Keys::default();
         let folder = tempfile::tempdir().context("make the approver's folder")?;
         let app = Approver::start(Deps {
             keys: Arc::new(keys.clone()),
-            opener: Arc::new(Hands(person.clone())),
+            opener: Arc::new(hands.clone()),
             clock,
             data_dir: folder.path().to_path_buf(),
             device_name: format!("{sub}'s test"),
@@ -105,6 +125,7 @@ impl AtWork {
         let signed_in = tokio::time::timeout(SOON, app.sign_in(server, issuer)).await;
         let approver = Self {
             person,
+            hands,
             app,
             keys,
             folder,
@@ -214,6 +235,110 @@ impl AtWork {
             )
             .await
             .map_err(|problem| told(&problem))
+    }
+}
+
+impl AtWork {
+    /// Approves a request that the provider has to confirm, and waits for what comes of it: counted, or failed, as the
+    /// card says.
+    ///
+    /// # Errors
+    /// When the vote is refused before the provider is asked, or nothing comes of it.
+    pub async fn confirm(&self, txn: &str) -> Result<Card> {
+        let events = self.app.events();
+        self.vote_on(txn, Choice::Approve, None, None).await?;
+        self.confirmation(events, txn).await
+    }
+
+    /// Tries a failed confirmation again.
+    ///
+    /// # Errors
+    /// As [`AtWork::confirm`].
+    pub async fn confirm_again(&self, txn: &str) -> Result<Card> {
+        let events = self.app.events();
+        self.app
+            .retry_step_up(txn)
+            .await
+            .map_err(|problem| told(&problem))?;
+        self.confirmation(events, txn).await
+    }
+
+    /// Waits until a confirmation has ended.
+    ///
+    /// # Errors
+    /// When it never does.
+    pub async fn confirmation(
+        &self,
+        mut events: broadcast::Receiver<Event>,
+        txn: &str,
+    ) -> Result<Card> {
+        let ended = async {
+            loop {
+                let card = self.app.card(txn).await.map_err(|problem| told(&problem))?;
+                match &card.ballot {
+                    Ballot::StepUp { phase, .. } if phase_is_under_way(phase) => {}
+                    Ballot::StepUp { .. } | Ballot::Open { .. } | Ballot::Locked { .. } => {
+                        return Ok(card);
+                    }
+                }
+                match events.recv().await {
+                    Ok(_) | Err(broadcast::error::RecvError::Lagged(_)) => {}
+                    Err(broadcast::error::RecvError::Closed) => bail!("the approver has ended"),
+                }
+            }
+        };
+        match tokio::time::timeout(SOON, ended).await {
+            Ok(card) => card,
+            Err(_) => bail!("the confirmation of {} does not end", self.person.sub),
+        }
+    }
+
+    /// Waits until the browser is open at the provider for this request.
+    ///
+    /// # Errors
+    /// When it never is.
+    pub async fn browser_is_open(&self, txn: &str) -> Result<()> {
+        let mut events = self.app.events();
+        let open = async {
+            loop {
+                let card = self.app.card(txn).await.map_err(|problem| told(&problem))?;
+                if let Ballot::StepUp { phase, .. } = &card.ballot
+                    && matches!(phase, StepUpPhase::WaitingForBrowser { .. })
+                {
+                    return Ok(());
+                }
+                match events.recv().await {
+                    Ok(_) | Err(broadcast::error::RecvError::Lagged(_)) => {}
+                    Err(broadcast::error::RecvError::Closed) => bail!("the approver has ended"),
+                }
+            }
+        };
+        match tokio::time::timeout(SOON, open).await {
+            Ok(done) => done,
+            Err(_) => bail!("the browser of {} does not open", self.person.sub),
+        }
+    }
+}
+
+fn phase_is_under_way(phase: &StepUpPhase) -> bool {
+    match phase {
+        StepUpPhase::Preparing
+        | StepUpPhase::WaitingForBrowser { .. }
+        | StepUpPhase::WaitingForKey { .. }
+        | StepUpPhase::Sending => true,
+        StepUpPhase::Failed { .. } => false,
+    }
+}
+
+/// How the confirmation on a card failed, and whether trying again may help.
+#[must_use]
+pub fn failure(card: &Card) -> Option<(&Problem, bool)> {
+    match &card.ballot {
+        Ballot::StepUp {
+            phase: StepUpPhase::Failed { problem, retry },
+            ..
+        } => Some((problem, *retry)),
+        Ballot::StepUp { .. } | Ballot::Open { .. } | Ballot::Locked { .. } => None,
     }
 }
 

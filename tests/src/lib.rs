@@ -1,4 +1,4 @@
-//! The world: a real OpenID provider, the orders API, server, gate, agent and window, a desktop without a screen, and
+//! The world: real OpenID providers, the orders API, server, gate, agent and window, a desktop without a screen, and
 //! the hands and eyes that use them. The end-to-end tests and the demo play in it.
 //!
 //! Nothing here stands in for a part of Countersign: the same programs and the same configuration as a person's, only
@@ -7,9 +7,12 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod approver;
+pub mod canaille;
 pub mod clock;
+pub mod control;
 pub mod desktop;
 pub mod eyes;
+pub mod flow;
 pub mod owned;
 pub mod paths;
 pub mod person;

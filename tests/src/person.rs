@@ -1,35 +1,59 @@
-//! A person at the provider's pages, without a browser: reads each page, fills in its form, sends it, follows where it
+//! A person at a provider's pages, without a browser: reads each page, fills in its form, sends it, follows where it
 //! leads. For tests that are about something else; the sign-in in a real browser is `op/browser.mjs`.
 
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, bail, ensure};
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use reqwest::header::{COOKIE, LOCATION, SET_COOKIE};
-use serde_json::Value;
-use sha2::{Digest as _, Sha256};
 use url::Url;
+
+use crate::flow::Flow;
 
 /// More pages than any sign-in has.
 const MOST_PAGES: usize = 20;
 
-/// Somebody with an account at the provider.
+/// Somebody with an account at a provider, and what they do there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Person {
     /// The subject, and the login name.
     pub sub: String,
-    /// The password at the test provider.
+    /// The password at the test providers.
     pub password: String,
+    /// Rights that they do not give, where the page lets them choose.
+    pub declines: Vec<String>,
+    /// Where they stop, and how. Else they go on to the end.
+    pub stops: Option<(Page, Stop)>,
+}
+
+/// A page of a sign-in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Page {
+    /// Name and password.
+    Password,
+    /// The second factor.
+    Code,
+    /// Consent.
+    Consent,
+}
+
+/// How somebody stops.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stop {
+    /// By the page's own Cancel.
+    Cancel,
+    /// By closing the browser.
+    CloseBrowser,
 }
 
 impl Person {
-    /// One of the provider's people: `mara`, `elin`, `jonas`, `otto`.
+    /// One of the providers' people: `mara`, `elin`, `jonas`, `noor`, `otto`; at Canaille `nadia`, `elin`, `mara`, `piet`.
     #[must_use]
     pub fn named(sub: &str) -> Self {
         Self {
             sub: sub.to_owned(),
             password: format!("{sub}-demo"),
+            declines: Vec::new(),
+            stops: None,
         }
     }
 
@@ -41,6 +65,7 @@ impl Person {
         match self.walk(url).await? {
             End::Elsewhere(url) => Ok(url),
             End::LastPage(page) => bail!("the sign-in ends at the provider: {}", title(&page)),
+            End::Closed => bail!("{} closed the browser", self.sub),
         }
     }
 
@@ -53,6 +78,7 @@ impl Person {
             End::LastPage(page) if title(&page).starts_with("Signed in") => Ok(()),
             End::LastPage(page) => bail!("the device was not confirmed: {}", title(&page)),
             End::Elsewhere(url) => bail!("the device page leads away, to {}", url.path()),
+            End::Closed => bail!("{} closed the browser", self.sub),
         }
     }
 
@@ -88,51 +114,9 @@ impl Person {
         client_id: &str,
         resource: Option<&str>,
     ) -> Result<String> {
-        let verifier = URL_SAFE_NO_PAD.encode(rand::random::<[u8; 32]>());
-        let state = URL_SAFE_NO_PAD.encode(rand::random::<[u8; 16]>());
-        let redirect = "http://127.0.0.1:1/callback";
-        let mut url = Url::parse(&format!("{issuer}/auth")).context("read the issuer")?;
-        url.query_pairs_mut()
-            .append_pair("client_id", client_id)
-            .append_pair("response_type", "code")
-            .append_pair("redirect_uri", redirect)
-            .append_pair("scope", "openid profile email groups")
-            .append_pair(
-                "code_challenge",
-                &URL_SAFE_NO_PAD.encode(Sha256::digest(&verifier)),
-            )
-            .append_pair("code_challenge_method", "S256")
-            .append_pair("state", &state)
-            .append_pair("nonce", &URL_SAFE_NO_PAD.encode(rand::random::<[u8; 16]>()));
-        if let Some(resource) = resource {
-            url.query_pairs_mut().append_pair("resource", resource);
-        }
-        let back = self.sign_in(url.as_str()).await?;
-        let answer: BTreeMap<_, _> = back.query_pairs().into_owned().collect();
-        ensure!(
-            answer.get("state") == Some(&state),
-            "the provider answers with another state"
-        );
-        let code = answer.get("code").context("the provider gives no code")?;
-        let tokens: Value = client()?
-            .post(format!("{issuer}/token"))
-            .form(&[
-                ("grant_type", "authorization_code"),
-                ("code", code),
-                ("redirect_uri", redirect),
-                ("client_id", client_id),
-                ("code_verifier", &verifier),
-            ])
-            .send()
-            .await
-            .context("ask for tokens")?
-            .json()
-            .await
-            .context("read the tokens")?;
-        Ok(tokens["access_token"]
-            .as_str()
-            .context("the provider gives no access token")?
-            .to_owned())
+        let mut flow = Flow::new(issuer, client_id);
+        flow.resource = resource.map(str::to_owned);
+        flow.run(self).await?.access_token()
     }
 
     async fn walk(&self, start: &str) -> Result<End> {
@@ -173,23 +157,52 @@ impl Person {
                 "the provider refuses: {}",
                 between(&page, "role=\"alert\">", "<").unwrap_or_default()
             );
-            let Some((action, mut fields)) = form_of(&page) else {
-                return Ok(End::LastPage(page));
+            let stop = self
+                .stops
+                .filter(|(at, _)| Some(*at) == which(&page))
+                .map(|(_, how)| how);
+            let form_here = match stop {
+                Some(Stop::CloseBrowser) => return Ok(End::Closed),
+                Some(Stop::Cancel) => Form::to_cancel(&page).context("find Cancel on the page")?,
+                None => match Form::to_go_on(&page) {
+                    Some(found) => found,
+                    None => return Ok(End::LastPage(page)),
+                },
             };
-            if page.contains("name=\"password\"") {
-                fields.push(("login".to_owned(), self.sub.clone()));
-                fields.push(("password".to_owned(), self.password.clone()));
-            }
-            url = url.join(&action).context("follow a form")?;
-            form = Some(fields);
+            url = url.join(&form_here.action).context("follow a form")?;
+            form = Some(self.filled(form_here, &page));
         }
         bail!("the sign-in does not end")
+    }
+
+    /// The form's fields as this person sends them.
+    fn filled(&self, form: Form, page: &str) -> Vec<(String, String)> {
+        let Form { inputs, .. } = form;
+        let mut fields = Vec::new();
+        for Input { kind, name, value } in inputs {
+            let value = match (kind.as_str(), name.as_str()) {
+                (_, "login") => self.sub.clone(),
+                (_, "password") => self.password.clone(),
+                // Their phone shows it.
+                (_, "code") => between(page, "On your phone: <code>", "<").unwrap_or_default(),
+                ("checkbox", "scope") if self.declines.contains(&value) => continue,
+                ("hidden" | "checkbox", _) => value,
+                (_, _) => continue,
+            };
+            fields.push((name, value));
+        }
+        // Canaille's consent page has buttons with values.
+        if page.contains("value=\"accept\"") {
+            fields.push(("answer".to_owned(), "accept".to_owned()));
+        }
+        fields
     }
 }
 
 enum End {
     Elsewhere(Url),
     LastPage(String),
+    Closed,
 }
 
 /// An HTTP client that follows nothing by itself and keeps nothing.
@@ -222,32 +235,59 @@ fn remember(cookies: &mut BTreeMap<String, String>, set: &str) {
     }
 }
 
-/// The form that goes on (not the one that aborts): its action and hidden fields.
-fn form_of(page: &str) -> Option<(String, Vec<(String, String)>)> {
-    page.split("<form ").skip(1).find_map(|form| {
-        let form = form.split("</form>").next()?;
-        let action = between(form, "action=\"", "\"")?;
-        if action.ends_with("/abort") {
-            return None;
-        }
-        let fields = form
-            .split("<input ")
-            .skip(1)
-            .filter(|input| {
-                input
-                    .split('>')
-                    .next()
-                    .is_some_and(|tag| tag.contains("type=\"hidden\""))
+/// Which page it is, by what it asks for.
+fn which(page: &str) -> Option<Page> {
+    if page.contains("name=\"code\"") {
+        Some(Page::Code)
+    } else if page.contains("name=\"password\"") || page.contains("name=\"login\"") {
+        Some(Page::Password)
+    } else if page.contains("/confirm\"") || page.contains("value=\"accept\"") {
+        Some(Page::Consent)
+    } else {
+        None
+    }
+}
+
+/// A form of a page.
+struct Form {
+    action: String,
+    inputs: Vec<Input>,
+}
+
+struct Input {
+    kind: String,
+    name: String,
+    value: String,
+}
+
+impl Form {
+    /// The form that goes on.
+    fn to_go_on(page: &str) -> Option<Self> {
+        Self::all(page).find(|form| !form.action.ends_with("/abort"))
+    }
+
+    /// The one that does not.
+    fn to_cancel(page: &str) -> Option<Self> {
+        Self::all(page).find(|form| form.action.ends_with("/abort"))
+    }
+
+    fn all(page: &str) -> impl Iterator<Item = Self> {
+        page.split("<form ").skip(1).filter_map(|form| {
+            let form = form.split("</form>").next()?;
+            let inputs = form.split("<input ").skip(1).filter_map(|input| {
+                let tag = input.split('>').next()?;
+                Some(Input {
+                    kind: between(tag, "type=\"", "\"")?,
+                    name: between(tag, "name=\"", "\"")?,
+                    value: between(tag, "value=\"", "\"").unwrap_or_default(),
+                })
+            });
+            Some(Self {
+                action: between(form, "action=\"", "\"")?.replace("&amp;", "&"),
+                inputs: inputs.collect(),
             })
-            .filter_map(|input| {
-                Some((
-                    between(input, "name=\"", "\"")?,
-                    between(input, "value=\"", "\"")?,
-                ))
-            })
-            .collect();
-        Some((action, fields))
-    })
+        })
+    }
 }
 
 fn title(page: &str) -> String {

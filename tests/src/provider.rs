@@ -13,6 +13,12 @@ use crate::paths;
 pub const APPROVER_CLIENT: &str = "countersign-approver";
 /// The client of the command line.
 pub const CLI_CLIENT: &str = "countersign-cli";
+/// The client of a program that asks in its own name, and its secret.
+pub const CI_CLIENT: (&str, &str) = ("countersign-ci", "ci-demo");
+/// A sign-in by password alone.
+pub const ACR_PASSWORD: &str = "urn:countersign:demo:password";
+/// A sign-in with the second factor.
+pub const ACR_CODE: &str = "urn:countersign:demo:mfa";
 /// The audience of tokens for the orders API.
 pub const ORDERS_AUDIENCE: &str = "urn:countersign:demo:orders";
 
@@ -102,12 +108,12 @@ impl Orders {
     }
 }
 
-fn ready_line(line: &str, who: &str) -> Option<Value> {
+pub(crate) fn ready_line(line: &str, who: &str) -> Option<Value> {
     let value: Value = serde_json::from_str(line).ok()?;
     (value["ready"] == who).then_some(value)
 }
 
-fn text(value: &Value, member: &str) -> Result<String> {
+pub(crate) fn text(value: &Value, member: &str) -> Result<String> {
     Ok(value[member]
         .as_str()
         .with_context(|| format!("find `{member}` in what a program printed"))?

@@ -7,14 +7,60 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use countersign_evidence::SecretKey;
 
+use crate::canaille::Canaille;
 use crate::paths;
-use crate::provider::{APPROVER_CLIENT, ORDERS_AUDIENCE, Op};
+use crate::provider::{APPROVER_CLIENT, CLI_CLIENT, ORDERS_AUDIENCE, Op};
 
 /// The gate's id.
 pub const GATE: &str = "orders-gate";
 
 /// What the orders API's calls are, for the gate.
 const ROUTES: &str = r#"
+[[route]]
+method = "GET"
+path = "/customers/export"
+action = "orders.customers.export"
+resource_type = "orders.customer"
+resource_id = "all"
+service = "orders-api"
+title = "Export all customers"
+
+[[route]]
+method = "GET"
+path = "/customers/{id}/card"
+action = "orders.customers.card"
+resource_type = "orders.customer"
+resource_id = "{id}"
+service = "orders-api"
+title = "See the card of customer {id}"
+
+[[route]]
+method = "POST"
+path = "/orders/{id}/refunds"
+action = "orders.refunds.create"
+resource_type = "orders.order"
+resource_id = "{id}"
+service = "orders-api"
+title = "Refund order {id}"
+
+[[route]]
+method = "POST"
+path = "/payouts"
+action = "orders.payouts.create"
+resource_type = "orders.payout"
+resource_id = "new"
+service = "orders-api"
+title = "Pay out"
+
+[[route]]
+method = "DELETE"
+path = "/prices/{sku}"
+action = "orders.prices.remove"
+resource_type = "orders.price"
+resource_id = "{sku}"
+service = "orders-api"
+title = "Remove price of {sku}"
+
 [[route]]
 method = ["GET", "HEAD"]
 path = "/customers/{id}"
@@ -52,6 +98,34 @@ service = "orders-api"
 title = "Update price of {sku}"
 "#;
 
+/// Which policy a world lives by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rules {
+    /// The example that comes with the policy crate.
+    Orders,
+    /// One rule for each way in which an operation can be let through.
+    QueryLevel,
+}
+
+impl Rules {
+    fn read(self) -> Result<String> {
+        let file = match self {
+            Self::Orders => "crates/policy/examples/orders.cedar",
+            Self::QueryLevel => "tests/policies/query-level.cedar",
+        };
+        fs::read_to_string(paths::root().join(file)).with_context(|| format!("read {file}"))
+    }
+}
+
+/// The providers of a world.
+#[derive(Debug, Clone, Copy)]
+pub struct Providers<'a> {
+    /// Harbor ID: the one that can do everything.
+    pub first: &'a Op,
+    /// Quay ID, where a world has two.
+    pub second: Option<&'a Canaille>,
+}
+
 /// Where a world's parts listen.
 #[derive(Debug, Clone)]
 pub struct Places {
@@ -77,17 +151,28 @@ impl Setup {
     ///
     /// # Errors
     /// When one cannot be written.
-    pub fn write(folder: &Path, op: &Op, places: &Places, hold_secs: u32) -> Result<Self> {
+    pub fn write(
+        folder: &Path,
+        providers: Providers<'_>,
+        rules: Rules,
+        places: &Places,
+        hold_secs: u32,
+    ) -> Result<Self> {
         let setup = Self {
             folder: folder.to_path_buf(),
         };
         fs::create_dir_all(folder).with_context(|| format!("make {}", folder.display()))?;
         setup.keys()?;
-        let policy = fs::read_to_string(paths::root().join("crates/policy/examples/orders.cedar"))
-            .context("read the example policy")?;
-        setup.put("policy.cedar", &policy.replace("{{issuer}}", &op.issuer))?;
-        setup.put("server.toml", &server_toml(op, places))?;
-        setup.put("gate.toml", &gate_toml(op, places, hold_secs))?;
+        let second = providers
+            .second
+            .map_or("https://nobody.example", |second| &second.issuer);
+        let policy = rules
+            .read()?
+            .replace("{{issuer}}", &providers.first.issuer)
+            .replace("{{second}}", second);
+        setup.put("policy.cedar", &policy)?;
+        setup.put("server.toml", &server_toml(providers, places))?;
+        setup.put("gate.toml", &gate_toml(providers, places, hold_secs))?;
         Ok(setup)
     }
 
@@ -168,14 +253,36 @@ jwks_file = "trust-provider.jwks"
     }
 }
 
-fn server_toml(op: &Op, places: &Places) -> String {
+fn server_toml(providers: Providers<'_>, places: &Places) -> String {
     let Places {
         server,
         server_listens,
         gate_listens: _,
         upstream: _,
     } = places;
-    let issuer = &op.issuer;
+    let issuer = &providers.first.issuer;
+    let second = providers.second.map_or_else(String::new, |second| {
+        let Canaille {
+            issuer,
+            control: _,
+            callback_ports,
+        } = second;
+        format!(
+            r#"
+[[provider]]
+name = "Quay ID"
+issuer = "{issuer}"
+approver_client_id = "{APPROVER_CLIENT}"
+scopes = ["openid", "profile", "email", "groups"]
+redirect_path = "/callback"
+redirect_ports = {callback_ports:?}
+algorithms = ["ES256"]
+groups_claim = "groups"
+roles = ["approver"]
+step_up = "none"
+"#
+        )
+    });
     format!(
         r#"public_url = "{server}"
 listen = "{server_listens}"
@@ -183,6 +290,7 @@ state_dir = "server-state"
 policy = "policy.cedar"
 session_secs = 43200
 auditors = ["{issuer}#auditors"]
+administrators = ["{issuer}#security"]
 
 [[provider]]
 name = "Harbor ID"
@@ -198,18 +306,33 @@ id = "{GATE}"
 key_file = "gate.public.jwk"
 actions = ["orders.*"]
 resource_types = ["orders.*"]
-"#
+{second}"#
     )
 }
 
-fn gate_toml(op: &Op, places: &Places, hold_secs: u32) -> String {
+fn gate_toml(providers: Providers<'_>, places: &Places, hold_secs: u32) -> String {
     let Places {
         server,
         server_listens: _,
         gate_listens,
         upstream,
     } = places;
-    let issuer = &op.issuer;
+    let issuer = &providers.first.issuer;
+    let second = providers.second.map_or_else(String::new, |second| {
+        format!(
+            r#"
+[[provider]]
+issuer = "{}"
+approver_client_id = "{APPROVER_CLIENT}"
+audience = "{CLI_CLIENT}"
+algorithms = ["ES256"]
+groups_claim = "groups"
+roles = ["approver"]
+step_up = "none"
+"#,
+            second.issuer
+        )
+    });
     format!(
         r#"listen = "{gate_listens}"
 upstream = "{upstream}"
@@ -230,6 +353,6 @@ audience = "{ORDERS_AUDIENCE}"
 algorithms = ["RS256"]
 groups_claim = "groups"
 claims = ["name", "email", "amr", "acr", "auth_time"]
-{ROUTES}"#
+{second}{ROUTES}"#
     )
 }

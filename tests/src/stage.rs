@@ -15,7 +15,7 @@ use crate::owned::Processes;
 use crate::paths;
 use crate::person::Person;
 use crate::provider::{CLI_CLIENT, ORDERS_AUDIENCE, Op, Orders};
-use crate::setup::{Places, Setup};
+use crate::setup::{Places, Providers, Rules, Setup};
 
 /// How long the gate holds a call here.
 pub const HOLD_SECS: u32 = 900;
@@ -54,6 +54,14 @@ impl Stage {
     /// # Errors
     /// When a part does not start; the error holds its own words.
     pub fn start(state: &Path, whose: Whose) -> Result<Self> {
+        Self::start_by(state, whose, Rules::Orders)
+    }
+
+    /// The same under another policy.
+    ///
+    /// # Errors
+    /// As [`Stage::start`].
+    pub fn start_by(state: &Path, whose: Whose, rules: Rules) -> Result<Self> {
         fs::create_dir_all(state).with_context(|| format!("make {}", state.display()))?;
         // Absolute: programs run in other folders.
         let state = state.canonicalize().context("find the state folder")?;
@@ -67,7 +75,16 @@ impl Stage {
             gate_listens: format!("127.0.0.1:{}", ports.gate),
             upstream: orders.url.clone(),
         };
-        let setup = Setup::write(&state.join("config"), &op, &places, HOLD_SECS)?;
+        let setup = Setup::write(
+            &state.join("config"),
+            Providers {
+                first: &op,
+                second: None,
+            },
+            rules,
+            &places,
+            HOLD_SECS,
+        )?;
         let desktop = match whose {
             Whose::Made(daemon) => Some(Desktop::start(
                 &mut processes,

@@ -1,5 +1,6 @@
 //! The network between the server and everybody else: a proxy that a test can cut, hold back, or make lie. What a
-//! taken-over server could answer, an answer changed on this wire is.
+//! taken-over server could answer, an answer changed on this wire is; what somebody with another's device could send, a
+//! request changed on it is.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -7,8 +8,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context, Result};
 use bytes::Bytes;
-use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING, UPGRADE};
-use http::{HeaderValue, Request, Response, StatusCode};
+use futures_util::future::BoxFuture;
+use http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING, UPGRADE};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -20,6 +22,10 @@ use tokio::sync::watch;
 /// Changes a JSON answer to what a liar would say: method and path, then the honest answer.
 pub type Lie = Box<dyn Fn(&str, Value) -> Value + Send + Sync>;
 
+/// Changes a JSON request on its way: method and path, then what was sent. A future, since an attacker may have to fetch
+/// something first.
+pub type Tamper = Arc<dyn Fn(String, Value) -> BoxFuture<'static, Value> + Send + Sync>;
+
 /// The running wire.
 pub struct Wire {
     shared: Arc<Shared>,
@@ -29,6 +35,7 @@ pub struct Wire {
 struct Shared {
     to: SocketAddr,
     lie: Mutex<Option<Lie>>,
+    tamper: Mutex<Option<Tamper>>,
     /// Streams live while their number is this one.
     cut: watch::Sender<u64>,
     streams: watch::Sender<Streams>,
@@ -47,6 +54,7 @@ impl Wire {
         let shared = Arc::new(Shared {
             to,
             lie: Mutex::new(None),
+            tamper: Mutex::new(None),
             cut: watch::Sender::new(0),
             streams: watch::Sender::new(Streams::Open),
         });
@@ -61,6 +69,27 @@ impl Wire {
             .lie
             .lock()
             .unwrap_or_else(PoisonError::into_inner) = Some(Box::new(lie));
+    }
+
+    /// From now on requests with a JSON body are changed so.
+    pub fn tamper(
+        &self,
+        tamper: impl Fn(String, Value) -> BoxFuture<'static, Value> + Send + Sync + 'static,
+    ) {
+        *self
+            .shared
+            .tamper
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(tamper));
+    }
+
+    /// Requests go through as they are again.
+    pub fn leave_alone(&self) {
+        self.shared
+            .tamper
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
     }
 
     /// Cuts every approver's stream, and lets none through until [`Wire::mend`].
@@ -121,6 +150,7 @@ async fn forward(
         .context("speak to the server")?;
     tokio::spawn(connection.with_upgrades());
     let ours = is_stream.then(|| hyper::upgrade::on(&mut request));
+    let request = tampered(request, &what, &shared).await?;
     let mut answer = sender
         .send_request(request)
         .await
@@ -134,12 +164,7 @@ async fn forward(
     }
     let (mut parts, body) = answer.into_parts();
     let mut bytes = body.collect().await.context("read the answer")?.to_bytes();
-    let is_json = parts
-        .headers
-        .get(http::header::CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .is_some_and(|kind| kind.contains("json"));
-    if is_json
+    if is_json(&parts.headers)
         && let Some(lie) = &*shared.lie.lock().unwrap_or_else(PoisonError::into_inner)
         && let Ok(honest) = serde_json::from_slice::<Value>(&bytes)
     {
@@ -152,6 +177,41 @@ async fn forward(
         .headers
         .insert(CONTENT_LENGTH, HeaderValue::from(bytes.len()));
     Ok(Response::from_parts(parts, Full::new(bytes)))
+}
+
+/// The request as it goes on, with a body of known length.
+async fn tampered(
+    request: Request<Incoming>,
+    what: &str,
+    shared: &Shared,
+) -> Result<Request<Full<Bytes>>> {
+    let tamper = shared
+        .tamper
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .clone();
+    let (mut parts, body) = request.into_parts();
+    let mut bytes = body.collect().await.context("read the request")?.to_bytes();
+    if let Some(tamper) = tamper
+        && is_json(&parts.headers)
+        && let Ok(sent) = serde_json::from_slice::<Value>(&bytes)
+    {
+        bytes = Bytes::from(tamper(what.to_owned(), sent).await.to_string());
+    }
+    parts.headers.remove(TRANSFER_ENCODING);
+    if parts.headers.remove(CONTENT_LENGTH).is_some() || !bytes.is_empty() {
+        parts
+            .headers
+            .insert(CONTENT_LENGTH, HeaderValue::from(bytes.len()));
+    }
+    Ok(Request::from_parts(parts, Full::new(bytes)))
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    headers
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .is_some_and(|kind| kind.contains("json"))
 }
 
 async fn splice(

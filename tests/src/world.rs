@@ -15,11 +15,13 @@ use tempfile::TempDir;
 use tokio::net::TcpListener;
 
 use crate::approver::AtWork;
+use crate::canaille::Canaille;
 use crate::clock::MovedClock;
+use crate::flow::Flow;
 use crate::owned::Processes;
 use crate::person::{self, Person};
 use crate::provider::{CLI_CLIENT, ORDERS_AUDIENCE, Op, Orders};
-use crate::setup::{Places, Setup};
+use crate::setup::{Places, Providers, Rules, Setup};
 use crate::wire::Wire;
 
 /// How long the gate holds a call, unless a test wants otherwise: longer than any test.
@@ -29,6 +31,8 @@ pub const HOLD_SECS: u32 = 600;
 pub struct World {
     /// The provider.
     pub op: Op,
+    /// The other provider, where there are two.
+    pub second: Option<Canaille>,
     /// What stands behind the gate.
     pub orders: Orders,
     /// The configuration files.
@@ -54,9 +58,33 @@ pub struct World {
     folder: TempDir,
 }
 
-enum Network {
+/// What a world is to be like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Plan {
+    /// How the server is reached.
+    pub network: Network,
+    /// Its policy.
+    pub rules: Rules,
+    /// Who is at home in it.
+    pub people: People,
+}
+
+/// How the server is reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Network {
+    /// As it is.
     Direct,
+    /// Over a wire that a test can cut or make lie.
     Wire,
+}
+
+/// Who is at home in a world.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum People {
+    /// The people of Harbor ID.
+    OfOneProvider,
+    /// Those of Quay ID too.
+    OfTwoProviders,
 }
 
 impl World {
@@ -65,7 +93,38 @@ impl World {
     /// # Errors
     /// When a part does not start.
     pub async fn start() -> Result<Self> {
-        Self::build(Network::Direct).await
+        Self::by(Plan {
+            network: Network::Direct,
+            rules: Rules::Orders,
+            people: People::OfOneProvider,
+        })
+        .await
+    }
+
+    /// A world with a rule for each way in which an operation can be let through.
+    ///
+    /// # Errors
+    /// When a part does not start.
+    pub async fn query_level() -> Result<Self> {
+        Self::by(Plan {
+            network: Network::Direct,
+            rules: Rules::QueryLevel,
+            people: People::OfOneProvider,
+        })
+        .await
+    }
+
+    /// The same with a second provider, whose people may approve as well.
+    ///
+    /// # Errors
+    /// When a part does not start.
+    pub async fn federated() -> Result<Self> {
+        Self::by(Plan {
+            network: Network::Direct,
+            rules: Rules::QueryLevel,
+            people: People::OfTwoProviders,
+        })
+        .await
     }
 
     /// A world whose server is reached over a wire that a test can cut or make lie.
@@ -73,18 +132,34 @@ impl World {
     /// # Errors
     /// When a part does not start.
     pub async fn start_behind_wire() -> Result<Self> {
-        Self::build(Network::Wire).await
+        Self::by(Plan {
+            network: Network::Wire,
+            rules: Rules::Orders,
+            people: People::OfOneProvider,
+        })
+        .await
     }
 
-    async fn build(network: Network) -> Result<Self> {
+    /// A world of one's own.
+    ///
+    /// # Errors
+    /// When a part does not start.
+    pub async fn by(plan: Plan) -> Result<Self> {
         person::crypto();
         let folder = tempfile::tempdir().context("make the world's folder")?;
         let mut processes = Processes::new(folder.path())?;
         let op = Op::start(&mut processes, folder.path(), 0)?;
+        let second = match plan.people {
+            People::OfOneProvider => None,
+            People::OfTwoProviders => Some(Canaille::start(
+                &mut processes,
+                &folder.path().join("canaille"),
+            )?),
+        };
         let orders = Orders::start(&mut processes)?;
         let (server_socket, gate_socket) = (listen(None).await?, listen(None).await?);
         let (server_at, gate_at) = (server_socket.local_addr()?, gate_socket.local_addr()?);
-        let (public_at, wire) = match network {
+        let (public_at, wire) = match plan.network {
             Network::Direct => (server_at, None),
             Network::Wire => {
                 let socket = listen(None).await?;
@@ -97,9 +172,19 @@ impl World {
             gate_listens: gate_at.to_string(),
             upstream: orders.url.clone(),
         };
-        let setup = Setup::write(&folder.path().join("config"), &op, &places, HOLD_SECS)?;
+        let setup = Setup::write(
+            &folder.path().join("config"),
+            Providers {
+                first: &op,
+                second: second.as_ref(),
+            },
+            plan.rules,
+            &places,
+            HOLD_SECS,
+        )?;
         let mut world = Self {
             op,
+            second,
             orders,
             setup,
             clock: Arc::default(),
@@ -166,19 +251,13 @@ impl World {
         Ok(())
     }
 
-    /// Moves everybody's clock, the provider's too, and lets the server do what is due.
+    /// Moves everybody's clock, Harbor ID's too (Quay ID has no such door), and lets the server do what is due.
     ///
     /// # Errors
     /// When the provider does not answer.
     pub async fn advance(&self, secs: i64) -> Result<()> {
         let ahead = self.clock.advance(secs);
-        self.http
-            .put(format!("{}/clock", self.op.control))
-            .body(serde_json::json!({ "secs": ahead }).to_string())
-            .send()
-            .await
-            .and_then(Response::error_for_status)
-            .context("move the provider's clock")?;
+        self.op.set_clock(ahead).await?;
         if let Some(server) = &self.server {
             server.tick().await;
         }
@@ -193,14 +272,33 @@ impl World {
         AtWork::sign_in(sub, &self.server_url, &self.op.issuer, self.clock()).await
     }
 
+    /// Somebody of the second provider who approves, signed in.
+    ///
+    /// # Errors
+    /// When there is no second provider, or they cannot sign in.
+    pub async fn approver_of_second(&self, sub: &str) -> Result<AtWork> {
+        let second = self.second.as_ref().context("find the second provider")?;
+        second.consent_once(&Person::named(sub)).await?;
+        AtWork::sign_in(sub, &self.server_url, &second.issuer, self.clock()).await
+    }
+
+    /// A token of somebody who calls, as they ask for it.
+    ///
+    /// # Errors
+    /// When the provider gives none.
+    pub async fn token_by(&self, sub: &str, ask: impl FnOnce(&mut Flow)) -> Result<String> {
+        let mut flow = Flow::new(&self.op.issuer, CLI_CLIENT);
+        flow.resource = Some(ORDERS_AUDIENCE.to_owned());
+        ask(&mut flow);
+        flow.run(&Person::named(sub)).await?.access_token()
+    }
+
     /// A token of somebody who calls.
     ///
     /// # Errors
     /// When the provider gives none.
     pub async fn token(&self, sub: &str) -> Result<String> {
-        Person::named(sub)
-            .access_token(&self.op.issuer, CLI_CLIENT, Some(ORDERS_AUDIENCE))
-            .await
+        self.token_by(sub, |_| {}).await
     }
 
     /// A call through the gate, not sent yet.

@@ -12,17 +12,6 @@ use serde_json::{Value, json};
 
 const DELETE: &str = "/customers/42";
 
-async fn set_groups(world: &World, sub: &str, groups: &[&str]) {
-    let answer = world
-        .http
-        .put(format!("{}/people/{sub}", world.op.control))
-        .body(json!({ "groups": groups }).to_string())
-        .send()
-        .await
-        .unwrap();
-    assert_eq!(answer.status(), 200);
-}
-
 /// Asks without waiting; the id to come back with.
 async fn ask(world: &World, token: &str) -> String {
     let call = world
@@ -40,7 +29,11 @@ async fn ask(world: &World, token: &str) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn nobody_votes_on_their_own_request() {
     let world = World::start().await.unwrap();
-    set_groups(&world, "elin", &["dba", "orders-dev"]).await;
+    world
+        .op
+        .set_groups("elin", &["dba", "orders-dev"])
+        .await
+        .unwrap();
     let elin = world.approver("elin").await.unwrap();
     let txn = ask(&world, &world.token("elin").await.unwrap()).await;
     elin.until("her own request among the others", |state| {
@@ -97,7 +90,7 @@ async fn a_vote_of_somebody_who_has_left_the_group_does_not_count() {
         world.approver("elin").await.unwrap(),
         world.approver("jonas").await.unwrap(),
     );
-    set_groups(&world, "jonas", &[]).await;
+    world.op.set_groups("jonas", &[]).await.unwrap();
     // Claims are asserted anew when they are older than the policy allows at the vote.
     world.advance(301).await.unwrap();
     let held = world.held(world.call(Method::DELETE, DELETE, &world.token("mara").await.unwrap()));

@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, ensure};
 use countersign_tests::owned::Processes;
 use countersign_tests::paths;
-use countersign_tests::setup::{Places, Setup};
+use countersign_tests::setup::{Places, Providers, Rules, Setup};
 use countersign_tests::world::World;
 
 use crate::measure::{Report, Series};
@@ -40,7 +40,16 @@ pub(crate) async fn run() -> Result<()> {
         gate_listens: format!("127.0.0.1:{gate}"),
         upstream: format!("http://127.0.0.1:{upstream}"),
     };
-    let setup = Setup::write(&folder.join("config"), &world.op, &places, 60)?;
+    let setup = Setup::write(
+        &folder.join("config"),
+        Providers {
+            first: &world.op,
+            second: None,
+        },
+        Rules::Orders,
+        &places,
+        60,
+    )?;
     let mut serve = pinned("1", paths::program("countersign")?);
     serve
         .args(["gate", "http", "--config"])

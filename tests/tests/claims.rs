@@ -1,0 +1,110 @@
+//! Who somebody is, is asserted anew when it counts: at the vote, and again at release.
+
+#![allow(clippy::unwrap_used)]
+
+use countersign_api::ipc::{Choice, Outcome};
+use countersign_tests::world::World;
+use reqwest::Method;
+use serde_json::json;
+
+const PRICE: &str = "/prices/A-100";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn somebody_removed_from_the_group_a_minute_ago_cannot_vote() {
+    let world = World::query_level().await.unwrap();
+    let (elin, jonas) = (
+        world.approver("elin").await.unwrap(),
+        world.approver("jonas").await.unwrap(),
+    );
+    let held = world.held(world.call(Method::DELETE, PRICE, &world.token("mara").await.unwrap()));
+    let txn = jonas.request().await.unwrap().txn;
+    world.op.set_groups("jonas", &[]).await.unwrap();
+    world.advance(61).await.unwrap();
+    jonas
+        .vote_on(&txn, Choice::Approve, None, None)
+        .await
+        .unwrap_err();
+    let card = elin.app.card(&txn).await.unwrap();
+    assert_eq!(
+        (card.row.outcome, card.row.approvals),
+        (Outcome::Pending, 0)
+    );
+    assert!(!held.is_finished());
+    held.abort();
+    assert!(world.received().await.unwrap().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn somebody_who_has_joined_the_group_since_can_vote() {
+    let world = World::query_level().await.unwrap();
+    world.op.set_groups("jonas", &[]).await.unwrap();
+    let (elin, jonas) = (
+        world.approver("elin").await.unwrap(),
+        world.approver("jonas").await.unwrap(),
+    );
+    let held = world.held(world.call(Method::DELETE, PRICE, &world.token("mara").await.unwrap()));
+    let card = elin.vote(Choice::Approve, None, None).await.unwrap();
+    world.op.set_groups("jonas", &["dba"]).await.unwrap();
+    world.advance(61).await.unwrap();
+    jonas
+        .vote_on(&card.row.txn, Choice::Approve, None, None)
+        .await
+        .unwrap();
+    assert_eq!(held.await.unwrap().unwrap().status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_vote_falls_when_its_voter_has_left_before_the_release() {
+    let world = World::query_level().await.unwrap();
+    let (elin, jonas) = (
+        world.approver("elin").await.unwrap(),
+        world.approver("jonas").await.unwrap(),
+    );
+    let held = world.held(world.call(Method::DELETE, PRICE, &world.token("mara").await.unwrap()));
+    let card = elin.vote(Choice::Approve, None, None).await.unwrap();
+    let txn = card.row.txn;
+    world.op.set_groups("elin", &["auditors"]).await.unwrap();
+    // Longer than claims may be old when the operation is let through.
+    world.advance(301).await.unwrap();
+    jonas
+        .vote_on(&txn, Choice::Approve, None, None)
+        .await
+        .unwrap();
+    let answer = tokio::time::timeout(std::time::Duration::from_secs(5), held).await;
+    // Held still, or refused: never let through.
+    if let Ok(answer) = answer {
+        assert_ne!(answer.unwrap().unwrap().status, 200);
+    }
+    assert!(world.received().await.unwrap().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn groups_count_only_as_the_list_that_they_are() {
+    // A string that contains the name, another case, a list in a list: none of them is the group.
+    for groups in [
+        json!("dba"),
+        json!("dba,auditors"),
+        json!(["DBA"]),
+        json!(["dba,auditors"]),
+        json!([["dba"]]),
+        json!({ "dba": true }),
+    ] {
+        let world = World::query_level().await.unwrap();
+        world
+            .op
+            .set_claims("elin", json!({ "groups": groups }))
+            .await
+            .unwrap();
+        let jonas = world.approver("jonas").await.unwrap();
+        let token = world.token("mara").await.unwrap();
+        let held = world.held(world.call(Method::DELETE, PRICE, &token));
+        let txn = jonas.request().await.unwrap().txn;
+        // Refused when signing in, or shown nothing to vote on.
+        if let Ok(elin) = world.approver("elin").await {
+            let refused = elin.vote_on(&txn, Choice::Approve, None, None).await;
+            assert!(refused.is_err(), "{groups}");
+        }
+        held.abort();
+        assert!(world.received().await.unwrap().is_empty(), "{groups}");
+    }
+}
