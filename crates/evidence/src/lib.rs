@@ -12,6 +12,9 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+#[cfg(test)]
+extern crate self as countersign_evidence;
+
 mod check;
 pub mod documents;
 pub mod dpop;

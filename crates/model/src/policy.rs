@@ -67,4 +67,8 @@ pub trait PolicyCheck: Send + Sync {
         let _ = operation;
         None
     }
+    /// Whether any rule looks at the size of a call's body. Where none does, a gate need not wait for the size.
+    fn looks_at_body_size(&self) -> bool {
+        true
+    }
 }

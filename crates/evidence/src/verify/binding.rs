@@ -279,7 +279,9 @@ pub(super) fn bound<'t>(
         });
     };
     let as_of = AsOf::Issue { now };
-    let binding = verify_binding(&read.cic, id_token, trust.server, &op.config, keys, as_of)?;
+    // Step 2 has compared the statement's server with the request's, and that with mine.
+    let server = &read.statement.aud;
+    let binding = verify_binding(&read.cic, id_token, server, &op.config, keys, as_of)?;
     let ends_at = binding.session_ends_at(trust.session_secs);
     Check::Voter.that(
         binding.id_token.subject == read.vote.sub_id,

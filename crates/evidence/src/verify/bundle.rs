@@ -169,22 +169,25 @@ pub(super) fn open(
         request_jws_digest,
     };
     if let Some(keys) = keys {
-        by_the_right_party(&open, keys)?;
+        let (ask_kid, _) = Ask::unverified(&open.ask_jws).map_err(|error| {
+            let sentence = format!("The gate's ask is refused: {error}.");
+            same(ASK.unreadable, sentence)
+        })?;
+        by_the_right_party(&open, &ask_kid, keys)?;
     }
     speak_of_the_same(&open)?;
     Ok(open)
 }
 
 /// A signature that verifies is not enough: this gate's key must not speak for another gate.
-fn by_the_right_party(open: &OpenRequest, keys: &Keys<'_>) -> Result<(), Refusal> {
+fn by_the_right_party(open: &OpenRequest, ask_kid: &str, keys: &Keys<'_>) -> Result<(), Refusal> {
     Check::RequestServer.that(
         open.request.iss == *keys.server,
         "The request is from another server.",
     )?;
-    let signed_by = |key: &PublicKey| Ask::verify(&open.ask_jws, key).is_ok();
     let mut keys = keys.pep_keys.iter();
     Check::AskGate.that(
-        keys.any(|(pep, key)| *pep == open.ask.iss && signed_by(key)),
+        keys.any(|(pep, key)| *pep == open.ask.iss && key.thumbprint() == ask_kid),
         "The ask is signed by the key of another gate than it names.",
     )
 }

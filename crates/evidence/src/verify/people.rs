@@ -242,9 +242,12 @@ fn requesters(operation: &Operation, trust: &Trust<'_>) -> Vec<Option<Person>> {
     for actor in operation.act_chain() {
         people.push(named(&actor, &Value::Null, trust));
     }
-    if let Some(Initiator { claim, issuer }) =
-        config_of(&requester.iss, trust).and_then(|config| config.initiator.as_ref())
-    {
+    // A provider of workloads alone has no people who ask: then the gate's word for the kind does not matter.
+    let workload = |config: &&OpConfig| {
+        operation.subject_type() == "workload" || !config.roles.contains(&OpRole::Requester)
+    };
+    let config = config_of(&requester.iss, trust).filter(workload);
+    if let Some(Initiator { claim, issuer }) = config.and_then(|config| config.initiator.as_ref()) {
         let sub = lookup(operation.claims(), claim).and_then(Value::as_str);
         let account = sub.and_then(|sub| Subject::new(issuer.clone(), sub).ok());
         people.push(account.and_then(|account| named(&account, &Value::Null, trust)));

@@ -10,8 +10,7 @@ use super::report::{Found, Run};
 use super::stages::{self, Earlier};
 use super::{EvidenceVote, Refusal, SKEW_SECS, Step, StepId, StepUpEvidence, Trust, step_up};
 use crate::check::Check;
-use crate::documents::{Choice, DocumentError, GrantVote, Statement, Vote, jws_digest};
-use crate::jose::JoseError;
+use crate::documents::{Choice, GrantVote, Statement, Vote, jws_digest};
 
 /// A vote that holds. Only this crate makes one.
 #[derive(Debug, Clone)]
@@ -258,8 +257,6 @@ impl ReadVote {
             Err(error) if error.is_signature() => {
                 Check::VoteSignature.that(false, "A vote's signature is wrong.")?;
             }
-            // Another key's name (`VoteKey`): step 2 has refused it.
-            Err(DocumentError::Jose(JoseError::Kid)) if Check::VoteKey.stands(false) => {}
             Err(error) => {
                 return Err(refuse(
                     "vote_unreadable",

@@ -5,18 +5,18 @@
 
 #![allow(dead_code, clippy::unwrap_used, missing_docs, unreachable_pub)]
 
-use countersign_evidence::documents::DisplayDigest;
+use countersign_evidence::documents::{Authenticator, DisplayDigest, step_up_nonce};
 use countersign_evidence::jose;
 use countersign_evidence::op_token::{OpConfig, OpKeys};
 use countersign_evidence::verify::{self, Refusal, Release, Trust, TrustedOp, Verified};
 use countersign_evidence::{
-    Ask, Choice, Evidence, EvidenceVote, Grant, GrantVote, PublicKey, Request, SecretKey,
-    Statement, Vote, jws_digest,
+    Alg, Ask, Choice, Evidence, EvidenceVote, Grant, GrantVote, PublicKey, Request, SecretKey,
+    Statement, StepUpEvidence, Vote, jws_digest,
 };
 use countersign_model::{
     By, Digest, Issuer, MatchWords, NotifyButtons, Operation, PepId, PolicyAnswer, PolicyCheck,
-    ReasonRule, Requirement, ServerId, StepUp, Subject, TokenRule, Txn, UnixSecs, Voter, b64u,
-    json as strict, matching_words,
+    ReasonRule, Requirement, ServerId, Stage, StepUp, Subject, TokenRule, Txn, UnixSecs, Voter,
+    b64u, json as strict, matching_words,
 };
 use p256::ecdsa::signature::Signer as _;
 use serde_json::{Value, json};
@@ -27,6 +27,7 @@ pub const SESSION_SECS: u32 = 43_200;
 pub const OP: &str = "https://op.example";
 pub const SERVER: &str = "https://countersign.example";
 pub const CLIENT: &str = "countersign-approver";
+pub const RP_ID: &str = "countersign.example";
 
 /// A key from one byte, the same in each run.
 pub fn key(seed: u8) -> SecretKey {
@@ -126,8 +127,18 @@ impl PolicyCheck for TestPolicy {
         self.answer.clone()
     }
 
-    fn may_vote(&self, voter: &Voter, _: &Operation, _: Option<&str>) -> Result<(), String> {
-        if voter.groups.contains(self.voters) {
+    fn may_vote(
+        &self,
+        voter: &Voter,
+        operation: &Operation,
+        stage: Option<&str>,
+    ) -> Result<(), String> {
+        let confirms = matches!(&self.answer, PolicyAnswer::Approve(it) if it.by == By::Requester);
+        // Security is jonas alone.
+        let in_stage = stage != Some("security") || voter.subject.sub == "jonas";
+        if confirms && voter.subject == *operation.subject() {
+            Ok(())
+        } else if voter.groups.contains(self.voters) && in_stage {
             Ok(())
         } else {
             Err(format!("only {} may", self.voters))
@@ -143,6 +154,62 @@ impl PolicyCheck for TestPolicy {
     }
 }
 
+/// What a software authenticator makes of a vote, before it is signed.
+#[derive(Clone)]
+pub struct Assertion {
+    pub client_data: Value,
+    pub rp_id: String,
+    pub flags: u8,
+    pub counter: u32,
+    /// Whose signature, and by which name the evidence calls it.
+    pub signer: SecretKey,
+    pub key: String,
+    /// After the authenticator's data.
+    pub more: Vec<u8>,
+}
+
+impl Assertion {
+    pub fn evidence(&self) -> StepUpEvidence {
+        let client_data = serde_json::to_vec(&sorted(&self.client_data)).unwrap();
+        let mut data = Digest::of(self.rp_id.as_bytes()).as_bytes().to_vec();
+        data.push(self.flags);
+        data.extend(self.counter.to_be_bytes());
+        data.extend(&self.more);
+        let message = [data.as_slice(), Digest::of(&client_data).as_bytes()].concat();
+        StepUpEvidence::Webauthn {
+            authenticator_data: b64u(&data),
+            client_data_json: b64u(&client_data),
+            signature: b64u(&assertion_signature(&self.signer, &message)),
+            key: self.key.clone(),
+        }
+    }
+}
+
+/// As an authenticator signs: ES256 in DER, Ed25519 as it is.
+pub fn assertion_signature(key: &SecretKey, message: &[u8]) -> Vec<u8> {
+    let d = countersign_model::b64u_decode(key.to_jwk()["d"].as_str().unwrap()).unwrap();
+    match key.public().alg() {
+        Alg::Es256 => {
+            let key = p256::ecdsa::SigningKey::from_slice(&d).unwrap();
+            let signature: p256::ecdsa::Signature = key.sign(message);
+            signature.to_der().as_bytes().to_vec()
+        }
+        Alg::Ed25519 => {
+            let key = ed25519_dalek::SigningKey::from_bytes(&d.try_into().unwrap());
+            let signature: ed25519_dalek::Signature = key.sign(message);
+            signature.to_bytes().to_vec()
+        }
+    }
+}
+
+/// How a provider ties an access token to a vote.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Tie {
+    AtHash,
+    Key,
+    Neither,
+}
+
 /// One voter: device key, sign-in, and what comes of them.
 pub struct Person {
     pub sub: &'static str,
@@ -151,6 +218,9 @@ pub struct Person {
     pub voted_at: UnixSecs,
     pub groups: Value,
     pub claims_token: Option<Token>,
+    /// The stage that they vote in, on the votes before them.
+    pub stage: Option<&'static str>,
+    pub authenticator: SecretKey,
 }
 
 /// Where a test interferes.
@@ -162,6 +232,16 @@ pub enum Edit {
     Statement(fn(&mut Statement)),
     IdToken(fn(&mut Token)),
     Vote(fn(&mut Vote)),
+    /// The ID token of the step-up.
+    SignIn(fn(&mut Token)),
+    /// The access token of the step-up.
+    Consent(fn(&mut Token)),
+    Assertion(fn(&mut Assertion)),
+    /// As signed, on its way into what commits to it.
+    AskJws(fn(&mut String)),
+    RequestJws(fn(&mut String)),
+    GrantJws(fn(&mut String)),
+    VoteJws(fn(&mut String)),
     Grant(fn(&mut Grant)),
     Evidence(fn(&mut Evidence)),
     Scene(fn(&mut Scene)),
@@ -186,6 +266,15 @@ pub struct Scene {
     pub grant_signer: SecretKey,
     pub vote_signer: Option<SecretKey>,
     pub match_words: Option<&'static str>,
+    pub tie: Tie,
+    /// All voters name the same key for their consent.
+    pub one_consent_key: bool,
+    /// What becomes of the votes that a vote of a later stage names.
+    pub prior_edit: Option<fn(&mut Vec<Digest>)>,
+    /// As whom the gate asks.
+    pub gate: &'static str,
+    /// The server as the verifier's configuration has it, where it is another.
+    pub trusted_server: Option<ServerId>,
     pub asked_at: UnixSecs,
     pub now: UnixSecs,
     pub edit: Edit,
@@ -214,6 +303,8 @@ impl Scene {
             voted_at,
             groups: json!(["dba"]),
             claims_token: None,
+            stage: None,
+            authenticator: SecretKey::generate_es256([seed + 50; 32]),
         };
         let policy = TestPolicy {
             answer: PolicyAnswer::Approve(requirement()),
@@ -237,6 +328,11 @@ impl Scene {
             grant_signer: server_key(),
             vote_signer: None,
             match_words: None,
+            tie: Tie::Key,
+            one_consent_key: false,
+            prior_edit: None,
+            gate: "orders-gate",
+            trusted_server: None,
             asked_at: ASKED_AT,
             now: NOW,
             edit: Edit::Nothing,
@@ -265,7 +361,7 @@ impl Scene {
     fn statement(&self, person: &Person, first: bool) -> Statement {
         let mut statement = Statement {
             aud: self.server.clone(),
-            authenticators: Vec::new(),
+            authenticators: self.authenticators(person),
             key: person.device.public(),
             rz: b64u(Digest::of(person.sub.as_bytes()).as_bytes()),
             session_jkt: Digest::parse(&person.session.public().thumbprint()).unwrap(),
@@ -301,7 +397,7 @@ impl Scene {
             .and_then(|id| Subject::parse(id).ok());
 
         let mut ask = Ask {
-            iss: PepId::parse("orders-gate").unwrap(),
+            iss: PepId::parse(self.gate).unwrap(),
             aud: self.server.clone(),
             operation_digest,
             requirement: self.requirement.clone(),
@@ -311,7 +407,10 @@ impl Scene {
         if let Edit::Ask(change) = self.edit {
             change(&mut ask);
         }
-        let ask_jws = ask.sign(&self.ask_signer);
+        let mut ask_jws = ask.sign(&self.ask_signer);
+        if let Edit::AskJws(change) = self.edit {
+            change(&mut ask_jws);
+        }
 
         let mut request = Request {
             iss: self.server.clone(),
@@ -321,7 +420,7 @@ impl Scene {
             txn: Txn::parse("txn-1").unwrap(),
             operation_digest,
             ask_digest: jws_digest(&ask_jws),
-            pep: PepId::parse("orders-gate").unwrap(),
+            pep: PepId::parse(self.gate).unwrap(),
             sub_id: requester.unwrap_or_else(|| subject("mara")),
             requirement: self.requirement.clone(),
             policy_digest: Digest::of(b"policy"),
@@ -329,14 +428,16 @@ impl Scene {
         if let Edit::Request(change) = self.edit {
             change(&mut request);
         }
-        let request_jws = request.sign(&self.request_signer);
+        let mut request_jws = request.sign(&self.request_signer);
+        if let Edit::RequestJws(change) = self.edit {
+            change(&mut request_jws);
+        }
 
-        let votes: Vec<EvidenceVote> = self
-            .people
-            .iter()
-            .enumerate()
-            .map(|(index, person)| self.vote(person, index == 0, &request, &request_jws))
-            .collect();
+        let mut votes: Vec<EvidenceVote> = Vec::new();
+        for (index, person) in self.people.iter().enumerate() {
+            let prior = self.prior(index, &votes);
+            votes.push(self.vote(person, prior, index == 0, &request, &request_jws));
+        }
         let granted = |vote: &EvidenceVote| {
             let (_, read) = Vote::unverified(&vote.jws).unwrap();
             GrantVote {
@@ -361,11 +462,15 @@ impl Scene {
         if let Edit::Grant(change) = self.edit {
             change(&mut grant);
         }
+        let mut grant_jws = grant.sign(&self.grant_signer);
+        if let Edit::GrantJws(change) = self.edit {
+            change(&mut grant_jws);
+        }
         let mut evidence = Evidence {
             operation_b64: b64u(&operation_bytes),
             ask_jws,
             request_jws,
-            grant: grant.sign(&self.grant_signer),
+            grant: grant_jws,
             votes,
         };
         if let Edit::Evidence(change) = self.edit {
@@ -377,6 +482,7 @@ impl Scene {
     fn vote(
         &self,
         person: &Person,
+        prior: Vec<Digest>,
         first: bool,
         request: &Request,
         request_jws: &str,
@@ -406,9 +512,14 @@ impl Scene {
             nonce: format!("challenge-{}", person.sub),
             binding_id: statement.id(),
             policy_digest: request.policy_digest,
-            stage: None,
-            prior: Vec::new(),
-            consent_jkt: None,
+            stage: person.stage.map(str::to_owned),
+            prior,
+            consent_jkt: (self.tie == Tie::Key && self.requirement.scope.is_some()).then(|| {
+                match self.one_consent_key {
+                    true => Digest::of(b"one key"),
+                    false => Digest::of(person.sub.as_bytes()),
+                }
+            }),
             display: DisplayDigest {
                 renderer: "countersign-display/0.1.0".into(),
                 sha256: Digest::of(b"card"),
@@ -438,13 +549,157 @@ impl Scene {
             }
             token.sign()
         });
+        let mut jws = vote.sign(signer);
+        if let (Edit::VoteJws(change), true) = (&self.edit, first) {
+            change(&mut jws);
+        }
+        let step_up = self.step_up(person, first, &vote, &jws);
         EvidenceVote {
-            jws: vote.sign(signer),
+            jws,
             cic: b64u(&statement.to_bytes()),
             id_token: Some(id_token.sign()),
             claims_token,
-            step_up: None,
+            step_up,
         }
+    }
+
+    /// The digests of the votes of the stage before this voter's.
+    fn prior(&self, index: usize, votes: &[EvidenceVote]) -> Vec<Digest> {
+        let stage = self.people[index].stage;
+        let stages = &self.requirement.stages;
+        let place = stages.iter().position(|it| Some(&*it.name) == stage);
+        let before = place.and_then(|place| place.checked_sub(1));
+        let Some(before) = before.map(|before| stages[before].name.as_str()) else {
+            return Vec::new();
+        };
+        let of_before = self.people[..index].iter().zip(votes);
+        let mut prior = of_before
+            .filter(|(person, _)| person.stage == Some(before))
+            .map(|(_, vote)| jws_digest(&vote.jws))
+            .collect();
+        if let Some(change) = self.prior_edit {
+            change(&mut prior);
+        }
+        prior
+    }
+
+    fn authenticators(&self, person: &Person) -> Vec<Authenticator> {
+        let authenticator = Authenticator {
+            key: person.authenticator.public(),
+            rp_id: RP_ID.to_owned(),
+        };
+        match self.requirement.step_up {
+            StepUp::Webauthn => vec![authenticator],
+            StepUp::None | StepUp::Oidc => Vec::new(),
+        }
+    }
+
+    /// What this voter's provider, or their authenticator, answers to the vote.
+    fn step_up(
+        &self,
+        person: &Person,
+        first: bool,
+        vote: &Vote,
+        jws: &str,
+    ) -> Option<StepUpEvidence> {
+        let nonce = step_up_nonce(jws);
+        match self.requirement.step_up {
+            StepUp::None => None,
+            StepUp::Oidc => Some(self.sign_in(person, first, vote, &nonce)),
+            StepUp::Webauthn => {
+                let mut assertion = Assertion {
+                    client_data: json!({"type": "webauthn.get", "challenge": nonce,
+                        "origin": format!("countersign:{SERVER}"), "crossOrigin": false}),
+                    rp_id: RP_ID.to_owned(),
+                    flags: 0x05,
+                    counter: 7,
+                    signer: person.authenticator.clone(),
+                    key: person.authenticator.public().thumbprint(),
+                    more: Vec::new(),
+                };
+                if let (Edit::Assertion(change), true) = (&self.edit, first) {
+                    change(&mut assertion);
+                }
+                Some(assertion.evidence())
+            }
+        }
+    }
+
+    fn sign_in(&self, person: &Person, first: bool, vote: &Vote, nonce: &str) -> StepUpEvidence {
+        let iat = vote.iat + 10;
+        let iss = vote.sub_id.iss.as_str();
+        let mut consent = Token {
+            header: json!({"alg": "ES256", "kid": "op-1", "typ": "at+jwt"}),
+            claims: json!({
+                "iss": iss, "sub": person.sub, "aud": format!("{SERVER}/step-up"), "client_id": CLIENT,
+                "scope": "approve:orders.delete", "iat": iat.0, "exp": iat.0 + 300, "jti": "at-1",
+            }),
+            signer: 50,
+        };
+        if let (Tie::Key, Some(thumbprint)) = (self.tie, vote.consent_jkt) {
+            consent.claims["cnf"] = json!({"jkt": thumbprint.to_string()});
+        }
+        if let (Edit::Consent(change), true) = (&self.edit, first) {
+            change(&mut consent);
+        }
+        let access_token = self.requirement.scope.as_ref().map(|_| consent.sign());
+        let mut id_token = self.id_token(person, nonce, iat);
+        id_token.claims["iss"] = json!(iss);
+        id_token.claims["auth_time"] = json!(iat.0 - 2);
+        if let Some(acr) = &self.requirement.acr {
+            id_token.claims["acr"] = json!(acr);
+        }
+        if let (Tie::AtHash, Some(token)) = (self.tie, &access_token) {
+            let hash = Digest::of(token.as_bytes());
+            id_token.claims["at_hash"] = json!(b64u(&hash.as_bytes()[..16]));
+        }
+        if let (Edit::SignIn(change), true) = (&self.edit, first) {
+            change(&mut id_token);
+        }
+        StepUpEvidence::Oidc {
+            id_token: id_token.sign(),
+            access_token,
+        }
+    }
+
+    /// Asks for something, by policy and request alike.
+    pub fn ask_for(&mut self, change: impl FnOnce(&mut Requirement)) {
+        change(&mut self.requirement);
+        self.policy = Some(TestPolicy {
+            answer: PolicyAnswer::Approve(self.requirement.clone()),
+            voters: "https://op.example#dba",
+        });
+    }
+
+    /// Asks for a fresh sign-in, at a level and with consent.
+    pub fn ask_for_consent(&mut self) {
+        self.ask_for(|r| {
+            r.step_up = StepUp::Oidc;
+            r.acr = Some("urn:example:mfa".into());
+            r.scope = Some("approve:orders.delete".into());
+        });
+    }
+
+    /// Asks for one approval of the team, then one of security.
+    pub fn ask_in_stages(&mut self) {
+        let stage = |name: &str| Stage {
+            name: name.to_owned(),
+            approvals: 1,
+        };
+        self.ask_for(|r| r.stages = vec![stage("team"), stage("security")]);
+        self.people[0].stage = Some("team");
+        self.people[1].stage = Some("security");
+    }
+
+    /// Asks mara to confirm her own operation, which she does.
+    pub fn ask_for_confirmation(&mut self) {
+        self.ask_for(|r| {
+            r.by = By::Requester;
+            r.approvals = 1;
+            r.step_up = StepUp::Oidc;
+        });
+        self.people.truncate(1);
+        self.people[0].sub = "mara";
     }
 
     pub fn trust(&self) -> Trust<'_> {
@@ -454,7 +709,7 @@ impl Scene {
         }];
         ops.extend(self.more_ops.iter().cloned());
         Trust {
-            server: &self.server,
+            server: self.trusted_server.as_ref().unwrap_or(&self.server),
             server_keys: self.server_keys.clone(),
             pep: self.pep.clone(),
             ops,

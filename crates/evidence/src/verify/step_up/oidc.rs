@@ -86,10 +86,10 @@ fn for_this_vote(signed_in: &IdToken, of: SteppedUp<'_>) -> Result<UnixSecs, Ref
 
 fn reached(acr: &str, signed_in: &IdToken, config: &OpConfig) -> Result<(), Refusal> {
     let stated = config.acrs_stated(&signed_in.claims);
-    Check::AcrThere.that(
-        !stated.is_empty(),
-        "The provider does not say at which level the person signed in.",
-    )?;
+    if stated.is_empty() {
+        let sentence = "The provider does not say at which level the person signed in.";
+        return Check::AcrThere.that(false, sentence);
+    }
     Check::AcrRight.that_or(stated.contains(&acr), || {
         format!("The person did not sign in at the level `{acr}`.")
     })?;
