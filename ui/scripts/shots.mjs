@@ -99,6 +99,11 @@ const shots = [
     await page.locator("#approve:not([aria-disabled=true])").click();
   }],
   ["inbox-many", "inbox/many"],
+  ["inbox-storm", "inbox/storm", (page) => page.locator(".row[data-storm]").click()],
+  ["inbox-accounts", "inbox/accounts"],
+  ["inbox-account-out", "inbox/account-out"],
+  ["keys", "inbox/sql", (page) => page.keyboard.press("F1")],
+  ["settings-accounts", "inbox/accounts", (page) => settings(page, "Account and server")],
   ["inbox-new", "inbox/sql", async (page) => {
     await page.locator(".pane .row").nth(1).hover();
     await page.evaluate(() => window.played.change((s) => {
@@ -138,7 +143,7 @@ const shots = [
   ["settings-notifications-missing", "settings/trouble", (page) => settings(page, "Notifications")],
   ["settings-account", "settings", async (page) => {
     await settings(page, "Account and server");
-    await page.locator("#sign-out").click();
+    await page.locator("[data-act=sign-out]").click();
   }],
   ["settings-devices", "settings", async (page) => {
     await settings(page, "Devices and keys");

@@ -3,9 +3,10 @@
  * card, the vote under way. It decides nothing about a request: that is the agent's and the footer's.
  */
 import { ask, problemOf, type Backend } from "./backend/backend";
-import type { Card, Choice, Event, Prefs, Problem, State } from "./generated/ipc";
+import type { Account, Card, Choice, Connection, Event, Prefs, Problem, Row, State } from "./generated/ipc";
 import type { Clock } from "./clock.svelte";
 import type { Casting } from "./card/footer";
+import { renewed, type Storm } from "./inbox/storm";
 import { held, NOTHING, type Held, type Open } from "./inbox/held";
 
 export type Page = "inbox" | "history" | "settings";
@@ -33,6 +34,10 @@ export class Store {
   offlineSince = $state<number | null>(null);
   /** Whether the last step of signing in is still on screen. */
   greeting = $state(false);
+  /** Like requests that are shown together, in place of a card: see `inbox/storm.ts`. */
+  storm = $state.raw<Storm | null>(null);
+  /** Another account is being added to those that there are. */
+  adding = $state(false);
   /** Rows on screen, see `inbox/held.ts`. */
   waiting = $state.raw<Held>(NOTHING);
   others = $state.raw<Held>(NOTHING);
@@ -88,9 +93,11 @@ export class Store {
       if (before?.connection === "connected") this.offlineSince = this.clock.now;
     } else this.offlineSince = null;
     // What has to work for requests to arrive is tried out once on a device, not at each sign-in.
+    if (before !== null && state.accounts.length > before.accounts.length) this.adding = false;
     if (before !== null && before.account === null && state.account !== null && !state.prefs.greeted) this.greeting = true;
     if (state.account === null) {
       this.greeting = false;
+      this.storm = null;
       this.inboxSheet = { sheet: "none" };
       this.historySheet = { sheet: "none" };
     }
@@ -103,6 +110,7 @@ export class Store {
   #settle(hold = this.#inList.pointer || this.#inList.focus) {
     const state = this.state;
     if (state === null) return;
+    if (this.storm !== null) this.storm = renewed(this.storm, state.inbox);
     const sheet = this.inboxSheet;
     const open: Open | null = sheet.sheet === "none" ? null : { txn: sheet.txn, row: sheet.sheet === "card" ? sheet.card.row : null };
     const others = new Set(state.others.map((row) => row.txn));
@@ -124,12 +132,36 @@ export class Store {
     this.#settle(false);
   }
 
+  /** Whose request this is. */
+  accountOf(row: Row): Account | null {
+    return this.state?.accounts.find((account) => account.id === row.account) ?? this.state?.account ?? null;
+  }
+
+  /** The connection that a vote on this request takes. Without the agent there is none. */
+  connectionOf(row: Row): Connection {
+    if (this.lost) return "reconnecting";
+    return this.accountOf(row)?.connection ?? this.state?.connection ?? "connecting";
+  }
+
   /** Opens a request in the inbox. Only a person's act leads here, never an arrival. */
   async open(txn: string) {
     if (await this.#show(txn)) this.opened += 1;
   }
 
+  /** Shows like requests together. */
+  openStorm(storm: Storm) {
+    this.storm = storm;
+    this.inboxSheet = { sheet: "none" };
+    this.#settle();
+  }
+
+  /** Whether a request still waits for this person. */
+  waits(txn: string): boolean {
+    return this.state?.inbox.some((row) => row.txn === txn) ?? false;
+  }
+
   async #show(txn: string): Promise<boolean> {
+    this.storm = null;
     this.casting = { state: "idle" };
     const shown = await this.#read(txn, (sheet) => (this.inboxSheet = sheet));
     if (shown) this.#settle();

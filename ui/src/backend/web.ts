@@ -53,6 +53,14 @@ export function play(scene: Scene, live: boolean): Played {
     return (scene.cards[txn] = { ...card, ballot: { ballot: "step_up", asked, phase: at } });
   }
 
+  function signOut(id: string | null) {
+    const accounts = state.accounts.filter((each) => each.id !== (id ?? state.account?.id));
+    const [first] = accounts;
+    if (first === undefined) return put({ ...state, account: null, accounts, connection: "signed_out", inbox: [], others: [] });
+    const theirs = (row: { account: string }) => accounts.some((each) => each.id === row.account);
+    put({ ...state, account: first, accounts, inbox: state.inbox.filter(theirs), others: state.others.filter(theirs) });
+  }
+
   async function castVote(call: Extract<Call, { call: "vote" }>): Promise<Reply> {
     if (scene.stall === true) return new Promise(() => undefined);
     if (scene.refuse !== undefined) throw new Refused(scene.refuse);
@@ -90,7 +98,7 @@ export function play(scene: Scene, live: boolean): Played {
         put({ ...state, sign_in: { state: "idle" } });
         return nothing;
       case "sign_out":
-        put({ ...state, account: null, accounts: [], connection: "signed_out", inbox: [], others: [] });
+        signOut(call.account ?? null);
         return nothing;
       case "card":
         return { reply: "card", card: scene.cards[call.txn] ?? pastCard(call.txn) ?? refuse("not_found", "There is no such request.") };

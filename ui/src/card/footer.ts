@@ -34,6 +34,7 @@ export interface Situation {
 export type Say =
   | { readonly say: "sending" }
   | { readonly say: "offline" }
+  | { readonly say: "signed_out" }
   | { readonly say: "locked"; readonly sentence: string }
   | { readonly say: "not_counted"; readonly problem: Problem }
   | { readonly say: "words_wrong" }
@@ -169,6 +170,7 @@ function voteOf(s: Situation): Vote {
 
   const blocked = ((): Say | null => {
     if (sending) return { say: "sending" };
+    if (s.connection === "signed_out") return { say: "signed_out" };
     if (offline) return { say: "offline" };
     if (locked !== null) return { say: "locked", sentence: locked.sentence };
     return null;

@@ -15,6 +15,8 @@ export const FILTERS: Record<OutcomeFilter, readonly Outcome[]> = {
 export class HistoryList {
   text = $state("");
   mine = $state(false);
+  /** Of which account; null: the first one. */
+  account = $state<string | null>(null);
   outcomes = $state.raw<ReadonlySet<OutcomeFilter>>(new Set());
   rows = $state.raw<readonly Row[]>([]);
   next = $state<string | null>(null);
@@ -55,7 +57,7 @@ export class HistoryList {
     const read = ++this.#reads;
     this.reading = true;
     try {
-      const { page } = await ask(this.backend, { call: "history", query: this.#query(cursor) }, "history");
+      const { page } = await ask(this.backend, { call: "history", query: this.#query(cursor), account: this.account }, "history");
       if (read !== this.#reads) return;
       this.rows = cursor === null ? page.rows : [...this.rows, ...page.rows];
       this.next = page.next;

@@ -2,6 +2,9 @@
 import type { IconName } from "../parts/icons";
 import { t } from "../text";
 
+/** In percent; the agent knows the same (`Prefs::TEXT_SIZES`). */
+export const TEXT_SIZES: readonly number[] = [80, 100, 125, 150, 175, 200];
+
 export type SettingsPart = "general" | "notifications" | "account" | "devices" | "about";
 
 /** In the language in use. */

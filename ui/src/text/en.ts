@@ -2,7 +2,7 @@
  * Every word that the window says, in English. Another language is a file beside this one with the type
  * `Catalogue`. Voice: short plain sentences, present tense, the person's name. No "please", no exclamation marks.
  */
-import type { Kind, Means, Noticed, Outcome, ProblemCode, StageState } from "../generated/ipc";
+import type { Connection, Kind, Means, Noticed, Outcome, ProblemCode, StageState } from "../generated/ipc";
 import { slotted } from "./slots";
 
 const number = new Intl.NumberFormat("en");
@@ -28,6 +28,8 @@ export const en = {
 
   // Connection
   connectedAs: slotted("Connected as {name}"),
+  connectedTo: (p: { count: number }) => `Connected, ${plural(p.count, "account", "accounts")}`,
+  connectedSome: (p: { up: number; count: number }) => `${number.format(p.up)} of ${plural(p.count, "account", "accounts")} connected`,
   connecting: "Connecting",
   offline: "Offline",
   offlineSince: (p: { time: string }) => `Offline since ${p.time}`,
@@ -41,6 +43,8 @@ export const en = {
   stripNoNotifications: "Notifications do not work:",
   stripNoNotificationsSo: "no notification service answers on this desktop. This window comes to the front instead.",
   stripNoNotificationsDo: "What to do",
+  stripSessionEnded: slotted("The session of {name} has ended ({account})."),
+  stripSignIn: "Sign in",
   lost: "The agent does not answer",
   lostSo: "This window shows what the Countersign agent holds, and it has ended or does not answer. Requests still reach you by notification when it runs again.",
 
@@ -83,6 +87,28 @@ export const en = {
     voided: "void",
   } satisfies Record<Outcome, string>,
   over: "over",
+
+  // Like requests on one sheet
+  storm: "Like requests",
+  stormCount: (p: { count: number }) => `${number.format(p.count)} like requests`,
+  stormTitle: slotted("{name} asks for {count} in {resource}"),
+  stormSo: "The same person, kind and resource. What each would do stands below.",
+  stormAsked: (p: { from: string; to: string }) => `asked from ${p.from} to ${p.to}`,
+  stormLeft: "left for the first, then denied",
+  stormOpen: (p: { open: number; count: number }) => `${number.format(p.open)} of ${number.format(p.count)} open`,
+  stormNumber: "No.",
+  stormApproved: "Approved",
+  stormTime: "Left",
+  stormOpenOne: "Open",
+  stormEach: "Each is approved on its own: your signature names one operation. You may deny all of them together.",
+  reasonForAll: "Reason for denying all",
+  denyAll: (p: { count: number }) => `Deny all ${number.format(p.count)}`,
+  denyAllSure: (p: { count: number }) => `This denies ${plural(p.count, "request", "requests")}, each with a vote of its own.`,
+  denyingAll: (p: { done: number; count: number }) => `Denying ${number.format(p.done)} of ${number.format(p.count)}.`,
+  denyAllDone: (p: { count: number }) => `You denied ${plural(p.count, "request", "requests")}. Nothing ran.`,
+  denyAllFailed: (p: { denied: number; failed: number }) => `${number.format(p.denied)} denied, ${number.format(p.failed)} not.`,
+  keepAll: "Deny none",
+  oneByOne: "Open one by one",
 
   // The head of the card
   headGate: slotted("gate {gate}"),
@@ -279,6 +305,7 @@ export const en = {
   reasonOnDeny: "Reason (required to deny)",
   reasonAlways: "Reason (required)",
   sayOffline: "You are offline: what you see may have changed. Voting comes back with the connection.",
+  saySignedOut: "Your session has ended: what you see may have changed. Sign in again to vote.",
   sayUnseenSections: (p: { sections: string }) => `Read to the end first. Not on screen yet: ${p.sections}.`,
   sayUnseenText: (p: { percent: number }) => `Read to the end first. ${p.percent} % of the operation has not been on screen yet.`,
   showWhatIsLeft: "Show what is left",
@@ -472,6 +499,27 @@ export const en = {
   sawNothing: "No",
   toInbox: "Go to the inbox",
 
+  // Keys
+  keys: {
+    title: "Keyboard",
+    so: "Everything can be reached by keys. No single key approves.",
+    show: "Show all keys",
+    anywhere: "Anywhere",
+    part: "To the next part of the window; with Shift back",
+    search: "Search the history",
+    sheet: "This sheet",
+    rows: "Along the rows",
+    open: "Open the row",
+    next: "Open the next request",
+    scroll: "Read",
+    unseen: "Go to what is not seen yet",
+    tab: "To the next control",
+    press: "Presses the button that has the focus",
+    enter: "Never approves",
+    escape: "Is no decision",
+    close: "Close",
+  },
+
   // Settings
   general: "General",
   appearance: "Appearance",
@@ -500,6 +548,18 @@ export const en = {
   didNotSee: "You did not see the test",
   account: "Account and server",
   accountSo: "You vote as this person, at this server.",
+  accountsSo: "You vote as these people, each at its own server. What waits for any of them is in one inbox.",
+  addAccount: "Another account",
+  addAccountSo: "At another server, or as somebody else. Everything that waits for you comes into one inbox.",
+  addAccountDo: "Add an account",
+  backToInbox: "Back to the inbox",
+  connection: "Connection",
+  connections: {
+    signed_out: "Signed out",
+    connecting: "Connecting",
+    connected: "Connected",
+    reconnecting: "Offline",
+  } satisfies Record<Connection, string>,
   server: "Server",
   provider: "Provider",
   subject: "Subject",

@@ -91,7 +91,7 @@ test("settings: theme, notifications, account, devices", () =>
     await tab(page, "Settings");
     await page.getByRole("radio", { name: "Dark" }).check();
     await page.waitForFunction(() => document.documentElement.dataset.theme === "dark");
-    await page.getByRole("radio", { name: "As the system" }).check();
+    await page.getByRole("radiogroup", { name: "Appearance" }).getByRole("radio", { name: "As the system" }).check();
     await page.waitForFunction(() => document.documentElement.dataset.theme === undefined);
     const part = (name) => page.getByRole("navigation", { name: "Settings" }).getByRole("button", { name }).click();
     await part("Notifications");
@@ -109,8 +109,8 @@ test("settings: theme, notifications, account, devices", () =>
     await laptop.getByRole("button", { name: "Revoke now" }).click();
     await laptop.waitFor({ state: "detached" });
     await part("Account and server");
-    await page.locator("#sign-out").click();
-    await page.locator("#sign-out-now").click();
+    await page.locator("[data-act=sign-out]").click();
+    await page.locator("[data-act=sign-out-now]").click();
     await page.getByRole("heading", { name: "Which server do you approve for?" }).waitFor();
   }));
 
@@ -218,4 +218,80 @@ test("sixty thousand lines open as fast as sixty, and a blank is never taken for
     await page.waitForFunction(() => document.querySelectorAll(".long .seen i").length === 2);
     assert.match(await page.locator("#say").innerText(), /\d\d % of the operation has not been on screen yet/);
     assert.match(await page.locator(".long-bar").innerText(), /60,000 lines\. Nothing is left out\. You have seen 0 %/);
+  }));
+
+test("a storm is one row and one sheet; all are denied together, each is opened on its own", () =>
+  scene("inbox/storm", async (page) => {
+    assert.equal(await page.locator(".row[data-storm]").count(), 1);
+    assert.match(await page.locator(".row[data-storm]").innerText(), /37 like requests/);
+    await page.locator(".row[data-storm]").click();
+    assert.equal(await page.locator(".alike tbody tr").count(), 37);
+    assert.equal(await page.locator("#approve").count(), 0);
+    await page.locator(".alike .link").nth(3).click();
+    await page.locator(".sheet[data-txn=txn-storm-3]").waitFor();
+    await page.locator(".row[data-storm]").click();
+    await page.locator("#reason").fill("Not during the freeze.");
+    // A second click at the same place undoes, it does not deny.
+    await page.locator("#deny-all").dblclick();
+    assert.deepEqual(await calls(page, "vote"), []);
+    await page.locator("#deny-all").click();
+    await page.locator("#deny-all-now").click();
+    await page.getByText("You denied 37 requests. Nothing ran.").waitFor();
+    const votes = await calls(page, "vote");
+    assert.equal(votes.length, 37);
+    assert.ok(votes.every((vote) => vote.choice === "deny" && vote.reason === "Not during the freeze." && vote.display_digest === vote.txn));
+  }));
+
+test("several accounts in one inbox: each row says whose it is, each leaves by itself", () =>
+  scene("inbox/accounts", async (page) => {
+    assert.deepEqual(await page.locator(".row[data-txn=txn-http] .whose").allInnerTexts(), ["approvals.partner.example.net"]);
+    await tab(page, "History");
+    await page.getByRole("button", { name: "approvals.partner.example.net" }).click();
+    await page.waitForFunction(() => globalThis.played.calls.filter((call) => call.call === "history").at(-1).account === "elin-2");
+    await tab(page, "Settings");
+    await page.getByRole("navigation", { name: "Settings" }).getByRole("button", { name: "Account and server" }).click();
+    await page.locator("[data-act=sign-out]").nth(1).click();
+    await page.locator("[data-act=sign-out-now]").click();
+    await page.waitForFunction(() => document.querySelectorAll("[data-act=sign-out]").length === 1);
+    assert.deepEqual(await calls(page, "sign_out"), [{ call: "sign_out", account: "elin-2" }]);
+    await page.locator("#add-account").click();
+    await page.getByRole("heading", { name: "Another account" }).waitFor();
+    await page.getByRole("button", { name: "Back to the inbox" }).click();
+    await tab(page, "Inbox");
+    assert.equal(await page.locator(".row[data-txn=txn-http] .whose").count(), 0);
+  }));
+
+test("one session that has ended is told, and the others go on", () =>
+  scene("inbox/account-out", async (page) => {
+    assert.match(await page.getByRole("alert").innerText(), /The session of Elin Varga has ended \(approvals\.partner\.example\.net\)/);
+    assert.match(await page.locator("#say").innerText(), /Your session has ended/);
+    await page.locator(".row[data-txn=txn-sql]").click();
+    await page.locator("#say", { hasText: "Read to the end first" }).waitFor();
+  }));
+
+test("keys: pages, parts, the next request, text size, and a sheet that tells them", () =>
+  scene("inbox/sql", async (page) => {
+    await page.keyboard.press("F1");
+    await page.getByRole("heading", { name: "Keyboard" }).waitFor();
+    await page.keyboard.press("Alt+n");
+    await page.keyboard.press("Escape");
+    await page.locator("dialog").waitFor({ state: "detached" });
+    assert.equal(await page.locator(".sheet").getAttribute("data-txn"), "txn-sql");
+    await page.keyboard.press("Alt+n");
+    await page.locator(".sheet[data-txn=txn-tool]").waitFor();
+    await page.keyboard.press("Alt+u");
+    await page.waitForFunction(() => document.querySelector(".card-body").scrollTop > 0);
+    await page.keyboard.press("F6");
+    await page.waitForFunction(() => document.activeElement.closest(".vote") !== null);
+    await page.keyboard.press("Shift+F6");
+    await page.keyboard.press("Shift+F6");
+    await page.waitForFunction(() => document.activeElement.matches("[data-row]"));
+    await page.keyboard.press("Control+3");
+    await page.getByRole("heading", { name: "General" }).waitFor();
+    await page.keyboard.press("Control+=");
+    await page.waitForFunction(() => globalThis.played.calls.filter((call) => call.call === "set_prefs").at(-1)?.prefs.text_size === 125);
+    await page.getByRole("radio", { name: "125 %" }).and(page.locator(":checked")).waitFor();
+    await page.keyboard.press("Control+f");
+    await page.waitForFunction(() => document.activeElement.matches(".search input"));
+    assert.deepEqual(await calls(page, "vote"), []);
   }));

@@ -35,6 +35,7 @@ describe("Approve is available only", () => {
     ["a reason is missing", { card: open(false, "always"), draft: { reason: "  ", words: ["", ""] } }, "reason", false],
     ["the connection is gone", { connection: "reconnecting" }, "offline", false],
     ["the connection is not there yet", { connection: "connecting" }, "offline", false],
+    ["the session has ended", { connection: "signed_out" }, "signed_out", false],
     ["a vote is under way", { casting: { state: "sending", choice: "approve" } }, "sending", false],
   ];
   test.each(cases)("not while %s", (_, change, say, canDeny) => {

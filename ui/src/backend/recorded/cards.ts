@@ -409,7 +409,7 @@ export const many = (): Row[] =>
   Array.from({ length: 40 }, (_, n) =>
     row({
       txn: `txn-many-${n}`, kind: "sql", requester: line(["Tove Sandström", "Tomas Wren", "Ruben Achterberg", "Mara Lindqvist"][n % 4] ?? ""), initials: ["TS", "TW", "RA", "ML"][n % 4] ?? "",
-      summary: line(`Alter table tenant_${String(102 + n * 7).padStart(4, "0")}.customers`), resource: line("tenants-prod"), age: 200 + n, left: 70 + n * 41, approvals: n % 2, needed: 2, irreversible: n % 5 === 0,
+      summary: line(`Alter table tenant_${String(102 + n * 7).padStart(4, "0")}.customers`), resource: line(`tenants-${102 + n * 7}`), age: 200 + n, left: 70 + n * 41, approvals: n % 2, needed: 2, irreversible: n % 5 === 0,
     }),
   );
 
@@ -467,3 +467,12 @@ export const chained = (): Card => {
     display_digest: "d-chained",
   };
 };
+
+/** Thirty-seven alike by one program. */
+export const storm = (): Row[] =>
+  Array.from({ length: 37 }, (_, n) =>
+    row({
+      txn: `txn-storm-${n}`, kind: "sql", requester: line("schema-migrator"), initials: "SM", summary: line(verb("Alter"), " table ", name(`tenant_${String(102 + n * 7).padStart(4, "0")}.customers`)),
+      resource: line("tenants-prod"), age: 97 - n, left: 370 + n, needed: 1,
+    }),
+  );

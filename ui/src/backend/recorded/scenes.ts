@@ -3,7 +3,7 @@
  * A scene is the agent's state and its cards at one moment.
  */
 import type { Account, Card, Problem, Row, State, StepUpPhase, VerifyReport } from "../../generated/ipc";
-import { aino, askedKey, askedOidc, assistant, chained, ELIN, hostile, idris, layla, longNames, many, mara, NOW, orders, others, ownRequest, staged, stepUp, vote } from "./cards";
+import { aino, askedKey, askedOidc, assistant, chained, ELIN, hostile, idris, layla, longNames, many, mara, NOW, orders, others, ownRequest, staged, stepUp, storm, vote } from "./cards";
 import { line } from "./lines";
 import { reports } from "./past";
 
@@ -54,6 +54,31 @@ const base = (cards: Card[]): Scene => ({
   cards: Object.fromEntries(cards.map((card) => [card.row.txn, card])),
   report: reports.unproven,
 });
+
+/** The same person at a second server. */
+export const second: Account = {
+  ...account,
+  id: "elin-2",
+  server: "https://approvals.partner.example.net",
+  issuer: "https://id.partner.example.net",
+  provider_name: "Partner Network",
+  sub: "e.varga",
+  email: null,
+  groups: [line("settlement-approvers")],
+  binding_id: "Kd8sLr4nZgA6iHoXBf3Q9xUu0q1vN3mYxS0b7rT2uKpV",
+};
+const several = (connection: Account["connection"] = "connected"): Scene => {
+  const scene = usual();
+  const other: Account = { ...second, connection };
+  scene.state.accounts = [account, other];
+  if (connection !== "connected") scene.state.connection = connection;
+  const mine = (row: Row): Row => (row.txn === "txn-http" || row.txn === "txn-o2" ? { ...row, account: other.id } : row);
+  scene.state.inbox = scene.state.inbox.map(mine);
+  scene.state.others = scene.state.others.map(mine);
+  for (const card of Object.values(scene.cards)) card.row = mine(card.row);
+  scene.open = "txn-http";
+  return scene;
+};
 
 const usual = () => base([assistant(), mara(), hostile(), idris(), layla(), aino()]);
 const opened = (txn: string, change: (scene: Scene, card: Card) => void = () => undefined): Scene => {
@@ -153,6 +178,8 @@ export const scenes: Record<string, () => Scene> = {
     scene.open = "txn-tool";
     return scene;
   },
+  "inbox/accounts": () => several(),
+  "inbox/account-out": () => several("signed_out"),
   "inbox/denied": () => over("denied", NOW - 5, "Elin Varga", (card) => {
     card.votes = [...card.votes, vote("Elin Varga", "deny", NOW - 5, "Legal hold on two of these accounts. Ask Ines first.", true)];
   }),
@@ -173,6 +200,13 @@ export const scenes: Record<string, () => Scene> = {
     const scene = base([]);
     scene.state.inbox = many();
     scene.cards = Object.fromEntries(scene.state.inbox.map((row) => [row.txn, { ...mara(), row, display_digest: row.txn }]));
+    return scene;
+  },
+  "inbox/storm": () => {
+    const scene = base([mara(), idris(), aino()]);
+    scene.state.inbox = [...storm(), ...scene.state.inbox];
+    for (const row of storm()) scene.cards[row.txn] = { ...mara(), row, votes: [], display_digest: row.txn };
+    scene.open = "txn-http";
     return scene;
   },
   "inbox/empty": () => {
