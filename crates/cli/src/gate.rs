@@ -7,6 +7,7 @@ use anyhow::Context as _;
 use countersign_evidence::SecretKey;
 use countersign_gate_http::{Gate, GateConfig};
 use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::clock::SystemClock;
 use crate::exit::{Exit, Stop};
@@ -22,12 +23,20 @@ pub(crate) async fn http(config: &Path, check_only: bool) -> anyhow::Result<Exit
     }
     let listen = config.listen;
     let ended = signals::ended()?;
+    let mut reload = signal(SignalKind::hangup())?;
     let listener = TcpListener::bind(listen)
         .await
         .with_context(|| format!("cannot listen on {listen}"))?;
     let running = Gate::start(config, SystemClock::shared(), listener)?;
     println!("countersign gate ready at http://{}", running.addr);
-    ended.await;
+    tokio::pin!(ended);
+    loop {
+        tokio::select! {
+            () = &mut ended => break,
+            // What changed, or why nothing did, is logged where it happens.
+            _ = reload.recv() => drop(running.reload_policy()),
+        }
+    }
     running.shutdown().await;
     Ok(Exit::Done)
 }

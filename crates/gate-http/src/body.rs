@@ -84,15 +84,17 @@ fn text<'a>(
     // Two types in one list: the upstream may read the body as either.
     let doubtful =
         content_type.is_some_and(|kind| kind.contains("multipart/") || kind.contains(','));
-    if encoded || doubtful || body.len() > text_limit || names_another_charset(content_type) {
+    let charset = names_another_charset(content_type, &["utf-8", "us-ascii"]);
+    if encoded || doubtful || body.len() > text_limit || charset {
         return None;
     }
     let text = std::str::from_utf8(body).ok()?;
     text.chars().all(may_stand).then_some(text)
 }
 
-/// UTF-8 is shown as UTF-8 only where the upstream will read it so.
-fn names_another_charset(content_type: Option<&str>) -> bool {
+/// Whether the upstream may read the bytes in another charset than these (in lower case): UTF-8 is shown as UTF-8
+/// only where it will be read so.
+pub(crate) fn names_another_charset(content_type: Option<&str>, than: &[&str]) -> bool {
     // However it is written: some servers take `charset = x`, `charset*=…`, or the last of two.
     content_type
         .unwrap_or_default()
@@ -102,8 +104,7 @@ fn names_another_charset(content_type: Option<&str>) -> bool {
             let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
             let charset = value.trim().trim_matches('"');
             name.trim().to_ascii_lowercase().starts_with("charset")
-                && !(charset.eq_ignore_ascii_case("utf-8")
-                    || charset.eq_ignore_ascii_case("us-ascii"))
+                && !than.iter().any(|one| charset.eq_ignore_ascii_case(one))
         })
 }
 

@@ -5,6 +5,7 @@
 //! (the caller's token by the subject, credentials by their HMAC), or not sent on an approved call.
 
 use bytes::Bytes;
+use countersign_evidence::op_token::CallerKind;
 use countersign_model::{Nonce, Operation, OperationError, PepId, json as strict};
 use http::header::{self, HeaderValue};
 use http::uri::{Authority, PathAndQuery, Scheme, Uri};
@@ -15,6 +16,7 @@ use crate::body::{self, Shown};
 use crate::caller::Caller;
 use crate::credential::CredentialKey;
 use crate::headers::{Covered, Fields};
+use crate::overrides::{self, Overridden, Watch};
 use crate::routes::Matched;
 use crate::target::{self, Unusual};
 
@@ -94,22 +96,29 @@ impl Call {
     }
 
     /// What speaks against passing this call on at all: asking for another method than its own, which the
-    /// upstream may heed and the policy did not judge. A form's body is looked at once it has been read.
-    pub fn check_overrides(&self) -> Result<(), Refused> {
-        let body = self.body.as_deref().filter(|_| self.is_form());
-        let form = body.map(String::from_utf8_lossy);
-        for parameters in self.query.as_deref().into_iter().chain(form.as_deref()) {
-            target::check_overrides(parameters)?;
+    /// upstream may heed and the policy did not judge. Answers with what to look for in a body that streams through;
+    /// one that was read is looked at here.
+    pub fn check_overrides(&self) -> Result<Option<Watch>, Overridden> {
+        self.check_query_overrides()?;
+        if self.body.as_ref().is_some_and(Bytes::is_empty) {
+            return Ok(None);
         }
-        Ok(())
+        let Fields {
+            content_type,
+            content_encoding,
+            ..
+        } = &self.fields;
+        let mut watch = Watch::over(content_type.as_deref(), content_encoding.as_deref())?;
+        if let (Some(watch), Some(body)) = (&mut watch, &self.body) {
+            watch.look(body)?;
+            watch.end()?;
+        }
+        Ok(watch)
     }
 
-    /// Whether its body is a form, in which some upstreams look for another method.
-    pub fn is_form(&self) -> bool {
-        self.fields
-            .content_type
-            .as_deref()
-            .is_some_and(|kind| kind.contains("application/x-www-form-urlencoded"))
+    /// The part of it that needs no body.
+    pub fn check_query_overrides(&self) -> Result<(), Overridden> {
+        self.query.as_deref().map_or(Ok(()), overrides::check_query)
     }
 
     /// The operation that this call is.
@@ -147,15 +156,10 @@ impl Call {
         caller: &Caller,
         matched: &Matched,
         nonce: &Nonce,
-        size: u64,
+        size: Option<u64>,
     ) -> Result<Described, OperationError> {
-        self.describe(
-            frame,
-            caller,
-            matched,
-            nonce,
-            Some((json!({ "size": size }), Shown::Opaque)),
-        )
+        let body = size.map_or_else(|| json!({}), |size| json!({ "size": size }));
+        self.describe(frame, caller, matched, nonce, Some((body, Shown::Opaque)))
     }
 
     fn describe(
@@ -205,8 +209,12 @@ impl Call {
         if let Some(text) = &fields.words.ticket {
             context.insert("ticket".into(), json!(text));
         }
+        let kind = match caller.kind {
+            CallerKind::Person => "user",
+            CallerKind::Workload => "workload",
+        };
         let operation = Operation::build(json!({
-            "subject": { "type": "user", "id": caller.subject.to_string(), "properties": subject },
+            "subject": { "type": kind, "id": caller.subject.to_string(), "properties": subject },
             "action": { "name": matched.action, "properties": action },
             "resource": {
                 "type": matched.resource_type,

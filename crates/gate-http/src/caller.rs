@@ -4,10 +4,11 @@
 //! by the keys that the provider publishes now (of which [`ResourceServer`] remembers no more than it may). The
 //! rules themselves are `countersign-oidc`'s and `countersign-evidence`'s.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use countersign_evidence::op_token::AccessToken;
-use countersign_model::{Issuer, Subject};
+use countersign_evidence::op_token::{AccessToken, CallerKind, OpConfig, PersonRule};
+use countersign_model::{Issuer, Subject, UnixSecs};
 use countersign_oidc::{AccessError, ResourceServer};
 use http::header::HeaderValue;
 use serde_json::{Map, Value, json};
@@ -20,10 +21,36 @@ const MAX_ACTORS: usize = 8;
 pub struct Caller {
     /// The token's subject.
     pub subject: Subject,
+    /// A person or a program.
+    pub kind: CallerKind,
     /// The configured claims, normalized.
     pub claims: Map<String, Value>,
     /// Who acts for the subject, as the operation has it.
     pub act: Option<Value>,
+    /// What the token itself is good for, whichever claims are configured.
+    pub standing: Standing,
+}
+
+/// What a policy may ask of the token: read from the verified token and from nothing else.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// Its scopes.
+    pub scopes: BTreeSet<String>,
+    /// The authentication contexts that it names and its provider may assert.
+    pub acrs: BTreeSet<String>,
+    /// When its person signed in.
+    pub auth_time: Option<UnixSecs>,
+    /// Where another one comes from, for whoever needs one.
+    pub source: TokenSource,
+}
+
+/// Where a token comes from.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TokenSource {
+    /// The provider.
+    pub issuer: String,
+    /// What it is for.
+    pub audience: String,
 }
 
 /// Why a caller is not let in.
@@ -45,15 +72,15 @@ pub enum NotLetIn {
     },
 }
 
-/// Which claims of a provider's access tokens go into operations.
+/// What is taken over from a provider's tokens.
 #[derive(Debug, Clone)]
 pub struct ClaimRules {
-    /// The provider.
-    pub issuer: Issuer,
-    /// Copied by name.
+    /// How its claims are read.
+    pub op: OpConfig,
+    /// What its tokens are for.
+    pub audience: String,
+    /// Claims that are copied by name, besides groups and those that tell people apart.
     pub claims: Vec<String>,
-    /// Where groups stand: a name, or a JSON pointer. They go in as `groups`.
-    pub groups_claim: String,
 }
 
 /// Verifies callers.
@@ -91,37 +118,127 @@ impl Callers {
     }
 
     fn caller(&self, access: AccessToken) -> Result<Caller, NotLetIn> {
-        let rules = self
+        let AccessToken {
+            subject,
+            kind,
+            client_id,
+            exp: _,
+            claims: all,
+        } = access;
+        let ClaimRules {
+            op,
+            audience,
+            claims: wanted,
+        } = self
             .rules
             .iter()
-            .find(|rules| rules.issuer == access.subject.iss)
+            .find(|rules| rules.op.issuer == subject.iss)
             .ok_or_else(|| {
                 invalid(
                     "token_issuer",
                     "the token is from a provider that this gate has no rules for",
                 )
             })?;
+        let act = all
+            .get("act")
+            .map(|act| actor(act, &subject.iss, 1))
+            .transpose()?;
+        let groups = groups(op, &all);
+        // Through the provider's configuration: what it may not assert is not there.
+        let all = op.voter(subject.clone(), all).claims;
         let mut claims = Map::new();
-        for name in &rules.claims {
-            if let Some(value) = access.claims.get(name) {
-                claims.insert(name.clone(), normalized(name, value));
+        for name in wanted.iter().chain(telling(op, kind)) {
+            if let Some(value) = found(&all, name) {
+                put(&mut claims, name, normalized(name, value)).map_err(|()| {
+                    invalid("token_claim", "two claims of the token do not fit together")
+                })?;
             }
         }
-        if let Some(groups) = groups(&access.claims, &rules.groups_claim) {
+        if let Some(groups) = groups {
             claims.insert("groups".to_owned(), groups);
         }
-        claims.insert("client_id".to_owned(), json!(access.client_id));
-        let act = access
-            .claims
-            .get("act")
-            .map(|act| actor(act, &access.subject.iss, 1))
-            .transpose()?;
+        if let Some(client_id) = client_id {
+            claims.insert("client_id".to_owned(), json!(client_id));
+        }
+        let standing = Standing {
+            scopes: scopes(&all),
+            acrs: op.acrs_of(&all).into_iter().map(str::to_owned).collect(),
+            // Zero is how some providers write "unknown".
+            auth_time: all
+                .get("auth_time")
+                .and_then(whole_secs)
+                .filter(|secs| *secs > 0)
+                .map(UnixSecs),
+            source: TokenSource {
+                issuer: op.issuer.as_str().to_owned(),
+                audience: audience.clone(),
+            },
+        };
         Ok(Caller {
-            subject: access.subject,
+            subject,
+            kind,
             claims,
             act,
+            standing,
         })
     }
+}
+
+/// Claims by which a rule that excludes the requester knows who they are: they are always part of what is approved.
+fn telling(op: &OpConfig, kind: CallerKind) -> impl Iterator<Item = &String> {
+    let person: &[String] = match &op.person {
+        PersonRule::Claims(names) => names,
+        PersonRule::Account | PersonRule::Unknown => &[],
+    };
+    let initiator = match kind {
+        CallerKind::Workload => op.initiator.as_ref().map(|initiator| &initiator.claim),
+        CallerKind::Person => None,
+    };
+    person.iter().chain(initiator)
+}
+
+/// A claim by name, or by JSON pointer.
+fn found<'a>(claims: &'a Value, name: &str) -> Option<&'a Value> {
+    if name.starts_with('/') {
+        claims.pointer(name)
+    } else {
+        claims.get(name)
+    }
+}
+
+/// Puts a claim where [`found`] finds it again.
+fn put(claims: &mut Map<String, Value>, name: &str, value: Value) -> Result<(), ()> {
+    let Some(pointer) = name.strip_prefix('/') else {
+        claims.insert(name.to_owned(), value);
+        return Ok(());
+    };
+    let mut parts = pointer
+        .split('/')
+        .map(|part| part.replace("~1", "/").replace("~0", "~"));
+    let mut here = claims;
+    let Some(mut part) = parts.next() else {
+        return Err(());
+    };
+    for next in parts {
+        here = here
+            .entry(part)
+            .or_insert_with(|| json!({}))
+            .as_object_mut()
+            .ok_or(())?;
+        part = next;
+    }
+    here.insert(part, value);
+    Ok(())
+}
+
+/// `scope`, as RFC 9068 has it: one string with spaces between.
+fn scopes(claims: &Value) -> BTreeSet<String> {
+    let text = claims.get("scope").and_then(Value::as_str);
+    text.unwrap_or_default()
+        .split(' ')
+        .filter(|scope| !scope.is_empty())
+        .map(str::to_owned)
+        .collect()
 }
 
 fn invalid(code: &'static str, sentence: &str) -> NotLetIn {
@@ -155,28 +272,30 @@ fn bearer(authorization: Option<&HeaderValue>) -> Result<&str, NotLetIn> {
 
 /// `auth_time` may be a float; an operation has integers only.
 fn normalized(name: &str, value: &Value) -> Value {
-    if name == "auth_time"
-        && let Some(secs) = value.as_f64()
-        && (0.0..9e15).contains(&secs)
-    {
-        // In these bounds the cast only cuts the fraction off.
-        #[allow(clippy::cast_possible_truncation)]
-        return json!(secs as i64);
+    match whole_secs(value) {
+        Some(secs) if name == "auth_time" => json!(secs),
+        Some(_) | None => value.clone(),
     }
-    value.clone()
 }
 
-/// Only an array of strings is a list of groups: a string with commas is not.
-fn groups(claims: &Value, place: &str) -> Option<Value> {
-    let found = if place.starts_with('/') {
-        claims.pointer(place)
-    } else {
-        claims.get(place)
-    }?;
-    found
-        .as_array()
-        .is_some_and(|list| list.iter().all(Value::is_string))
-        .then(|| found.clone())
+/// A time, without its fraction.
+fn whole_secs(value: &Value) -> Option<i64> {
+    let secs = value.as_f64()?;
+    // In these bounds the cast only cuts the fraction off.
+    #[allow(clippy::cast_possible_truncation)]
+    (0.0..9e15).contains(&secs).then_some(secs as i64)
+}
+
+/// The groups that the provider may assert, without its issuer: the policy puts that before them. None where the
+/// token has no list.
+fn groups(op: &OpConfig, claims: &Value) -> Option<Value> {
+    let own = format!("{}#", op.issuer);
+    let names: Vec<String> = op
+        .groups_of(claims)
+        .iter()
+        .filter_map(|group| group.strip_prefix(&own).map(str::to_owned))
+        .collect();
+    (!names.is_empty()).then(|| json!(names))
 }
 
 /// `act` (RFC 8693) with the members that an operation has. One that cannot be read is not left out: a rule
@@ -205,20 +324,31 @@ fn actor(act: &Value, token_issuer: &Issuer, depth: usize) -> Result<Value, NotL
 mod tests {
     use super::*;
 
-    fn callers(claims: &[&str]) -> Callers {
+    fn op() -> OpConfig {
+        let mut op = OpConfig::new(Issuer::parse("https://op.example").unwrap(), "approver");
+        op.groups.path = "/realm/roles".to_owned();
+        op
+    }
+
+    fn by(op: OpConfig, claims: &[&str]) -> Callers {
         let rules = ClaimRules {
-            issuer: Issuer::parse("https://op.example").unwrap(),
+            op,
+            audience: "urn:orders".to_owned(),
             claims: claims.iter().map(|name| (*name).to_owned()).collect(),
-            groups_claim: "/realm/roles".to_owned(),
         };
         Callers::new(ResourceServer::default(), vec![rules])
+    }
+
+    fn callers(claims: &[&str]) -> Callers {
+        by(op(), claims)
     }
 
     fn access(claims: Value) -> AccessToken {
         AccessToken {
             subject: Subject::parse("https://op.example|mara").unwrap(),
-            client_id: "cli".to_owned(),
-            exp: countersign_model::UnixSecs(1_800_000_600),
+            kind: CallerKind::Person,
+            client_id: Some("cli".to_owned()),
+            exp: UnixSecs(1_800_000_600),
             claims,
         }
     }
@@ -244,6 +374,73 @@ mod tests {
             .caller(access(json!({ "realm": { "roles": "dev,dba" } })))
             .unwrap();
         assert!(!caller.claims.contains_key("groups"));
+    }
+
+    #[test]
+    fn a_provider_asserts_what_it_may_and_nothing_else() {
+        let mut op = op();
+        op.groups_allowed = Some(BTreeSet::from(["dev".to_owned()]));
+        op.acrs_allowed = Some(BTreeSet::from(["mfa".to_owned()]));
+        let read = |acr: &str| {
+            let claims = json!({ "acr": acr, "realm": { "roles": ["dev", "root"] } });
+            by(op.clone(), &["acr"]).caller(access(claims)).unwrap()
+        };
+        let good = read("mfa");
+        assert_eq!(
+            Value::Object(good.claims),
+            json!({ "acr": "mfa", "groups": ["dev"], "client_id": "cli" })
+        );
+        assert_eq!(good.standing.acrs, BTreeSet::from(["mfa".to_owned()]));
+        let other = read("hardware");
+        assert!(!other.claims.contains_key("acr") && other.standing.acrs.is_empty());
+    }
+
+    #[test]
+    fn what_tells_people_apart_is_always_bound() {
+        let mut op = op();
+        op.person = PersonRule::Claims(vec!["tid".to_owned(), "/ids/oid".to_owned()]);
+        op.initiator = Some(countersign_evidence::op_token::Initiator {
+            claim: "actor_id".to_owned(),
+            issuer: op.issuer.clone(),
+        });
+        let claims = json!({ "tid": "t", "ids": { "oid": "o", "other": 1 }, "actor_id": "17" });
+        let person = by(op.clone(), &[]).caller(access(claims.clone())).unwrap();
+        let told = json!({ "tid": "t", "ids": { "oid": "o" }, "client_id": "cli" });
+        assert_eq!(Value::Object(person.claims), told);
+        let workload = AccessToken {
+            kind: CallerKind::Workload,
+            client_id: None,
+            ..access(claims)
+        };
+        let workload = by(op, &[]).caller(workload).unwrap();
+        assert_eq!(
+            Value::Object(workload.claims),
+            json!({ "tid": "t", "ids": { "oid": "o" }, "actor_id": "17" })
+        );
+    }
+
+    #[test]
+    fn a_tokens_standing_is_its_own_whatever_is_configured() {
+        let claims =
+            json!({ "scope": "openid orders:export", "acr": "mfa", "auth_time": 1_800_000_000.5 });
+        let Standing {
+            scopes,
+            acrs,
+            auth_time,
+            source: _,
+        } = callers(&[]).caller(access(claims)).unwrap().standing;
+        let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
+        assert_eq!(scopes, words(&["openid", "orders:export"]));
+        assert_eq!(acrs, words(&["mfa"]));
+        assert_eq!(auth_time, Some(UnixSecs(1_800_000_000)));
+        for none in [
+            json!({}),
+            json!({ "scope": ["a"], "acr": ["b"], "auth_time": "c" }),
+        ] {
+            let standing = callers(&[]).caller(access(none)).unwrap().standing;
+            assert!(standing.scopes.is_empty() && standing.acrs.is_empty());
+            assert_eq!(standing.auth_time, None);
+        }
     }
 
     #[test]

@@ -6,22 +6,25 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use countersign_evidence::op_token::{OpConfig, PersonRule, Refreshed};
+use countersign_evidence::op_token::{OpConfig, OpRole};
 use countersign_evidence::{PublicKey, SecretKey};
-use countersign_model::{Issuer, PepId, ServerId, json};
+use countersign_model::{PepId, ServerId, json};
+use countersign_oidc::settings::{self, ProviderSettings, Rest};
 use countersign_pep::Bounds;
-use countersign_policy::Policy;
+use countersign_policy_file::PolicyFile;
 use http::header::HeaderValue;
 use http::uri::{Scheme, Uri};
 use serde::Deserialize;
 
 use crate::call::Upstream;
+use crate::gate::BodyOverrides;
 use crate::headers::HeaderRules;
 use crate::routes::{RouteEntry, RouteTable};
 
 /// Claims that go into operations unless the file says otherwise.
 const DEFAULT_CLAIMS: [&str; 5] = ["name", "email", "amr", "acr", "auth_time"];
-const DEFAULT_HOLD_SECS: u32 = 120;
+/// Whoever calls with a tool that shows no more than the answer sees the matching words after this long.
+const DEFAULT_HOLD_SECS: u32 = 30;
 const DEFAULT_SESSION_SECS: u32 = 12 * 3600;
 const MAX_SESSION_SECS: u32 = 7 * 24 * 3600;
 const MAX_HOLD_SECS: u32 = 3600;
@@ -40,7 +43,7 @@ pub struct GateConfig {
     pub(crate) key: Arc<SecretKey>,
     pub(crate) server: ServerId,
     pub(crate) server_keys: Vec<PublicKey>,
-    pub(crate) policy: Arc<Policy>,
+    pub(crate) policy: Arc<PolicyFile>,
     pub(crate) state_dir: PathBuf,
     pub(crate) evidence_dir: Option<PathBuf>,
     pub(crate) hold: Duration,
@@ -51,6 +54,7 @@ pub struct GateConfig {
     pub(crate) bounds: Bounds,
     pub(crate) providers: Vec<ProviderConfig>,
     pub(crate) headers: HeaderRules,
+    pub(crate) overrides: BodyOverrides,
     pub(crate) routes: RouteTable,
 }
 
@@ -58,8 +62,8 @@ pub struct GateConfig {
 pub(crate) struct ProviderConfig {
     /// How approvers' tokens are read.
     pub(crate) op: OpConfig,
-    /// What callers' access tokens must be for.
-    pub(crate) audience: String,
+    /// What callers' access tokens must be for; none where nobody of it calls.
+    pub(crate) audience: Option<String>,
     /// Which claims of a caller go into operations.
     pub(crate) claims: Vec<String>,
 }
@@ -120,23 +124,29 @@ struct File {
     credential_headers: Vec<String>,
     #[serde(default)]
     unbound_headers: Vec<String>,
+    method_overrides: Option<MethodOverrides>,
     #[serde(default)]
     provider: Vec<Provider>,
     #[serde(default)]
     route: Vec<RouteEntry>,
 }
 
+/// What all files say of a provider, and what only a gate asks.
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
 struct Provider {
-    issuer: String,
-    approver_client_id: String,
-    audience: String,
-    algorithms: Option<Vec<String>>,
-    groups_claim: Option<String>,
+    audience: Option<String>,
     claims: Option<Vec<String>>,
-    refreshed_tokens_repeat_nonce: Option<bool>,
-    person_claim: Option<String>,
+    #[serde(flatten)]
+    settings: ProviderSettings,
+    #[serde(flatten)]
+    rest: Rest,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum MethodOverrides {
+    Refused,
+    Ignored,
 }
 
 impl GateConfig {
@@ -178,6 +188,7 @@ impl Reader<'_> {
             service,
             credential_headers,
             unbound_headers,
+            method_overrides,
             provider,
             route,
         } = file;
@@ -186,8 +197,9 @@ impl Reader<'_> {
         let policy = self.policy(&self.beside(&policy))?;
         let routes = RouteTable::new(&route, &service)
             .map_err(|error| self.key("route", error.to_string()))?;
+        let loaded = policy.current();
         for (index, entry) in route.iter().enumerate() {
-            if !policy.knows(&entry.action) {
+            if !loaded.knows(&entry.action) {
                 return Err(self.key(
                     "route",
                     format!(
@@ -234,7 +246,7 @@ impl Reader<'_> {
             server: ServerId::parse(&server)
                 .map_err(|error| self.key("server", error.to_string()))?,
             server_keys,
-            policy: Arc::new(policy),
+            policy,
             state_dir: self.beside(&state_dir),
             evidence_dir: evidence_dir.map(|dir| self.beside(&dir)),
             hold: Duration::from_secs(
@@ -279,6 +291,10 @@ impl Reader<'_> {
             providers,
             headers: HeaderRules::new(&credential_headers, &unbound_headers)
                 .map_err(|why| self.key("credential_headers", why))?,
+            overrides: match method_overrides {
+                None | Some(MethodOverrides::Refused) => BodyOverrides::Refused,
+                Some(MethodOverrides::Ignored) => BodyOverrides::Ignored,
+            },
             routes,
             upstream,
         })
@@ -286,57 +302,39 @@ impl Reader<'_> {
 
     fn provider(&self, provider: Provider) -> Result<ProviderConfig, ConfigError> {
         let Provider {
-            issuer,
-            approver_client_id,
             audience,
-            algorithms,
-            groups_claim,
             claims,
-            refreshed_tokens_repeat_nonce,
-            person_claim,
+            settings,
+            rest,
         } = provider;
-        let issuer = Issuer::parse(&issuer)
-            .map_err(|error| self.key("provider.issuer", error.to_string()))?;
-        for (key, value) in [
-            ("provider.approver_client_id", &approver_client_id),
-            ("provider.audience", &audience),
-        ] {
-            if value.is_empty() {
-                return Err(self.key(key, "is empty"));
-            }
+        if let Some(unknown) = settings::unknown_key(&rest) {
+            return Err(self.key(
+                &format!("provider.{unknown}"),
+                "is no key of a provider; correct it or leave it out",
+            ));
         }
-        let mut op = OpConfig::new(issuer, &approver_client_id);
-        if let Some(algorithms) = algorithms {
-            const KNOWN: [&str; 10] = [
-                "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA",
-                "Ed25519",
-            ];
-            if let Some(bad) = algorithms
-                .iter()
-                .find(|name| !KNOWN.contains(&name.as_str()))
-            {
+        let op = settings
+            .op_config()
+            .map_err(|error| self.key(&format!("provider.{}", error.key), error.why))?;
+        let calls = [OpRole::Requester, OpRole::Workload]
+            .iter()
+            .any(|role| op.roles.contains(role));
+        let audience = match (calls, audience) {
+            (true, Some(audience)) if !audience.is_empty() => Some(audience),
+            (true, Some(_) | None) => {
                 return Err(self.key(
-                    "provider.algorithms",
-                    format!("`{bad}` is none of {}", KNOWN.join(", ")),
+                    "provider.audience",
+                    "name what callers' access tokens are for; or leave `requester` and `workload` out of `roles`",
                 ));
             }
-            if algorithms.is_empty() {
+            (false, None) => None,
+            (false, Some(_)) => {
                 return Err(self.key(
-                    "provider.algorithms",
-                    "is empty; leave it out for the usual ones",
+                    "provider.audience",
+                    "is for providers whose accounts call; this one's `roles` let nobody call",
                 ));
             }
-            op.algorithms = algorithms;
-        }
-        if let Some(claim) = groups_claim {
-            op.groups.path = claim;
-        }
-        if refreshed_tokens_repeat_nonce == Some(true) {
-            op.refreshed = Refreshed::RepeatsNonce;
-        }
-        if let Some(claim) = person_claim {
-            op.person = PersonRule::Claims(vec![claim]);
-        }
+        };
         let claims = claims.unwrap_or_else(|| DEFAULT_CLAIMS.map(str::to_owned).to_vec());
         // `groups` has its own key, and these three would make every token another caller.
         if let Some(bad) = claims
@@ -352,10 +350,8 @@ impl Reader<'_> {
         })
     }
 
-    fn policy(&self, path: &Path) -> Result<Policy, ConfigError> {
-        let text = read_text(path)?;
-        Policy::load(&text)
-            .map_err(|error| self.key("policy", format!("{}: {error}", path.display())))
+    fn policy(&self, path: &Path) -> Result<Arc<PolicyFile>, ConfigError> {
+        PolicyFile::open(path).map_err(|error| self.key("policy", error.to_string()))
     }
 
     fn secret_key(&self, path: &Path) -> Result<SecretKey, ConfigError> {

@@ -1,6 +1,5 @@
 //! Sending calls on: streamed where the policy allows them outright, once and whole where people approved them.
 
-use std::path::Path;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -16,10 +15,10 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
 use crate::call::{Call, Sent, Upstream};
+use crate::outgoing::Outgoing;
+use crate::overrides::{Verdict, Watch};
 use crate::problem::Problem;
 
-/// What is sent on: the caller's stream, or what was read of it.
-pub(crate) type OutBody = Either<Incoming, Full<Bytes>>;
 /// What is answered: the upstream's stream, or the gate's own words.
 pub(crate) type Answer = Response<Either<Incoming, Full<Bytes>>>;
 
@@ -41,9 +40,9 @@ const HOP_BY_HOP: [HeaderName; 6] = [
 pub(crate) struct Forwarder {
     upstream: Upstream,
     /// Keeps connections. Resends nothing that was begun.
-    pooled: Client<HttpsConnector<HttpConnector>, OutBody>,
+    pooled: Client<HttpsConnector<HttpConnector>, Outgoing>,
     /// A new connection for each approved call: one attempt, with nothing that could have gone stale.
-    single: Client<HttpsConnector<HttpConnector>, OutBody>,
+    single: Client<HttpsConnector<HttpConnector>, Outgoing>,
     timeout: Duration,
 }
 
@@ -67,12 +66,35 @@ impl Forwarder {
         })
     }
 
-    /// A call that the policy allows outright.
-    pub(crate) async fn pass(&self, call: Call, body: OutBody) -> Result<Answer, Problem> {
+    /// A call that the policy allows outright, with a body that was read.
+    pub(crate) async fn pass(&self, call: Call, body: Bytes) -> Result<Answer, Problem> {
+        let request = call
+            .into_request(&self.upstream, Sent::AsAllowed, Outgoing::whole(body))
+            .map_err(|_| unsendable())?;
+        self.send(&self.pooled, request).await
+    }
+
+    /// The same with a body that streams through, watched where there is something to watch for.
+    pub(crate) async fn stream(
+        &self,
+        call: Call,
+        body: Incoming,
+        watch: Option<Watch>,
+    ) -> Result<Answer, Problem> {
+        let verdict = Verdict::default();
+        let body = Outgoing::stream(body, watch, &verdict);
         let request = call
             .into_request(&self.upstream, Sent::AsAllowed, body)
             .map_err(|_| unsendable())?;
-        self.send(&self.pooled, request).await
+        let sent = self.send(&self.pooled, request).await;
+        match verdict.get() {
+            // Whatever the upstream made of half a body is not the answer to this call.
+            Some(overridden) => Err(Problem::bad_call(
+                overridden.code(),
+                &overridden.to_string(),
+            )),
+            None => sent,
+        }
     }
 
     /// A call that people approved: exactly this operation, once.
@@ -88,11 +110,8 @@ impl Forwarder {
             .open(operation)
             .map_err(|refusal| Problem::refused(&refusal))?;
         let body = call.body.clone().unwrap_or_default();
-        let sent = match call.into_request(
-            &self.upstream,
-            Sent::AsApproved,
-            Either::Right(Full::new(body)),
-        ) {
+        let sent = match call.into_request(&self.upstream, Sent::AsApproved, Outgoing::whole(body))
+        {
             Ok(request) => self.send(&self.single, request).await,
             Err(_) => Err(unsendable()),
         };
@@ -107,8 +126,8 @@ impl Forwarder {
 
     async fn send(
         &self,
-        client: &Client<HttpsConnector<HttpConnector>, OutBody>,
-        request: Request<OutBody>,
+        client: &Client<HttpsConnector<HttpConnector>, Outgoing>,
+        request: Request<Outgoing>,
     ) -> Result<Answer, Problem> {
         let answer = match tokio::time::timeout(self.timeout, client.request(request)).await {
             Ok(Ok(answer)) => answer,
@@ -167,17 +186,4 @@ fn connector() -> Result<HttpsConnector<HttpConnector>, rustls::Error> {
         .https_or_http()
         .enable_http1()
         .wrap_connector(http))
-}
-
-/// Writes evidence for auditors: it holds tokens, so only its owner may read it.
-pub(crate) fn write_evidence(dir: &Path, permit: &Permit) -> std::io::Result<()> {
-    use std::io::Write as _;
-    let mut open = std::fs::OpenOptions::new();
-    open.write(true).create(true).truncate(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut open, 0o600);
-    // A `Txn` holds letters, digits, `_` and `-` only: it cannot leave the folder.
-    let mut file = open.open(dir.join(format!("{}.json", permit.txn())))?;
-    file.write_all(permit.evidence())?;
-    file.sync_all()
 }

@@ -1,24 +1,26 @@
 //! One call through the gate: let in, recognize, decide; then pass on, refuse, or hold until people decided.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use countersign_model::{Operation, PolicyAnswer, Requirement, Txn};
+use countersign_model::{Clock, Operation, PolicyAnswer, PolicyCheck, Requirement, Txn, UnixSecs};
 use countersign_pep::{Keep, Kind, Pending, Pep, Settled};
 use http::{Method, Request, Version};
-use http_body_util::{Either, Full};
+use http_body_util::Either;
 use hyper::body::{Body as _, Incoming};
 use tokio_util::sync::CancellationToken;
 
 use crate::body::{self, BodyError};
 use crate::call::{Call, Described, Frame};
-use crate::caller::{Caller, Callers, NotLetIn};
-use crate::forward::{Answer, Forwarder, write_evidence};
+use crate::caller::{Caller, Callers, NotLetIn, Standing};
+use crate::challenge::{self, Lacks};
+use crate::forward::{Answer, Forwarder};
 use crate::headers::{BadHeaders, HeaderRules};
+use crate::overrides::{Overridden, Watch};
 use crate::problem::Problem;
 use crate::routes::{Matched, RouteTable};
 use crate::target;
+use crate::wire::Line;
 
 /// How long a caller may take to send a body that is read whole.
 const BODY_TIME: Duration = Duration::from_secs(30);
@@ -33,9 +35,10 @@ pub(crate) struct Shared {
     pub(crate) frame: Frame,
     pub(crate) pep: Arc<Pep>,
     pub(crate) forwarder: Forwarder,
+    pub(crate) clock: Arc<dyn Clock>,
     pub(crate) hold: Duration,
     pub(crate) body_limit: usize,
-    pub(crate) evidence_dir: Option<PathBuf>,
+    pub(crate) overrides: BodyOverrides,
     pub(crate) stopping: CancellationToken,
 }
 
@@ -46,23 +49,39 @@ struct Known {
     matched: Matched,
 }
 
-/// Whether a body can be judged without being read.
-enum Unread {
-    /// There is none, or it was read.
-    Nothing,
-    /// It still streams; it has this many bytes.
-    Stream(Incoming, u64),
+/// What the service makes of parameters in a body that ask for another method.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum BodyOverrides {
+    /// It may heed them, so they are refused.
+    Refused,
+    /// It does not, says the operator: bodies are not looked into.
+    Ignored,
+}
+
+/// A body that still streams.
+struct Unread {
+    stream: Incoming,
+    /// What to look for in it on its way.
+    watch: Option<Watch>,
 }
 
 /// Answers one call. Never fails: what goes wrong is an answer too.
-pub(crate) async fn serve(gate: Arc<Shared>, request: Request<Incoming>) -> Answer {
-    match handle(gate, request).await {
+pub(crate) async fn serve(
+    gate: Arc<Shared>,
+    line: Arc<Line>,
+    request: Request<Incoming>,
+) -> Answer {
+    match handle(gate, &line, request).await {
         Ok(answer) => answer,
         Err(problem) => problem.into_response().map(Either::Right),
     }
 }
 
-async fn handle(gate: Arc<Shared>, request: Request<Incoming>) -> Result<Answer, Problem> {
+async fn handle(
+    gate: Arc<Shared>,
+    line: &Line,
+    request: Request<Incoming>,
+) -> Result<Answer, Problem> {
     let (parts, incoming) = request.into_parts();
     let mut call = sort(&gate, &parts)?;
     let caller = gate
@@ -71,62 +90,64 @@ async fn handle(gate: Arc<Shared>, request: Request<Incoming>) -> Result<Answer,
         .await
         .map_err(|not| Problem::not_let_in(&not))?;
     let matched = gate.routes.find(&call.method, &call.path);
+    // One policy for the whole decision, whatever is loaded meanwhile.
+    let policy = gate.pep.policy();
 
-    let unread = match (incoming.is_end_stream(), incoming.size_hint().exact()) {
-        (true, _) | (false, Some(0)) => {
-            call.body = Some(bytes::Bytes::new());
-            Unread::Nothing
-        }
-        // A form may ask for another method, so it is read before it is judged.
-        (false, Some(size)) if !call.is_form() => Unread::Stream(incoming, size),
-        (false, _) => {
+    let size = incoming.size_hint().exact();
+    let mut stream = None;
+    match (incoming.is_end_stream(), size) {
+        (true, _) | (false, Some(0)) => call.body = Some(bytes::Bytes::new()),
+        // A rule about the size needs one.
+        (false, None) if policy.looks_at_body_size() => {
             call.body = Some(read_body(&gate, incoming).await?);
-            Unread::Nothing
         }
-    };
-    call.check_overrides()
-        .map_err(|refused| Problem::bad_call(refused.code, &refused.sentence))?;
+        (false, Some(_) | None) => stream = Some(incoming),
+    }
+    let watch = overrides(&gate, &call).map_err(overridden)?;
+    let unread = stream.map(|stream| Unread { stream, watch });
     let fresh = gate.pep.draw();
     let mut known = Known {
         call,
         caller,
         matched,
     };
-    let (described, unread) = match unread {
-        Unread::Nothing => (known.describe(&gate, fresh.nonce())?, None),
-        Unread::Stream(incoming, size) => {
+    let (answer, operation) = match unread {
+        None => known.judged(&gate, policy.as_ref(), fresh.nonce())?,
+        Some(Unread { stream, watch }) => {
             // INVARIANT: of a body a policy sees its size and nothing else (policy's schema, `Call`), so one that
-            // allows the call by its announced size allows it whatever streams; hyper holds the size to it.
-            let described = known.call.operation_unread(
-                &gate.frame,
-                &known.caller,
-                &known.matched,
-                fresh.nonce(),
-                size,
-            );
-            (described.map_err(refused_operation)?, Some(incoming))
+            // allows the call by its announced size allows it whatever streams; hyper holds the size to it. One
+            // without a size got here only because no rule asks for it.
+            let operation = known
+                .call
+                .operation_unread(
+                    &gate.frame,
+                    &known.caller,
+                    &known.matched,
+                    fresh.nonce(),
+                    size,
+                )
+                .map_err(refused_operation)?
+                .operation;
+            match policy.answer(&operation) {
+                PolicyAnswer::Allow => {
+                    let now = gate.clock.now();
+                    good_enough(policy.as_ref(), &operation, &known.caller.standing, now)?;
+                    return gate.forwarder.stream(known.call, stream, watch).await;
+                }
+                PolicyAnswer::Deny { .. } | PolicyAnswer::Approve(_) => {
+                    known.call.body = Some(read_body(&gate, stream).await?);
+                    overrides(&gate, &known.call).map_err(overridden)?;
+                    known.judged(&gate, policy.as_ref(), fresh.nonce())?
+                }
+            }
         }
-    };
-    let (answer, operation) = match (gate.pep.decide(&described.operation), unread) {
-        (PolicyAnswer::Allow, Some(incoming)) => {
-            return gate
-                .forwarder
-                .pass(known.call, Either::Left(incoming))
-                .await;
-        }
-        (PolicyAnswer::Deny { .. } | PolicyAnswer::Approve(_), Some(incoming)) => {
-            known.call.body = Some(read_body(&gate, incoming).await?);
-            let described = known.describe(&gate, fresh.nonce())?;
-            (gate.pep.decide(&described.operation), described.operation)
-        }
-        (answer, None) => (answer, described.operation),
     };
     match answer {
         PolicyAnswer::Allow => {
+            let now = gate.clock.now();
+            good_enough(policy.as_ref(), &operation, &known.caller.standing, now)?;
             let body = known.call.body.clone().unwrap_or_default();
-            gate.forwarder
-                .pass(known.call, Either::Right(Full::new(body)))
-                .await
+            gate.forwarder.pass(known.call, body).await
         }
         PolicyAnswer::Deny { reason } => {
             tracing::info!(operation = %operation.digest(), action = operation.action(), "denied by policy");
@@ -137,10 +158,48 @@ async fn handle(gate: Arc<Shared>, request: Request<Incoming>) -> Result<Answer,
                 .call
                 .check_for_approval()
                 .map_err(|refused| Problem::bad_call(refused.code, &refused.sentence))?;
-            let pending = ask(&gate, &known, &fresh, operation, requirement).await?;
-            hold(gate, known, pending).await
+            let pending = ask(
+                &gate,
+                &known,
+                &fresh,
+                operation,
+                requirement.clone(),
+                policy.as_ref(),
+            )
+            .await?;
+            hold(gate, line, known, pending, &requirement).await
         }
     }
+}
+
+/// What a body that streams is watched for; one that was read is looked at here.
+fn overrides(gate: &Shared, call: &Call) -> Result<Option<Watch>, Overridden> {
+    match gate.overrides {
+        BodyOverrides::Refused => call.check_overrides(),
+        BodyOverrides::Ignored => call.check_query_overrides().map(|()| None),
+    }
+}
+
+fn overridden(overridden: Overridden) -> Problem {
+    Problem::bad_call(overridden.code(), &overridden.to_string())
+}
+
+/// Whether the caller's token is good enough for this very operation, made at this time.
+fn good_enough(
+    policy: &dyn PolicyCheck,
+    operation: &Operation,
+    standing: &Standing,
+    at: UnixSecs,
+) -> Result<(), Problem> {
+    challenge::check(&policy.token_rule(operation), standing, at).map_err(|challenge| {
+        tracing::info!(
+            operation = %operation.digest(),
+            action = operation.action(),
+            error = challenge.lacks.error(),
+            "challenged"
+        );
+        Problem::challenged(&challenge)
+    })
 }
 
 /// Everything about a call that needs neither its body nor its caller.
@@ -212,6 +271,17 @@ impl Known {
             .operation(&gate.frame, &self.caller, &self.matched, nonce)
             .map_err(refused_operation)
     }
+
+    /// What the policy says about the call, whose body was read.
+    fn judged(
+        &self,
+        gate: &Shared,
+        policy: &dyn PolicyCheck,
+        nonce: &countersign_model::Nonce,
+    ) -> Result<(PolicyAnswer, Operation), Problem> {
+        let operation = self.describe(gate, nonce)?.operation;
+        Ok((policy.answer(&operation), operation))
+    }
 }
 
 /// Asks anew, or joins what was asked before.
@@ -221,10 +291,13 @@ async fn ask(
     fresh: &countersign_pep::Fresh,
     operation: Operation,
     requirement: Requirement,
+    policy: &dyn PolicyCheck,
 ) -> Result<Pending, Problem> {
+    let standing = &known.caller.standing;
     let refused = |refusal: countersign_pep::Refusal| Problem::refused(&refusal);
     let words = &known.call.fields.words;
     let Some(id) = &words.approval_id else {
+        good_enough(policy, &operation, standing, gate.clock.now())?;
         let keep = if words.respond_async {
             Keep::OnDisk
         } else {
@@ -243,31 +316,48 @@ async fn ask(
     let txn = Txn::parse(id)
         .map_err(|_| Problem::bad_call("approval_id", "its `Approval-Id` is not one"))?;
     let stored = gate.pep.find(&txn).map_err(refused)?;
+    good_enough(policy, &operation, standing, stored.asked_at)?;
     // Only the nonce is taken from what is stored; the rest is the call at hand.
     let rebuilt = known.describe(gate, stored.operation.nonce())?;
     gate.pep.join(&txn, &rebuilt.operation).map_err(refused)
 }
 
 /// Holds the caller until it is decided, for as long as the configuration says.
-async fn hold(gate: Arc<Shared>, known: Known, mut pending: Pending) -> Result<Answer, Problem> {
+async fn hold(
+    gate: Arc<Shared>,
+    line: &Line,
+    known: Known,
+    mut pending: Pending,
+    requirement: &Requirement,
+) -> Result<Answer, Problem> {
     if tokio::time::timeout(LOOK, pending.looked()).await.is_err() {
         tracing::debug!(txn = %pending.txn(), "the server has not said where it stands");
     }
-    let time = if known.call.fields.words.respond_async {
-        Duration::ZERO
-    } else {
-        gate.hold
+    let words = &known.call.fields.words;
+    let time = match (words.respond_async, words.wait_secs) {
+        (true, _) => Duration::ZERO,
+        (false, Some(secs)) => gate.hold.min(Duration::from_secs(secs.into())),
+        (false, None) => gate.hold,
     };
     let settled = tokio::select! {
         biased;
         settled = pending.settled() => Some(settled),
+        // What is held is withdrawn as it is dropped; what was kept stays for whoever comes back.
+        () = line.hung_up() => return Err(Problem::bad_call(
+            "hung_up",
+            "the connection was ended, or went on sending, while the call was held",
+        )),
         () = tokio::time::sleep(time) => None,
         () = gate.stopping.cancelled() => None,
     };
     match settled {
         None => {
             keep(&mut pending).await?;
-            Err(Problem::pending(pending.txn(), &pending.told()))
+            Err(Problem::pending(
+                pending.txn(),
+                &pending.told(),
+                requirement,
+            ))
         }
         Some(Settled::Over(over, told)) => {
             let problem = Problem::over(over, pending.txn(), &told);
@@ -316,6 +406,20 @@ async fn release(
         }
     }
     let rebuilt = known.describe(&gate, pending.nonce())?.operation;
+    // By today's policy and token, as of the call: waiting for people makes no sign-in older.
+    let rule = gate.pep.policy().token_rule(&rebuilt);
+    if let Err(challenge) = challenge::check(&rule, &known.caller.standing, pending.asked_at()) {
+        let problem = Problem::challenged(&challenge);
+        return Err(match challenge.lacks {
+            // Another scope for the same sign-in: the same operation, which may still be released.
+            Lacks::Scope => {
+                keep(&mut pending).await?;
+                problem.come_back_with(pending.txn(), &pending.told())
+            }
+            // A new sign-in is another operation.
+            Lacks::Context | Lacks::Freshness => problem,
+        });
+    }
     let permit = match pending.release(&rebuilt).await {
         Ok(permit) => permit,
         Err(refusal) => {
@@ -330,10 +434,5 @@ async fn release(
         }
     };
     tracing::info!(txn = %permit.txn(), operation = %rebuilt.digest(), "released");
-    if let Some(dir) = &gate.evidence_dir
-        && let Err(error) = write_evidence(dir, &permit)
-    {
-        tracing::error!(txn = %permit.txn(), "cannot write the evidence to `{}`: {error}", dir.display());
-    }
     gate.forwarder.forward(permit, &rebuilt, known.call).await
 }

@@ -174,6 +174,8 @@ pub struct Words {
     pub approval_id: Option<String>,
     /// `Prefer: respond-async`.
     pub respond_async: bool,
+    /// `Prefer: wait=…`: how long the caller wants to be held, in seconds. The gate may hold for less.
+    pub wait_secs: Option<u32>,
 }
 
 /// A call's fields, sorted out.
@@ -341,9 +343,18 @@ impl Words {
             "prefer" => {
                 // RFC 7240: a list of preferences, each with optional parameters.
                 let text = String::from_utf8_lossy(value.as_bytes()).to_ascii_lowercase();
-                self.respond_async |= text.split(',').any(|part| {
-                    part.split(';').next().unwrap_or_default().trim() == "respond-async"
-                });
+                for part in text.split(',') {
+                    let preference = part.split(';').next().unwrap_or_default().trim();
+                    self.respond_async |= preference == "respond-async";
+                    let wait = preference
+                        .split_once('=')
+                        .filter(|(name, _)| name.trim() == "wait");
+                    if let Some((_, secs)) = wait {
+                        // The first of several counts (RFC 7240, 2); one that is no number says nothing.
+                        let secs = secs.trim().trim_matches('"').parse().ok();
+                        self.wait_secs = self.wait_secs.or(secs);
+                    }
+                }
                 return Ok(true);
             }
             _ => return Ok(false),

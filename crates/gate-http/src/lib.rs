@@ -1,7 +1,7 @@
 //! A reverse proxy that holds the calls which need an approval.
 //!
 //! A call is let in by its bearer token ([`caller`]), recognized by the route table ([`routes`]), and put to the
-//! gate's own policy. What that allows streams through. What it wants approved becomes an operation ([`call`]),
+//! gate's own policy, which may want a better token first ([`challenge`]). What it allows streams through. What it wants approved becomes an operation ([`call`]),
 //! is asked for and waited for by `countersign-pep`, and is forwarded once, byte for byte, when a permit is
 //! there. Specification: `docs/spec/operation.md`, "An HTTP call".
 //!
@@ -13,15 +13,19 @@
 pub mod body;
 pub mod call;
 pub mod caller;
+pub mod challenge;
 mod config;
 pub mod credential;
 mod forward;
 mod gate;
 pub mod headers;
+mod outgoing;
+pub mod overrides;
 pub mod problem;
 pub mod routes;
 mod running;
 pub mod target;
+mod wire;
 
 pub use config::{ConfigError, GateConfig};
 pub use running::{Gate, Running, StartError};

@@ -1,7 +1,7 @@
 //! The gate's own answers: RFC 9457 problems, each with a stable code and a sentence that says what to do.
 
 use bytes::Bytes;
-use countersign_model::Txn;
+use countersign_model::{By, Requirement, StepUp, Txn};
 use countersign_pep::{Kind, Over, Refusal, Told};
 use http::header::{self, HeaderName, HeaderValue};
 use http::{Response, StatusCode};
@@ -9,6 +9,7 @@ use http_body_util::Full;
 use serde_json::{Map, Value, json};
 
 use crate::caller::NotLetIn;
+use crate::challenge::{Challenge, Lacks};
 
 /// Where a caller reads the id to come back with.
 const APPROVAL_ID: HeaderName = HeaderName::from_static("approval-id");
@@ -101,6 +102,34 @@ impl Problem {
         }
     }
 
+    /// 403 or 401: the token is good, and not good enough for this call.
+    pub fn challenged(challenge: &Challenge) -> Self {
+        let (status, title) = match challenge.lacks {
+            Lacks::Scope => (StatusCode::FORBIDDEN, "This call needs another scope"),
+            Lacks::Context | Lacks::Freshness => {
+                (StatusCode::UNAUTHORIZED, "This call needs a new sign-in")
+            }
+        };
+        let command = challenge.command();
+        let detail = format!(
+            "The token is good, but {}. Get one that has it, then make the same call with it: {command}",
+            challenge.lacks.sentence()
+        );
+        let mut problem = Self::new(status, challenge.lacks.error(), title, detail);
+        problem.0.authenticate = HeaderValue::from_str(&challenge.authenticate()).ok();
+        if !challenge.scope.is_empty() {
+            problem.put("scope", challenge.scope.as_str());
+        }
+        if !challenge.acr.is_empty() {
+            problem.put("acr_values", challenge.acr.clone());
+        }
+        if let Some(secs) = challenge.max_age_secs {
+            problem.put("max_age", secs);
+        }
+        problem.put("command", command);
+        problem
+    }
+
     /// 403: my own policy says no.
     pub fn policy_denied(reason: &str) -> Self {
         Self::new(
@@ -134,17 +163,18 @@ impl Problem {
     }
 
     /// 403: come back with this id.
-    pub fn pending(txn: &Txn, told: &Told) -> Self {
+    pub fn pending(txn: &Txn, told: &Told, requirement: &Requirement) -> Self {
         let mut problem = Self::new(
             StatusCode::FORBIDDEN,
             "approval_pending",
             "Waiting for approval",
             format!(
-                "This call needs an approval: {} of {} so far, by {}. Repeat the same call with `Approval-Id: {txn}`, or watch it with `countersign wait {txn}`.",
-                told.approvals, told.needed, told.who_may_vote
+                "{} Repeat the same call with `Approval-Id: {txn}` (`countersign call` does it by itself), or watch it with `countersign wait {txn}`.",
+                waiting(told, requirement)
             ),
         );
         problem.come_back(txn, told);
+        problem.asks(requirement);
         problem
     }
 
@@ -301,6 +331,23 @@ impl Problem {
         self.0.retry_after = Some(RETRY_AFTER_SECS);
     }
 
+    /// What an approval takes, where that is more than people's yes.
+    fn asks(&mut self, requirement: &Requirement) {
+        self.put("by", requirement.by.as_str());
+        self.put("step_up", requirement.step_up.as_str());
+        if let Some(scope) = &requirement.scope {
+            self.put("consent_scope", scope.as_str());
+        }
+        if !requirement.stages.is_empty() {
+            let stages: Vec<Value> = requirement
+                .stages
+                .iter()
+                .map(|stage| json!({ "name": stage.name, "approvals": stage.approvals }))
+                .collect();
+            self.put("stages", stages);
+        }
+    }
+
     fn told(&mut self, told: &Told) {
         if !told.words.is_empty() {
             self.put("words", told.words.clone());
@@ -308,10 +355,42 @@ impl Problem {
             self.put("needed", told.needed);
             self.put("who_may_vote", told.who_may_vote.as_str());
             self.put("approved_by", told.approved_by.clone());
+            if let Some(stage) = &told.stage {
+                self.put("stage", stage.as_str());
+            }
         }
     }
 
     fn put(&mut self, name: &str, value: impl Into<Value>) {
         self.0.more.insert(name.to_owned(), value.into());
+    }
+}
+
+/// What is waited for, in a sentence or two.
+fn waiting(told: &Told, requirement: &Requirement) -> String {
+    let how = match requirement.step_up {
+        StepUp::None => "",
+        StepUp::Oidc => ", with a fresh sign-in at their identity provider",
+        StepUp::Webauthn => ", with their security key",
+    };
+    match requirement.by {
+        By::Requester => {
+            let how = match requirement.step_up {
+                StepUp::None | StepUp::Oidc => "with a fresh sign-in at your identity provider",
+                StepUp::Webauthn => "with your security key",
+            };
+            format!("You confirm this call yourself: open it in your own Countersign app, {how}.")
+        }
+        By::Others => {
+            let stage = told
+                .stage
+                .as_ref()
+                .map(|stage| format!(" (stage {stage})"))
+                .unwrap_or_default();
+            format!(
+                "This call needs an approval: {} of {} so far, now by {}{stage}{how}.",
+                told.approvals, told.needed, told.who_may_vote
+            )
+        }
     }
 }

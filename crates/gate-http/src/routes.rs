@@ -151,6 +151,11 @@ impl RouteTable {
         })
     }
 
+    /// The actions that its routes name.
+    pub fn actions(&self) -> impl Iterator<Item = &str> {
+        self.routes.iter().map(|route| route.action.as_str())
+    }
+
     /// What this call is. `path` is the one that will be forwarded.
     pub fn find(&self, method: &Method, path: &str) -> Matched {
         for route in &self.routes {

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use countersign_evidence::op_token::AccessRules;
-use countersign_model::Clock;
+use countersign_model::{Clock, PolicyCheck};
 use countersign_oidc::{OidcError, Provider, ResourceServer};
-use countersign_pep::{Pep, PepConfig, TrustedProvider};
+use countersign_pep::{Pep, PepConfig, PolicySource, TrustedProvider};
+use countersign_policy_file::{PolicyFile, Reloaded};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
@@ -22,6 +23,7 @@ use crate::config::{GateConfig, ProviderConfig};
 use crate::credential::CredentialKey;
 use crate::forward::Forwarder;
 use crate::gate::{self, Shared};
+use crate::wire::Wire;
 
 /// Connections at once, at most.
 const MAX_CONNECTIONS: usize = 10_000;
@@ -31,6 +33,9 @@ const HEAD_TIME: Duration = Duration::from_secs(15);
 const HEAD_BYTES: usize = 64 * 1024;
 /// How long calls that are under way may take to end.
 const END_TIME: Duration = Duration::from_secs(10);
+
+/// Between two looks at the policy's file.
+const POLICY_EVERY: Duration = Duration::from_secs(2);
 
 /// Why a gate does not start.
 #[derive(Debug, thiserror::Error)]
@@ -67,6 +72,7 @@ pub struct Running {
     /// Where it listens.
     pub addr: SocketAddr,
     stopping: CancellationToken,
+    policy: Arc<PolicyFile>,
     pep: Arc<Pep>,
     tasks: TaskTracker,
 }
@@ -80,14 +86,23 @@ impl Gate {
     ) -> Result<Running, StartError> {
         let addr = listener.local_addr()?;
         let stopping = CancellationToken::new();
+        let policy = Arc::clone(&config.policy);
         let shared = Arc::new(shared(config, clock, stopping.clone())?);
         let pep = Arc::clone(&shared.pep);
         let tasks = TaskTracker::new();
+        let watched = Arc::clone(&policy);
+        tasks.spawn(watched.watch(POLICY_EVERY, stopping.clone().cancelled_owned()));
+        tasks.spawn(compare_routes(
+            Arc::clone(&shared),
+            Arc::clone(&policy),
+            stopping.clone(),
+        ));
         tasks.spawn(accept(shared, listener, stopping.clone(), tasks.clone()));
         tasks.close();
         Ok(Running {
             addr,
             stopping,
+            policy,
             pep,
             tasks,
         })
@@ -95,6 +110,12 @@ impl Gate {
 }
 
 impl Running {
+    /// Looks at the policy's file now, instead of within the next seconds. Calls that wait for people are judged
+    /// by the policy that is in force when they are released.
+    pub fn reload_policy(&self) -> Reloaded {
+        self.policy.reload_if_changed()
+    }
+
     /// Takes no more calls, answers those that are held with an id to come back with, and waits a while for
     /// the rest.
     pub async fn shutdown(self) {
@@ -137,6 +158,7 @@ fn shared(
         bounds,
         providers,
         headers,
+        overrides,
         routes,
     } = config;
     let folder = |path: &PathBuf| {
@@ -162,18 +184,21 @@ fn shared(
             .keep_keys_for(session_secs.into())
             .remember_in(&state_dir)?;
         let provider = Arc::new(provider);
-        rules.push(ClaimRules {
-            issuer: op.issuer.clone(),
-            claims,
-            groups_claim: op.groups.path.clone(),
-        });
-        let access = AccessRules {
-            issuer: op.issuer.clone(),
-            audience,
-            algorithms: op.algorithms.clone(),
-            approver_client_ids: approver_client_ids.clone(),
-        };
-        tokens.push((Arc::clone(&provider), access));
+        if let Some(audience) = audience {
+            let access = AccessRules {
+                issuer: op.issuer.clone(),
+                audience: audience.clone(),
+                algorithms: op.algorithms.clone(),
+                approver_client_ids: approver_client_ids.clone(),
+                roles: op.roles.clone(),
+            };
+            tokens.push((Arc::clone(&provider), access));
+            rules.push(ClaimRules {
+                op: op.clone(),
+                audience,
+                claims,
+            });
+        }
         trusted.push(TrustedProvider {
             config: op,
             provider,
@@ -187,11 +212,10 @@ fn shared(
         providers: trusted,
         session_secs,
         bounds,
+        evidence_dir,
     };
-    let the_pep = Pep::start(pep_config, &state_dir, policy, Arc::clone(&clock))?;
-    if let Some(dir) = &evidence_dir {
-        std::fs::create_dir_all(dir).map_err(folder(dir))?;
-    }
+    let source: PolicySource = Arc::new(move || -> Arc<dyn PolicyCheck> { policy.current() });
+    let the_pep = Pep::start(pep_config, &state_dir, source, Arc::clone(&clock))?;
     let credential_key = CredentialKey::load(&state_dir).map_err(folder(&state_dir))?;
     Ok(Shared {
         callers: Callers::new(ResourceServer::new(tokens), rules),
@@ -205,11 +229,34 @@ fn shared(
         },
         pep: the_pep,
         forwarder: Forwarder::new(upstream, upstream_timeout)?,
+        clock,
         hold,
         body_limit,
-        evidence_dir,
+        overrides,
         stopping,
     })
+}
+
+/// Says which routes a new policy does not know: their calls are denied from now on.
+async fn compare_routes(shared: Arc<Shared>, policy: Arc<PolicyFile>, stopping: CancellationToken) {
+    let mut changes = policy.subscribe();
+    loop {
+        tokio::select! {
+            changed = changes.changed() => if changed.is_err() { return },
+            () = stopping.cancelled() => return,
+        }
+        let current = policy.current();
+        for action in shared
+            .routes
+            .actions()
+            .filter(|action| !current.knows(action))
+        {
+            tracing::warn!(
+                action,
+                "the new policy names no such action: calls of its routes are denied"
+            );
+        }
+    }
 }
 
 async fn accept(
@@ -245,15 +292,17 @@ async fn connection(shared: Arc<Shared>, stream: TcpStream, stopping: Cancellati
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!("no TCP_NODELAY: {error}");
     }
+    let wire = Wire::new(stream);
+    let line = wire.line();
     let service = service_fn(move |request| {
-        let shared = Arc::clone(&shared);
-        async move { Ok::<_, std::convert::Infallible>(gate::serve(shared, request).await) }
+        let (shared, line) = (Arc::clone(&shared), Arc::clone(&line));
+        async move { Ok::<_, std::convert::Infallible>(gate::serve(shared, line, request).await) }
     });
     let connection = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIME)
         .max_buf_size(HEAD_BYTES)
-        .serve_connection(TokioIo::new(stream), service);
+        .serve_connection(TokioIo::new(wire), service);
     let mut connection = std::pin::pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,

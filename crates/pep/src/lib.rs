@@ -1,7 +1,7 @@
 //! The enforcement point, shared by all gates: decide, ask, wait, verify, spend, redeem, and then, and only
 //! then, hold a [`Permit`].
 //!
-//! - [`Pep::decide`]: my own policy first; what it allows never reaches the server
+//! - [`Pep::policy`]: my own policy first; what it allows never reaches the server
 //! - [`Pep::ask`], [`Pep::join`]: a [`Pending`] approval, held in memory or kept on disk for a caller who returns
 //! - [`Pending::release`]: protocol, section 6, by myself; the server is not trusted
 //! - [`Permit::open`]: for exactly the operation that was verified, once
@@ -19,8 +19,9 @@ mod permit;
 mod refusal;
 pub mod store;
 mod watch;
+mod written;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,7 +29,7 @@ use countersign_client::{ApiError, Backoff, PepApi, ServerHttp};
 use countersign_evidence::op_token::OpConfig;
 use countersign_evidence::{Ask, PublicKey, SecretKey};
 use countersign_model::{
-    Clock, Nonce, Operation, PepId, PolicyAnswer, PolicyCheck, Requirement, ServerId, Txn, UnixSecs,
+    Clock, Nonce, Operation, PepId, PolicyCheck, Requirement, ServerId, Txn, UnixSecs,
 };
 use countersign_oidc::Provider;
 use tokio_util::task::TaskTracker;
@@ -41,6 +42,7 @@ pub use store::{Bounds, Keep, NonceStore, Stored};
 pub use watch::{Over, Told};
 
 use crate::watch::{Seen, Watches};
+use crate::written::EvidenceFolder;
 
 /// How long an ask may open a request, in seconds.
 const ASK_SECS: i64 = 120;
@@ -67,7 +69,12 @@ pub struct PepConfig {
     pub session_secs: u32,
     /// Bounds of what may be open at once.
     pub bounds: Bounds,
+    /// Where the evidence of each released operation is written, where it is.
+    pub evidence_dir: Option<PathBuf>,
 }
+
+/// Gives the policy that is in force now. Asked once for each decision, so that no decision sees two.
+pub type PolicySource = Arc<dyn Fn() -> Arc<dyn PolicyCheck> + Send + Sync>;
 
 /// A provider whose people may vote.
 #[derive(Debug, Clone)]
@@ -87,6 +94,14 @@ pub enum StartError {
     /// The connection to the server.
     #[error(transparent)]
     Server(#[from] ApiError),
+    /// The folder for evidence.
+    #[error("cannot use the evidence folder `{}`: {error}", path.display())]
+    Evidence {
+        /// Which.
+        path: PathBuf,
+        /// What the system said.
+        error: std::io::Error,
+    },
 }
 
 /// The enforcement point. All methods need a tokio runtime.
@@ -96,10 +111,11 @@ pub struct Pep {
     server: ServerId,
     session_secs: u32,
     providers: Vec<TrustedProvider>,
-    policy: Arc<dyn PolicyCheck>,
+    policy: PolicySource,
     clock: Arc<dyn Clock>,
     api: Arc<PepApi>,
     store: NonceStore,
+    evidence: Option<Arc<EvidenceFolder>>,
     server_keys: keys::ServerKeys,
     watches: Watches,
     /// Withdrawals and outcomes under way.
@@ -125,7 +141,7 @@ impl Pep {
     pub fn start(
         config: PepConfig,
         state_dir: &Path,
-        policy: Arc<dyn PolicyCheck>,
+        policy: PolicySource,
         clock: Arc<dyn Clock>,
     ) -> Result<Arc<Self>, StartError> {
         let PepConfig {
@@ -136,7 +152,15 @@ impl Pep {
             providers,
             session_secs,
             bounds,
+            evidence_dir,
         } = config;
+        let evidence = evidence_dir
+            .map(|path| {
+                EvidenceFolder::open(&path, &me)
+                    .map(Arc::new)
+                    .map_err(|error| StartError::Evidence { path, error })
+            })
+            .transpose()?;
         let store = NonceStore::open(state_dir, bounds, clock.now())?;
         let http = ServerHttp::new(server.clone(), Arc::clone(&clock))?;
         let api = Arc::new(PepApi::new(http, me.clone(), Arc::clone(&key)));
@@ -151,15 +175,16 @@ impl Pep {
             clock,
             api,
             store,
+            evidence,
             server_keys,
             watches: Watches::default(),
             telling: TaskTracker::new(),
         }))
     }
 
-    /// My own policy's answer. What it allows needs no server.
-    pub fn decide(&self, operation: &Operation) -> PolicyAnswer {
-        self.policy.answer(operation)
+    /// My own policy, as it is in force now. What it allows needs no server.
+    pub fn policy(&self) -> Arc<dyn PolicyCheck> {
+        (self.policy)()
     }
 
     /// A nonce for one operation; T0 is now.
@@ -322,7 +347,7 @@ impl Pep {
 
     /// Tells what came of a request, in the background.
     pub(crate) fn tell(self: &Arc<Self>, txn: Txn, status: Option<u16>, refusal: Option<String>) {
-        let outcome = permit::outcome(status, refusal, self.policy.digest());
+        let outcome = permit::outcome(status, refusal, self.policy().digest());
         let pep = Arc::clone(self);
         self.telling.spawn(async move {
             retry(

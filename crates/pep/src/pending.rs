@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use countersign_client::ApiError;
 use countersign_evidence::verify::{self, Release, Trust, TrustedOp};
-use countersign_evidence::{Evidence, Verified};
-use countersign_model::{Nonce, Operation, PolicyAnswer, Txn, b64u};
+use countersign_evidence::{Evidence, EvidenceVote, StepUpEvidence, Verified};
+use countersign_model::{Nonce, Operation, PolicyAnswer, PolicyCheck, Txn, UnixSecs, b64u};
 use serde_json::Value;
 use tokio::sync::watch;
 
@@ -14,6 +14,7 @@ use crate::permit::Permit;
 use crate::refusal::{Refusal, Step};
 use crate::store::{Keep, Stored};
 use crate::watch::{Over, Seen, Told};
+use crate::written::Unnamed;
 use crate::{Pep, blocking};
 
 /// Attempts to redeem, all under one redemption id: the answer of the first may be lost.
@@ -93,6 +94,11 @@ impl Pending {
         self.stored.operation.nonce()
     }
 
+    /// T0: when the call was made.
+    pub fn asked_at(&self) -> UnixSecs {
+        self.stored.asked_at
+    }
+
     /// Waits until it is approved or over. Bound it by a timeout; it can be called again.
     pub async fn settled(&mut self) -> Settled {
         loop {
@@ -151,13 +157,17 @@ impl Pending {
         let nonce = self.stored.operation.nonce();
         // Cheap, and most of a thousand parallel retries end here. It decides nothing: `spend` does.
         pep.store.unspent(nonce)?;
-        if let PolicyAnswer::Deny { reason } = pep.policy.answer(rebuilt) {
+        // Today's policy, and one for the whole of this: the request may have been asked under another.
+        let policy = pep.policy();
+        if let PolicyAnswer::Deny { reason } = policy.answer(rebuilt) {
             return Err(Refusal::denied(Step::Policy, "policy_denied", reason));
         }
         let evidence = self.evidence()?;
-        let verified = self.verify(&evidence, rebuilt).await?;
+        let verified = self.verify(&evidence, rebuilt, policy.as_ref()).await?;
+        let bytes = evidence.to_json();
+        let written = self.write_down(&bytes).await?;
 
-        // CRASH P6: verified, nothing spent. A retry starts over.
+        // CRASH P6: verified and written down, nothing spent. A retry starts over; the next start removes the file.
         crash::point("P6");
         let spent = {
             let (pep, nonce) = (Arc::clone(pep), nonce.clone());
@@ -173,14 +183,41 @@ impl Pending {
         // CRASH P7: spent, not redeemed. A new approval is needed.
         crash::point("P7");
         self.redeem(rebuilt).await?;
-        // CRASH P8: redeemed, not executed. A new approval is needed.
+        if let Some(written) = written {
+            blocking(move || written.name()).await?.map_err(|error| {
+                tracing::error!(txn = %self.txn, "the evidence has no name yet: {error}");
+                Refusal::denied(
+                    Step::Record,
+                    "evidence_unwritten",
+                    "the gate cannot keep the evidence of this approval, so it does not use it; ask anew once whoever runs the gate has seen to its disk",
+                )
+            })?;
+        }
+        // CRASH P8: redeemed, the evidence kept, not executed. A new approval is needed.
         crash::point("P8");
         Ok(Permit::new(
             Arc::clone(pep),
             self.txn.clone(),
             verified,
-            evidence.to_json(),
+            bytes,
         ))
+    }
+
+    /// Before anything is spent: what cannot be written down is not released, and can be tried again.
+    async fn write_down(&self, bytes: &[u8]) -> Result<Option<Unnamed>, Refusal> {
+        let Some(folder) = &self.pep.evidence else {
+            return Ok(None);
+        };
+        let (folder, txn, bytes) = (Arc::clone(folder), self.txn.clone(), bytes.to_vec());
+        let written = blocking(move || folder.write(&txn, &bytes)).await?;
+        written.map(Some).map_err(|error| {
+            tracing::error!(txn = %self.txn, "cannot write evidence: {error}");
+            Refusal::unavailable(
+                Step::Record,
+                "evidence_unwritten",
+                "the gate cannot write down the evidence of this approval, so it does not use it; tell whoever runs the gate",
+            )
+        })
     }
 
     fn evidence(&self) -> Result<Evidence, Refusal> {
@@ -216,7 +253,12 @@ impl Pending {
         Evidence::from_json(&bytes).map_err(|error| unreadable(&error))
     }
 
-    async fn verify(&self, evidence: &Evidence, rebuilt: &Operation) -> Result<Verified, Refusal> {
+    async fn verify(
+        &self,
+        evidence: &Evidence,
+        rebuilt: &Operation,
+        policy: &dyn PolicyCheck,
+    ) -> Result<Verified, Refusal> {
         let pep = &self.pep;
         let server_keys = pep.server_keys.for_evidence(evidence, &pep.api).await?;
         let mut ops = Vec::with_capacity(pep.providers.len());
@@ -226,8 +268,7 @@ impl Pending {
             let tokens: Vec<&str> = evidence
                 .votes
                 .iter()
-                .flat_map(|vote| [vote.id_token.as_deref(), vote.claims_token.as_deref()])
-                .flatten()
+                .flat_map(tokens_of)
                 .filter(|token| {
                     countersign_evidence::op_token::peek_issuer(token)
                         .is_ok_and(|named| named == issuer)
@@ -256,7 +297,7 @@ impl Pending {
             pep: (pep.me.clone(), pep.key.public()),
             ops,
             session_secs: pep.session_secs,
-            policy: Some(pep.policy.as_ref()),
+            policy: Some(policy),
         };
         let release = Release {
             me: &pep.me,
@@ -334,6 +375,19 @@ impl Pending {
             ),
         ))
     }
+}
+
+/// All tokens of a provider that a vote comes with.
+fn tokens_of(vote: &EvidenceVote) -> impl Iterator<Item = &str> {
+    let (sign_in, consent) = match &vote.step_up {
+        Some(StepUpEvidence::Oidc {
+            id_token,
+            access_token,
+        }) => (Some(id_token.as_str()), access_token.as_deref()),
+        Some(StepUpEvidence::Webauthn { .. }) | None => (None, None),
+    };
+    let own = [vote.id_token.as_deref(), vote.claims_token.as_deref()];
+    own.into_iter().chain([sign_in, consent]).flatten()
 }
 
 impl Drop for Pending {

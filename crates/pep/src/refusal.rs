@@ -21,6 +21,8 @@ pub enum Step {
     Decision,
     /// Verifying the evidence: one of the steps of protocol, section 6.
     Evidence(StepId),
+    /// Writing the evidence down.
+    Record,
     /// Redeeming at the server.
     Redeem,
     /// Executing.
@@ -36,6 +38,7 @@ impl Step {
             Self::Ask => "ask",
             Self::Decision => "decision",
             Self::Evidence(step) => step.as_str(),
+            Self::Record => "record",
             Self::Redeem => "redeem",
             Self::Execution => "execution",
         }

@@ -43,6 +43,8 @@ pub struct Told {
     pub needed: u32,
     /// Who may vote, in the policy's words.
     pub who_may_vote: String,
+    /// The stage that is open, where there are stages.
+    pub stage: Option<String>,
     /// Who approved.
     pub approved_by: Vec<String>,
     /// Who denied.
@@ -111,7 +113,7 @@ impl Told {
             approvals,
             needed,
             who_may_vote,
-            stage: _,
+            stage,
             approved_by,
             denied_by,
             reason,
@@ -121,6 +123,7 @@ impl Told {
             approvals,
             needed,
             who_may_vote,
+            stage,
             approved_by,
             denied_by,
             reason,

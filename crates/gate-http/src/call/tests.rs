@@ -25,8 +25,10 @@ fn caller() -> Caller {
     let claims = json!({ "name": "Mara", "groups": ["orders-dev"] });
     Caller {
         subject: Subject::parse("https://op.example|mara").unwrap(),
+        kind: CallerKind::Person,
         claims: claims.as_object().unwrap().clone(),
         act: None,
+        standing: crate::caller::Standing::default(),
     }
 }
 
@@ -213,7 +215,12 @@ fn what_an_upstream_could_read_as_another_call_is_refused() {
         change(&mut written);
         written.call()
     };
-    let overrides = |change| with(change).check_overrides().map_err(|no| no.code);
+    let overrides = |change| {
+        with(change)
+            .check_overrides()
+            .map(drop)
+            .map_err(|no| no.code())
+    };
     assert_eq!(overrides(|_| ()), Ok(()));
     assert_eq!(
         overrides(|w| w.query = Some("_method=GET".into())),
@@ -230,6 +237,14 @@ fn what_an_upstream_could_read_as_another_call_is_refused() {
         w.body = b"\xff=1&_method=DELETE".to_vec();
     };
     assert_eq!(overrides(form_or_text), Err("method_override"));
+    assert_eq!(
+        overrides(|w| w.body = b"{\"_method\":\"DELETE\"}".to_vec()),
+        Err("method_override")
+    );
+    assert_eq!(
+        overrides(|w| w.headers.push(("content-encoding".into(), "gzip".into()))),
+        Err("body_encoded")
+    );
 
     let approval = |change| with(change).check_for_approval().map_err(|no| no.code);
     assert_eq!(approval(|_| ()), Ok(()));

@@ -48,7 +48,7 @@ fn example() -> String {
 fn the_example_is_good_and_names_every_key() {
     let config = Files::new().read(&example()).unwrap();
     assert_eq!(config.listen.port(), 8080);
-    assert_eq!(config.hold, Duration::from_secs(120));
+    assert_eq!(config.hold, Duration::from_secs(30));
     for key in [
         "server_key_files",
         "evidence_dir",
@@ -60,11 +60,21 @@ fn the_example_is_good_and_names_every_key() {
         "service",
         "credential_headers",
         "unbound_headers",
-        "algorithms",
-        "groups_claim",
+        "method_overrides",
         "claims",
+        "name",
+        "algorithms",
+        "roles",
+        "groups_claim",
+        "groups_delimiter",
+        "groups",
+        "acr_claim",
+        "acrs",
+        "person",
+        "initiator_claim",
+        "initiator_issuer",
         "refreshed_tokens_repeat_nonce",
-        "person_claim",
+        "step_up",
     ] {
         assert!(example().contains(&format!("{key} = ")), "{key}");
     }
@@ -109,8 +119,8 @@ fn a_bad_value_names_its_key() {
             "server = \"http://countersign.example\"",
             "`server`",
         ),
-        ("hold_secs = 120", "hold_secs = 4000", "`hold_secs`"),
-        ("hold_secs = 120", "hold_seconds = 120", "unknown field"),
+        ("hold_secs = 30", "hold_secs = 4000", "`hold_secs`"),
+        ("hold_secs = 30", "hold_seconds = 30", "unknown field"),
         ("session_secs = 43200", "session_secs = 1", "`session_secs`"),
         (
             "issuer = \"https://id.example.com\"",
@@ -125,7 +135,32 @@ fn a_bad_value_names_its_key() {
         (
             "# algorithms = [\"RS256\", ",
             "algorithms = [\"HS256\", ",
-            "`HS256` is none of",
+            "`provider.algorithms`",
+        ),
+        (
+            "audience = \"urn:example:orders\"\n",
+            "",
+            "`provider.audience`",
+        ),
+        (
+            "# roles = [\"approver\", \"requester\", \"workload\"]",
+            "roles = [\"approver\"]",
+            "`provider.audience`",
+        ),
+        (
+            "# roles = [\"approver\", \"requester\", \"workload\"]",
+            "roles = [\"admin\"]",
+            "is not as it must be",
+        ),
+        (
+            "# step_up = \"oidc\"",
+            "stepup = \"oidc\"",
+            "`provider.stepup`",
+        ),
+        (
+            "# method_overrides = \"refused\"",
+            "method_overrides = \"maybe\"",
+            "is not as it must be",
         ),
         (
             "# claims = [\"name\", ",
@@ -145,7 +180,7 @@ fn a_bad_value_names_its_key() {
         (
             "policy = \"policy.cedar\"",
             "policy = \"nowhere.cedar\"",
-            "cannot read",
+            "cannot be read",
         ),
         (
             "key_file = \"gate.key.json\"",

@@ -6,7 +6,8 @@
 #![allow(clippy::wildcard_enum_match_arm)]
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -23,7 +24,7 @@ use countersign_evidence::{
     jose, jws_digest,
 };
 use countersign_model::{
-    Clock, Digest, Issuer, Operation, PepId, PolicyCheck as _, Requirement, ServerId, Subject, Txn,
+    Clock, Digest, Issuer, Operation, PepId, PolicyCheck, Requirement, ServerId, Subject, Txn,
     UnixSecs, b64u,
 };
 use countersign_oidc::Provider;
@@ -89,29 +90,29 @@ pub struct Op {
     pub issuer: Issuer,
     key: SecretKey,
     clock: Arc<TestClock>,
-    withdrawn: Arc<AtomicBool>,
+    published: Arc<Mutex<Vec<Value>>>,
+    fetches: Arc<AtomicUsize>,
 }
 
 impl Op {
     pub async fn start(clock: &Arc<TestClock>) -> Self {
+        Self::start_as(clock, 40).await
+    }
+
+    /// Another one, with a key of its own.
+    pub async fn start_as(clock: &Arc<TestClock>, seed: u8) -> Self {
         let (listener, url) = listen().await;
-        let key = SecretKey::generate([40; 32]);
+        let key = SecretKey::generate([seed; 32]);
         let document = json!({
             "issuer": url, "authorization_endpoint": format!("{url}/auth"), "token_endpoint": format!("{url}/token"),
             "jwks_uri": format!("{url}/jwks"),
         });
-        let mut jwk = key.public().to_jwk();
-        jwk["kid"] = json!(key.public().thumbprint());
-        jwk["alg"] = json!("Ed25519");
-        jwk["use"] = json!("sig");
-        let withdrawn = Arc::new(AtomicBool::new(false));
-        let withdraws = Arc::clone(&withdrawn);
+        let keys = Arc::new(Mutex::new(vec![published(&key)]));
+        let fetches = Arc::new(AtomicUsize::new(0));
+        let (served, counted) = (Arc::clone(&keys), Arc::clone(&fetches));
         let jwks = move || {
-            let keys = if withdraws.load(Ordering::SeqCst) {
-                json!([])
-            } else {
-                json!([jwk])
-            };
+            counted.fetch_add(1, Ordering::SeqCst);
+            let keys = served.lock().unwrap().clone();
             std::future::ready(Json(json!({ "keys": keys })))
         };
         let router = Router::new()
@@ -126,13 +127,14 @@ impl Op {
             issuer: Issuer::parse(&url).unwrap(),
             key,
             clock: Arc::clone(clock),
-            withdrawn,
+            published: keys,
+            fetches,
         }
     }
 
     /// Publishes its key no more.
     pub fn withdraw_key(&self) {
-        self.withdrawn.store(true, Ordering::SeqCst);
+        self.published.lock().unwrap().clear();
     }
 
     pub fn subject(&self, sub: &str) -> Subject {
@@ -157,14 +159,50 @@ impl Op {
     }
 
     pub fn access_token(&self, change: impl FnOnce(&mut Value)) -> String {
+        self.access_token_by(&self.key, change)
+    }
+
+    /// As somebody else would sign it, in this provider's name.
+    pub fn access_token_by(&self, key: &SecretKey, change: impl FnOnce(&mut Value)) -> String {
         let now = self.clock.now().0;
         let mut claims = json!({
             "iss": self.issuer.as_str(), "sub": "mara", "aud": "urn:orders", "client_id": "cli", "iat": now,
             "exp": now + 600, "jti": b64u(&rand::random::<[u8; 9]>()), "name": "Mara", "groups": ["orders-dev"],
         });
         change(&mut claims);
-        jose::sign(&self.key, "at+jwt", &claims)
+        jose::sign(key, "at+jwt", &claims)
     }
+
+    /// A token of another type: what a CI system or a cluster gives to a workload.
+    pub fn workload_token(&self, change: impl FnOnce(&mut Value)) -> String {
+        let now = self.clock.now().0;
+        let mut claims = json!({
+            "iss": self.issuer.as_str(), "sub": "repo:orders/shop", "aud": "urn:orders", "iat": now, "exp": now + 300,
+            "actor_id": "mara", "groups": ["orders-dev"],
+        });
+        change(&mut claims);
+        jose::sign(&self.key, "JWT", &claims)
+    }
+
+    /// How often its keys were fetched.
+    pub fn fetches(&self) -> usize {
+        self.fetches.load(Ordering::SeqCst)
+    }
+
+    /// Publishes another key, and this one no more.
+    pub fn rotate_key(&mut self, seed: u8) {
+        self.key = SecretKey::generate([seed; 32]);
+        *self.published.lock().unwrap() = vec![published(&self.key)];
+    }
+}
+
+/// A public key as a provider publishes it.
+fn published(key: &SecretKey) -> Value {
+    let mut jwk = key.public().to_jwk();
+    jwk["kid"] = json!(key.public().thumbprint());
+    jwk["alg"] = json!("Ed25519");
+    jwk["use"] = json!("sig");
+    jwk
 }
 
 /// What the server does instead of its work.
@@ -694,9 +732,13 @@ pub struct World {
     pub clock: Arc<TestClock>,
     pub op: Op,
     pub server: Server,
+    /// The server's.
     pub policy: Arc<Policy>,
+    /// The enforcement point's: the same until a test says otherwise.
+    pub in_force: Arc<Mutex<Arc<Policy>>>,
     pub pep_key: Arc<SecretKey>,
     pub dir: tempfile::TempDir,
+    pub evidence_dir: Option<PathBuf>,
 }
 
 impl World {
@@ -715,9 +757,11 @@ impl World {
             clock,
             op,
             server,
+            in_force: Arc::new(Mutex::new(Arc::clone(&policy))),
             policy,
             pep_key,
             dir: tempfile::tempdir().unwrap(),
+            evidence_dir: None,
         }
     }
 
@@ -740,8 +784,8 @@ impl World {
             },
             evidence_dir: self.evidence_dir.clone(),
         };
-        let policy = Arc::clone(&self.policy);
-        let source = Arc::new(move || -> Arc<dyn PolicyCheck> { policy.lock().unwrap().clone() });
+        let in_force = Arc::clone(&self.in_force);
+        let source = Arc::new(move || -> Arc<dyn PolicyCheck> { in_force.lock().unwrap().clone() });
         Pep::start(config, self.dir.path(), source, clock).unwrap()
     }
 

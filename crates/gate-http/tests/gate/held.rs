@@ -1,0 +1,179 @@
+//! Calls that wait for people: released once, or not at all.
+
+use super::scene::*;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_held_call_is_forwarded_exactly_once_approved() {
+    let scene = Scene::new().await;
+    let call = scene
+        .call(Method::PATCH, "/customers/42?reason=move")
+        .header("content-type", "application/json")
+        .header("cookie", "session=secret")
+        .header("x-request-id", "varies")
+        .header("countersign-justification", "asked by the customer")
+        .body("{\"city\":\"Leeds\"}");
+    let held = tokio::spawn(call.send());
+    let txn = scene.world.server.opened().await;
+    assert!(scene.reached().is_empty());
+    scene.world.server.approve(&txn);
+    let answer = held.await.unwrap().unwrap();
+    assert_eq!(answer.status(), StatusCode::OK);
+    assert_eq!(answer.text().await.unwrap(), "{\"city\":\"Leeds\"}");
+    let reached = scene.reached();
+    assert_eq!(reached.len(), 1);
+    assert_eq!(
+        (reached[0].method.as_str(), reached[0].target.as_str()),
+        ("PATCH", "/customers/42?reason=move")
+    );
+    assert_eq!(reached[0].body, "{\"city\":\"Leeds\"}");
+    let sent = |name: &str| {
+        reached[0]
+            .headers
+            .iter()
+            .filter(|(n, _)| n == name)
+            .map(|(_, v)| v.as_str())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(sent("cookie"), ["session=secret"]);
+    assert_eq!(sent("content-length"), ["16"]);
+    assert!(
+        sent("x-request-id").is_empty(),
+        "unbound fields are dropped"
+    );
+    assert!(sent("countersign-justification").is_empty());
+
+    let evidence = scene.world.dir.path().join(format!("evidence/{txn}.json"));
+    let mode = std::os::unix::fs::PermissionsExt::mode(
+        &std::fs::metadata(&evidence).unwrap().permissions(),
+    );
+    assert_eq!(mode & 0o777, 0o600);
+    let evidence = std::fs::read(&evidence).unwrap();
+    assert!(countersign_evidence::Evidence::from_json(&evidence).is_ok());
+    let gate = scene.gate.unwrap();
+    gate.shutdown().await;
+    assert_eq!(scene.world.server.outcomes()[0]["status"], 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deny_and_an_expiry_answer_403_with_the_reason() {
+    let scene = Scene::new().await;
+    for (state, reason, code) in [
+        ("denied", Some("wrong customer"), "approval_denied"),
+        ("expired", None, "approval_expired"),
+    ] {
+        let held = tokio::spawn(scene.call(Method::DELETE, "/customers/42").send());
+        let txn = scene.world.server.opened().await;
+        scene.world.server.end(&txn, state, reason);
+        let answer = held.await.unwrap().unwrap();
+        assert_eq!(answer.status(), StatusCode::FORBIDDEN);
+        let body: Value = answer.json().await.unwrap();
+        assert_eq!(body["code"], code);
+        assert_eq!(body.get("reason").and_then(Value::as_str), reason);
+    }
+    assert!(scene.reached().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lying_server_opens_nothing() {
+    let scene = Scene::new().await;
+    for (lie, step) in [
+        (Lie::NoEvidence, "decision"),
+        (Lie::OwnOpKey, "bindings"),
+        (Lie::ForgedVote, "votes"),
+        (Lie::SwappedOperation, "sameness"),
+        (Lie::OtherOperation, "operation"),
+        (Lie::LoweredRequirement, "requirement"),
+        (Lie::TrueWithoutRedeem, "redeem"),
+    ] {
+        scene.world.server.lie(lie);
+        let held = tokio::spawn(scene.call(Method::DELETE, "/customers/42").send());
+        let txn = scene.world.server.opened().await;
+        scene.world.server.approve(&txn);
+        let answer = held.await.unwrap().unwrap();
+        assert_eq!(answer.status(), StatusCode::FORBIDDEN, "{lie:?}");
+        let body: Value = answer.json().await.unwrap();
+        assert_eq!(body["step"], step, "{lie:?}: {body}");
+    }
+    assert!(scene.reached().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_caller_who_hangs_up_withdraws() {
+    let scene = Scene::new().await;
+    let held = tokio::spawn(scene.call(Method::DELETE, "/customers/42").send());
+    let txn = scene.world.server.opened().await;
+    held.abort();
+    scene.world.server.withdrawn(1).await;
+    assert_eq!(scene.world.server.cancelled(), [txn]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gate_that_ends_gives_held_callers_an_id() {
+    let mut scene = Scene::new().await;
+    let held = tokio::spawn(scene.call(Method::DELETE, "/customers/42").send());
+    let txn = scene.world.server.opened().await;
+    scene.gate.take().unwrap().shutdown().await;
+    let answer = held.await.unwrap().unwrap();
+    assert_eq!(answer.headers()["approval-id"], txn.as_str());
+    assert_eq!(problem(answer).await, (403, "approval_pending".to_owned()));
+    assert!(scene.world.server.cancelled().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn hold_time_over_means_come_back_later() {
+    let scene = Scene::with("hold_secs = 0").await;
+    let answer = scene
+        .call(Method::DELETE, "/customers/42")
+        .send()
+        .await
+        .unwrap();
+    assert!(answer.headers().contains_key("approval-id"));
+    assert_eq!(problem(answer).await, (403, "approval_pending".to_owned()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upstream_that_is_away_is_502_and_the_approval_is_used() {
+    let scene = Scene::new().await;
+    // A port that nobody listens on any more.
+    let free = TcpListener::bind("127.0.0.1:0")
+        .await
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    let path = scene.world.dir.path().join("gate.toml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let line = text
+        .lines()
+        .find(|line| line.starts_with("upstream = "))
+        .unwrap()
+        .to_owned();
+    let text = text
+        .replace(&line, &format!("upstream = \"http://{free}\""))
+        .replace("\"state\"", "\"state2\"");
+    std::fs::write(&path, text).unwrap();
+    let clock: Arc<dyn Clock> = scene.world.clock.clone();
+    let gate = Gate::start(
+        GateConfig::read(&path).unwrap(),
+        clock,
+        TcpListener::bind("127.0.0.1:0").await.unwrap(),
+    )
+    .unwrap();
+    let scene = Scene {
+        url: format!("http://{}", gate.addr),
+        gate: Some(gate),
+        ..scene
+    };
+    let held = tokio::spawn(scene.call(Method::DELETE, "/customers/42").send());
+    let txn = scene.world.server.opened().await;
+    scene.world.server.approve(&txn);
+    assert_eq!(
+        problem(held.await.unwrap().unwrap()).await,
+        (502, "upstream".to_owned())
+    );
+    scene.gate.unwrap().shutdown().await;
+    let outcomes = scene.world.server.outcomes();
+    assert_eq!(
+        (&outcomes[0]["executed"], &outcomes[0]["refusal"]),
+        (&json!(false), &json!("upstream"))
+    );
+}

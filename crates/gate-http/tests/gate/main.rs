@@ -1,0 +1,13 @@
+//! The gate over real sockets: a provider, an approval server that the test controls, an upstream that remembers
+//! what reached it, and callers who behave well or badly. A file for each idea, all on the one [`scene`].
+
+#![allow(clippy::unwrap_used)]
+
+mod allowed;
+mod callers;
+mod held;
+mod refused;
+mod retries;
+mod scene;
+#[path = "../../../pep/tests/support/mod.rs"]
+mod support;
