@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use countersign_api::ipc::{Answer, Call, Problem, ProblemCode, Reply, State, Theme};
+use countersign_api::ipc::{Answer, Call, Prefs, Problem, ProblemCode, Reply, State};
 use countersign_approver::Approver;
 use tokio::sync::watch;
 
@@ -22,9 +22,9 @@ pub struct Desk<N> {
     /// Whose presence the window tells.
     pub window: Window,
     /// The preferences' file.
-    pub prefs: PathBuf,
-    /// The look.
-    pub theme: watch::Sender<Theme>,
+    pub prefs_file: PathBuf,
+    /// What the person prefers.
+    pub prefer: watch::Sender<Prefs>,
     /// The whole state.
     pub state: watch::Receiver<Arc<State>>,
 }
@@ -62,7 +62,7 @@ impl<N: Notifier> Desk<N> {
                 approver.cancel_sign_in();
                 Ok(Reply::Nothing)
             }
-            Call::SignOut => approver.sign_out().await.map(|()| Reply::Nothing),
+            Call::SignOut { account: _ } => approver.sign_out().await.map(|()| Reply::Nothing),
             Call::Card { txn } => Ok(Reply::Card {
                 card: Box::new(approver.card(&txn).await?),
             }),
@@ -80,7 +80,11 @@ impl<N: Notifier> Desk<N> {
                     card: Box::new(card),
                 })
             }
-            Call::History { query } => Ok(Reply::History {
+            Call::CancelStepUp { txn } => approver.cancel_step_up(&txn).map(|()| Reply::Nothing),
+            Call::RetryStepUp { txn } => {
+                approver.retry_step_up(&txn).await.map(|()| Reply::Nothing)
+            }
+            Call::History { query, account: _ } => Ok(Reply::History {
                 page: approver.history(query).await?,
             }),
             Call::Verify { txn } => Ok(Reply::Verification {
@@ -94,15 +98,18 @@ impl<N: Notifier> Desk<N> {
                 })
             }
             Call::TestNotification => self.notifier.test().await.map(|()| Reply::Nothing),
-            Call::Devices => Ok(Reply::Devices {
+            Call::Devices { account: _ } => Ok(Reply::Devices {
                 devices: approver.devices().await?,
             }),
-            Call::RevokeDevice { binding_id } => Ok(Reply::Devices {
+            Call::RevokeDevice {
+                binding_id,
+                account: _,
+            } => Ok(Reply::Devices {
                 devices: approver.revoke_device(&binding_id).await?,
             }),
-            Call::SetTheme { theme } => {
-                prefs::write_theme(&self.prefs, theme).map_err(|error| other(&error))?;
-                self.theme.send_replace(theme);
+            Call::SetPrefs { prefs } => {
+                prefs::write(&self.prefs_file, prefs).map_err(|error| other(&error))?;
+                self.prefer.send_replace(prefs);
                 Ok(Reply::Nothing)
             }
             Call::WindowState { visible, showing } => {

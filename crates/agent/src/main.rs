@@ -189,13 +189,13 @@ async fn live(
     let window_socket = claim.dir().window_socket();
     let window = Window::new(program, window_socket.clone());
     let (state, states) = watch::channel(Arc::new(session::nothing_known()));
-    let (set_theme, theme) = watch::channel(prefs.theme);
+    let (prefer, preferred) = watch::channel(prefs.window());
     let desk = Desk {
         approver: approver.clone(),
         notifier: notifier.clone(),
         window: window.clone(),
-        prefs: prefs_file,
-        theme: set_theme,
+        prefs_file,
+        prefer,
         state: states,
     };
     let listener = claim
@@ -240,7 +240,7 @@ async fn live(
         approver: approver.clone(),
         notifier: notifier.clone(),
         window: window.clone(),
-        theme,
+        prefs: preferred,
         tray,
         content,
         state,

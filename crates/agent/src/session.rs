@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use countersign_api::ipc::{Event, Problem, ProblemCode, Row, State, Theme, Tray};
+use countersign_api::ipc::{Account, Event, Prefs, Problem, ProblemCode, Row, State, Tray};
 use countersign_approver::{self as approver, Approver};
 use tokio::sync::{broadcast, mpsc, watch};
 use tokio::time::timeout;
@@ -28,8 +28,8 @@ pub struct Session<N> {
     pub notifier: Arc<N>,
     /// The window.
     pub window: Window,
-    /// The look.
-    pub theme: watch::Receiver<Theme>,
+    /// What the person prefers.
+    pub prefs: watch::Receiver<Prefs>,
     /// Whether a host shows the icon.
     pub tray: watch::Receiver<Tray>,
     /// What the icon says.
@@ -49,7 +49,7 @@ pub fn nothing_known() -> State {
         &approver::State::default(),
         &Health::Asking,
         Tray::NoHost,
-        Theme::System,
+        Prefs::default(),
         None,
         &Presence::default(),
     )
@@ -70,7 +70,7 @@ impl<N: Notifier> Session<N> {
                 &now,
                 &health.borrow_and_update(),
                 *self.tray.borrow_and_update(),
-                *self.theme.borrow_and_update(),
+                *self.prefs.borrow_and_update(),
                 self.suggested_server.as_deref(),
                 &seen,
             );
@@ -89,7 +89,7 @@ impl<N: Notifier> Session<N> {
                 changed = approver.changed() => changed.is_ok(),
                 changed = health.changed() => changed.is_ok(),
                 changed = presence.changed() => changed.is_ok(),
-                changed = self.theme.changed() => changed.is_ok(),
+                changed = self.prefs.changed() => changed.is_ok(),
                 // Without a bus the tray gives up; the rest goes on.
                 Ok(()) = self.tray.changed() => true,
                 event = events.recv() => {
@@ -129,6 +129,8 @@ impl<N: Notifier> Session<N> {
                 self.window.tell(Event::CardChanged { txn });
             }
             Ok(approver::Event::SignedIn) => self.open(None, None),
+            // The person is in the browser; what came of it stands on the card.
+            Ok(approver::Event::StepUpEnded { txn }) => self.open(Some(txn), None),
             // The state, which is looked at anyway, says the rest.
             Ok(approver::Event::Arrived { .. } | approver::Event::DeviceAdded { .. })
             | Err(broadcast::error::RecvError::Lagged(_) | broadcast::error::RecvError::Closed) => {
@@ -214,7 +216,7 @@ fn compose(
     approver: &approver::State,
     health: &Health,
     tray: Tray,
-    theme: Theme,
+    prefs: Prefs,
     suggested_server: Option<&str>,
     presence: &Presence,
 ) -> State {
@@ -228,6 +230,10 @@ fn compose(
         last,
         listed: _,
     } = approver.clone();
+    let account = account.map(|account| Account {
+        connection,
+        ..account
+    });
     let mut troubles = troubles;
     let desktop = [
         match health {
@@ -245,6 +251,7 @@ fn compose(
         suggested_server: suggested_server
             .map(str::to_owned)
             .or(last.map(|last| last.server)),
+        accounts: account.iter().cloned().collect(),
         account,
         sign_in,
         connection,
@@ -253,6 +260,6 @@ fn compose(
         notifications: health.state(),
         tray,
         troubles,
-        theme,
+        prefs,
     }
 }

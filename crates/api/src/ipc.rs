@@ -120,13 +120,18 @@ pub enum Call {
     /// Gives up a sign-in that is under way. → [`Reply::Nothing`]
     CancelSignIn,
     /// Revokes the binding, deletes the keys. → [`Reply::Nothing`]
-    SignOut,
+    SignOut {
+        /// Of which account ([`Account::id`]); the first one where none is named.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        account: Option<String>,
+    },
     /// The card of an open or closed request. → [`Reply::Card`]
     Card {
         /// The request.
         txn: String,
     },
-    /// Casts the vote of the signed-in person. → [`Reply::Card`]
+    /// Casts the vote of the signed-in person. Where it has to be confirmed, the answer is the card in
+    /// [`Ballot::StepUp`], at once; what comes of it is told by [`Event::CardChanged`]. → [`Reply::Card`]
     Vote {
         /// The request.
         txn: String,
@@ -139,10 +144,24 @@ pub enum Call {
         /// [`Card::display_digest`] of the card on screen: what is signed is what was shown.
         display_digest: String,
     },
+    /// Gives up a step-up that is under way or failed: nothing was voted, and the ballot opens again. → [`Reply::Nothing`]
+    CancelStepUp {
+        /// The request.
+        txn: String,
+    },
+    /// Takes a failed step-up up again, with the vote that was signed for it; where the browser is waited for, opens the
+    /// same page again. → [`Reply::Nothing`]
+    RetryStepUp {
+        /// The request.
+        txn: String,
+    },
     /// A page of past requests. → [`Reply::History`]
     History {
         /// Search and filters.
         query: HistoryQuery,
+        /// Of which account; the first one where none is named.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        account: Option<String>,
     },
     /// Fetches the evidence and recomputes the proof. → [`Reply::Verification`]
     Verify {
@@ -157,16 +176,23 @@ pub enum Call {
     /// Sends a notification to this desktop. → [`Reply::Nothing`]
     TestNotification,
     /// The person's bindings. → [`Reply::Devices`]
-    Devices,
+    Devices {
+        /// Of which account; the first one where none is named.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        account: Option<String>,
+    },
     /// Revokes one binding of this person. → [`Reply::Devices`]
     RevokeDevice {
         /// Its id.
         binding_id: String,
+        /// Of which account; the first one where none is named.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        account: Option<String>,
     },
-    /// Changes one preference. → [`Reply::Nothing`]
-    SetTheme {
-        /// The new one.
-        theme: Theme,
+    /// Changes what the person prefers. → [`Reply::Nothing`]
+    SetPrefs {
+        /// All of it.
+        prefs: Prefs,
     },
     /// The window is visible, focused or hidden now: tells the agent whether notifications are needed. → [`Reply::Nothing`]
     WindowState {
@@ -264,11 +290,13 @@ pub struct State {
     pub agent_version: String,
     /// The address that is filled in on first run.
     pub suggested_server: Option<String>,
-    /// Who is signed in.
+    /// Who is signed in: the first of [`State::accounts`].
     pub account: Option<Account>,
+    /// Everybody who is signed in: one person may have accounts at several servers or providers.
+    pub accounts: Vec<Account>,
     /// A sign-in under way, or how the last one failed.
     pub sign_in: SignIn,
-    /// The stream.
+    /// The stream: of the account that is worst off, where there are several.
     pub connection: Connection,
     /// Waiting for this person's vote, most urgent first.
     pub inbox: Vec<Row>,
@@ -280,13 +308,59 @@ pub struct State {
     pub tray: Tray,
     /// Everything that is not in order, most severe first. The window shows the first.
     pub troubles: Vec<Problem>,
+    /// What the person prefers.
+    pub prefs: Prefs,
+}
+
+/// What a person prefers about the window on this device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(deny_unknown_fields)]
+pub struct Prefs {
     /// The look.
     pub theme: Theme,
+    /// The language.
+    pub language: Language,
+    /// The size of all text and space, in percent: [`Prefs::TEXT_SIZES`].
+    pub text_size: u16,
+    /// What has to work for requests to arrive was tried out on this device: it is not asked for again.
+    pub greeted: bool,
+}
+
+impl Prefs {
+    /// The text sizes that there are, in percent.
+    pub const TEXT_SIZES: [u16; 6] = [80, 100, 125, 150, 175, 200];
+}
+
+impl Default for Prefs {
+    fn default() -> Self {
+        Self {
+            theme: Theme::System,
+            language: Language::System,
+            text_size: 100,
+            greeted: false,
+        }
+    }
+}
+
+/// The language of the window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "snake_case")]
+pub enum Language {
+    /// As the desktop says, where it is one of ours; else English.
+    System,
+    /// English.
+    En,
+    /// German.
+    De,
 }
 
 /// A signed-in person at one server.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 pub struct Account {
+    /// Names it in calls, and in each [`Row`] of its requests. The same through sign-ins.
+    pub id: String,
+    /// Its stream.
+    pub connection: Connection,
     /// The server's `public_url`.
     pub server: String,
     /// The provider.
@@ -397,6 +471,8 @@ pub struct Provider {
     pub issuer: String,
     /// Its name for people.
     pub name: String,
+    /// Whether it can confirm a single vote by a fresh sign-in, as the server says.
+    pub step_up: bool,
 }
 
 /// One line of text, in logical order.
@@ -446,6 +522,8 @@ pub enum Role {
 pub struct Row {
     /// The request.
     pub txn: String,
+    /// Whose it is: [`Account::id`].
+    pub account: String,
     /// What kind of thing is asked.
     pub kind: Kind,
     /// Who asks.
@@ -536,6 +614,16 @@ pub struct Card {
     pub why: Vec<Field>,
     /// Past requests of this person on this resource, oldest first.
     pub before: Vec<Before>,
+    /// What is unusual about it, according to the server.
+    pub noticed: Vec<Noticed>,
+    /// The same was denied before, according to the server.
+    pub denied_before: Option<DeniedBefore>,
+    /// The stages of the approval, in order; none where it has none.
+    pub stages: Vec<StageLine>,
+    /// Who votes on it.
+    pub by: By,
+    /// This person's approval counts, and a deny can still take it back.
+    pub take_back: bool,
     /// Cast votes, in order.
     pub votes: Vec<VoteLine>,
     /// Who may vote, in the policy's words.
@@ -583,8 +671,125 @@ pub struct Identity {
     pub name: Line,
     /// The subject.
     pub sub: Line,
-    /// Claims, in a fixed order; one that is missing has no lines.
+    /// How and when they signed in.
+    pub authenticated: Authenticated,
+    /// Who acts on their behalf, outermost first (RFC 8693, `act`): programs, AI agents, other people.
+    pub actors: Vec<Actor>,
+    /// Claims, in a fixed order; one that is missing has no lines. The same as above is among them.
     pub claims: Vec<Field>,
+    /// What the gate says by itself about device and place: no provider vouches for it.
+    pub reported: Vec<Field>,
+}
+
+/// How and when the requester signed in, as the provider says.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, TS)]
+pub struct Authenticated {
+    /// When. Unix seconds.
+    #[ts(type = "number | null")]
+    pub auth_time: Option<i64>,
+    /// By what means.
+    pub amr: Vec<Line>,
+    /// To which level.
+    pub acr: Option<Line>,
+}
+
+/// One who acts on the requester's behalf.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+pub struct Actor {
+    /// The subject.
+    pub name: Line,
+    /// Who vouches for it.
+    pub issuer: Line,
+}
+
+/// An earlier denial of the same operation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+pub struct DeniedBefore {
+    /// When. Unix seconds.
+    #[ts(type = "number")]
+    pub at: i64,
+    /// By whom.
+    pub by: Line,
+    /// The reason that they gave.
+    pub reason: Option<Line>,
+}
+
+/// Something unusual about a request, from the server's history.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "snake_case")]
+pub enum Noticed {
+    /// The requester never asked for this resource before.
+    FirstTimeResource,
+    /// Nobody has seen this requester before.
+    FirstTimeRequester,
+    /// A device that this requester did not use before.
+    NewDevice,
+    /// A place that this requester was not at before.
+    NewPlace,
+    /// A program that this requester did not use before.
+    NewClient,
+}
+
+/// One stage of an approval.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+pub struct StageLine {
+    /// Its name in the policy.
+    pub name: Line,
+    /// Approvals so far.
+    pub approvals: u32,
+    /// Approvals needed.
+    pub needed: u32,
+    /// Who votes in it, in the policy's words.
+    pub who: Line,
+    /// Where it stands.
+    pub state: StageState,
+    /// It is the one that this person's vote counts in.
+    pub mine: bool,
+}
+
+/// Where a stage stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "snake_case")]
+pub enum StageState {
+    /// It has its approvals.
+    Complete,
+    /// It is the one that is voted on now.
+    Open,
+    /// A stage before it comes first.
+    Waiting,
+}
+
+/// What approving takes beside the click.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+pub struct StepUpAsked {
+    /// How.
+    pub means: Means,
+    /// Where: the provider's name for people.
+    pub provider_name: String,
+    /// The level that the sign-in must reach.
+    pub acr: Option<Line>,
+    /// The scope that the provider asks consent for.
+    pub scope: Option<Line>,
+}
+
+/// How a vote is confirmed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "snake_case")]
+pub enum Means {
+    /// By a fresh sign-in at the provider, in the browser.
+    Oidc,
+    /// By a security key.
+    Webauthn,
+}
+
+/// Who votes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "snake_case")]
+pub enum By {
+    /// Others than the requester.
+    Others,
+    /// The requester in person, who confirms their own operation.
+    Requester,
 }
 
 /// A past request.
@@ -615,6 +820,10 @@ pub struct VoteLine {
     pub device: Line,
     /// It is this person's.
     pub mine: bool,
+    /// The stage that it was cast in.
+    pub stage: Option<Line>,
+    /// How it was confirmed, where it was, according to the server.
+    pub step_up: Option<Means>,
 }
 
 /// Whether and how this person can vote.
@@ -627,6 +836,15 @@ pub enum Ballot {
         type_words: bool,
         /// When a reason is needed.
         reason: ReasonRule,
+        /// What approving takes beside the click, where the policy asks for a confirmation.
+        step_up: Option<StepUpAsked>,
+    },
+    /// They approved, and the confirmation that the policy asks for is under way: nothing counts before it is done.
+    StepUp {
+        /// What it takes.
+        asked: StepUpAsked,
+        /// Where it stands.
+        phase: StepUpPhase,
     },
     /// They cannot now; the sentence says why.
     Locked {
@@ -634,6 +852,37 @@ pub enum Ballot {
         why: WhyLocked,
         /// In plain words.
         sentence: String,
+    },
+}
+
+/// Where the confirmation of a vote stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(tag = "phase", rename_all = "snake_case")]
+pub enum StepUpPhase {
+    /// The vote is signed; the browser is about to open, or the security key to ask.
+    Preparing,
+    /// The browser is open at the provider.
+    WaitingForBrowser {
+        /// For a person whose browser did not open: the address to open by hand.
+        url: String,
+        /// Since when. Unix seconds.
+        #[ts(type = "number")]
+        since: i64,
+    },
+    /// The security key waits to be touched.
+    WaitingForKey {
+        /// Since when. Unix seconds.
+        #[ts(type = "number")]
+        since: i64,
+    },
+    /// It was confirmed; the vote is on its way.
+    Sending,
+    /// It did not work. Nothing was approved.
+    Failed {
+        /// What happened, and what to do.
+        problem: Problem,
+        /// [`Call::RetryStepUp`] may help: the signed vote is kept.
+        retry: bool,
     },
 }
 
@@ -647,11 +896,13 @@ pub enum WhyLocked {
     NotEligible,
     /// They have voted.
     Voted,
+    /// The stage that they vote in is not open yet.
+    NotYet,
     /// It is over.
     Closed,
     /// No connection: nothing is voted from stale data.
     Offline,
-    /// It needs something that this version cannot do (such as a step-up).
+    /// It needs a confirmation that this account cannot give: a provider that cannot, a security key that is not there.
     NotSupported,
 }
 

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 
-use countersign_api::http::{self, VoteRequest};
-use countersign_api::ipc::{Card, Choice, Problem, ProblemCode, Provider, ServerInfo, SignIn};
+use countersign_api::http::ProviderStepUp;
+use countersign_api::ipc::{Card, Problem, ProblemCode, Provider, ServerInfo, SignIn};
 use countersign_client::ApiError;
 use countersign_model::{Clock, Txn};
 use countersign_oidc::{Opener, Progress};
@@ -17,15 +17,11 @@ use crate::kept::{ACCOUNT, Folder};
 use crate::keys::KeyStore;
 use crate::problem::{of_api, problem, signed_out};
 use crate::runner;
-use crate::session::{Session, lock};
+use crate::session::lock;
 use crate::state::{Event, LastServer, State};
-use crate::vote::{Unanswered, Wish, check, refused, sign};
 
 /// Events that wait for a slow listener.
 const EVENTS: usize = 256;
-/// How often a vote is sent when its answer is lost, before the person is told.
-const VOTE_TRIES: u32 = 3;
-
 /// What a program gives.
 pub struct Deps {
     /// Where secrets live.
@@ -38,6 +34,22 @@ pub struct Deps {
     pub data_dir: PathBuf,
     /// What this device calls itself, shown to its owner only.
     pub device_name: String,
+}
+
+/// What a program may choose.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Beginnings of the scopes that it asks providers for. A server that names another scope in a requirement gets
+    /// none: it must not have people consent to what an API accepts.
+    pub scope_prefixes: Vec<String>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            scope_prefixes: vec!["approve:".to_owned()],
+        }
+    }
 }
 
 /// It could not start.
@@ -75,6 +87,14 @@ impl Approver {
     /// # Errors
     /// When the folder cannot be used.
     pub fn start(deps: Deps) -> Result<Self, StartError> {
+        Self::start_with(deps, Options::default())
+    }
+
+    /// The same, with choices of the program's own.
+    ///
+    /// # Errors
+    /// When the folder cannot be used.
+    pub fn start_with(deps: Deps, options: Options) -> Result<Self, StartError> {
         let Deps {
             keys,
             opener,
@@ -109,7 +129,9 @@ impl Approver {
             signing_in: tokio::sync::Mutex::default(),
             give_up: Notify::new(),
             settling: AtomicBool::new(false),
+            options,
             unanswered: Mutex::default(),
+            confirming: Mutex::default(),
             voting: tokio::sync::Mutex::default(),
         });
         let task = tokio::spawn(runner::from_the_start(Arc::clone(&inner)));
@@ -154,6 +176,7 @@ impl Approver {
         let providers = known.providers.into_iter().map(|given| Provider {
             issuer: given.issuer,
             name: given.name,
+            step_up: given.step_up == ProviderStepUp::Oidc,
         });
         Ok(ServerInfo {
             server: known.server,
@@ -280,110 +303,7 @@ impl Approver {
                 }
             });
         }
-        session.card(&item, self.inner.connection())
-    }
-
-    /// Votes. What is signed is what was shown: the request is read again, and nothing is signed when it differs.
-    ///
-    /// # Errors
-    /// In plain words; nothing changed, or the answer was lost: then the same vote again is safe.
-    pub async fn vote(
-        &self,
-        txn: &str,
-        choice: Choice,
-        reason: Option<String>,
-        words: Option<Vec<String>>,
-        display_digest: String,
-    ) -> Result<Card, Problem> {
-        let inner = &self.inner;
-        let session = inner.session().ok_or_else(signed_out)?;
-        let id = parse(txn)?;
-        let _voting = inner.voting.lock().await;
-        let wish = Wish {
-            choice,
-            reason,
-            words,
-            display_digest,
-        };
-        let before = lock(&inner.unanswered)
-            .get(txn)
-            .filter(|unanswered| unanswered.wish == wish)
-            .cloned();
-        let request = match before {
-            Some(unanswered) => unanswered.request,
-            None => self.signed(&session, &id, &wish).await?,
-        };
-        lock(&inner.unanswered).insert(
-            txn.to_owned(),
-            Unanswered {
-                wish,
-                request: request.clone(),
-            },
-        );
-        let sent = send(&session, &id, &request).await;
-        match &sent {
-            Err(error) if error.is_transient() => {}
-            Ok(_) | Err(_) => drop(lock(&inner.unanswered).remove(txn)),
-        }
-        let after = session.read(&id).await;
-        if let Ok(item) = &after {
-            inner.learned(&session, item);
-        }
-        sent.map_err(|error| refused(&error))?;
-        let item = after.map_err(|error| of_api(&error))?;
-        session.card(&item, inner.connection())
-    }
-
-    async fn signed(
-        &self,
-        session: &Arc<Session>,
-        txn: &Txn,
-        wish: &Wish,
-    ) -> Result<VoteRequest, Problem> {
-        let shown = session.item(txn.as_str());
-        let item = session.read(txn).await.map_err(|error| of_api(&error))?;
-        let (genuine, said) = check(wish, shown.as_deref(), &item, &session.account)?;
-        let Some(challenge) = item.challenge.as_deref() else {
-            return Err(problem(
-                ProblemCode::Forbidden,
-                "The server does not let you vote on this now.",
-            ));
-        };
-        let fresh_secs = genuine.open.request().requirement.fresh_claims_secs;
-        let claims_token = self
-            .inner
-            .fresh_claims(session, fresh_secs, When::Now)
-            .await?;
-        let signer = (&session.account, &session.secrets);
-        let vote = sign(genuine, challenge, wish.choice, said, signer, session.now())?;
-        Ok(VoteRequest {
-            vote,
-            step_up: None,
-            claims_token,
-        })
-    }
-}
-
-/// Sends a vote, and the very same again while its answer is lost.
-async fn send(
-    session: &Session,
-    txn: &Txn,
-    request: &VoteRequest,
-) -> Result<http::VoteAnswer, ApiError> {
-    let mut backoff = countersign_client::Backoff::default();
-    let mut tries = 0;
-    loop {
-        tries += 1;
-        match session
-            .call(|api| async move { api.vote(txn, request).await })
-            .await
-        {
-            Err(error) if error.is_transient() && tries < VOTE_TRIES => {
-                tracing::info!(code = error.code(), "the vote is sent again");
-                tokio::time::sleep(backoff.next(rand::random())).await;
-            }
-            done => return done,
-        }
+        self.inner.draw(&session, &item)
     }
 }
 

@@ -15,7 +15,7 @@ use countersign_model::{Clock, Digest, Issuer, ServerId, b64u};
 use countersign_oidc::{Opener, Progress, Provider, SignInRequest, sign_in};
 use serde_json::Value;
 
-use crate::kept::{ACCOUNT, Account, AccountFile, Folder, PENDING, Secrets};
+use crate::kept::{ACCOUNT, Account, AccountFile, Folder, PENDING, Secrets, redirect_ports};
 use crate::keys::{KeyStore, with_store};
 use crate::problem::{of_api, of_oidc, problem};
 use crate::session::{Session, op_config};
@@ -122,11 +122,11 @@ pub(crate) async fn bind(
         Provider::new(parsed.clone(), Arc::clone(&hands.clock)).map_err(|error| of_oidc(&error))?,
     );
     let request = SignInRequest {
-        config: op_config(parsed, &provider.client_id),
+        config: op_config(parsed, &provider),
         scopes: provider.scopes.clone(),
         redirect_path: provider.redirect_path.clone(),
         nonce: statement.nonce(),
-        ports: vec![0],
+        ports: redirect_ports(&provider),
     };
     let told = |progress| tell(progress, &provider.name);
     let signed_in = sign_in(&op, &request, hands.opener.as_ref(), &told)

@@ -33,16 +33,9 @@ pub(crate) struct Source<'a> {
     pub(crate) sub: &'a str,
 }
 
-/// What a refresh changed.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Changed {
-    Nothing,
-    /// The refresh token is another one now: it must be kept, the old one is used up.
-    RefreshToken,
-}
-
 impl Claims {
-    /// Makes sure that the claims are at most `fresh_secs` old now.
+    /// Makes sure that the claims are at most `fresh_secs` old now. Whatever comes of it, the refresh token may be
+    /// another one afterwards: the old one is used up then, and the caller keeps the new one.
     ///
     /// # Errors
     /// In words for the person, when they are older and the provider gives no newer ones without a sign-in.
@@ -51,59 +44,44 @@ impl Claims {
         source: &Source<'_>,
         fresh_secs: u32,
         now: UnixSecs,
-    ) -> Result<Changed, Problem> {
+    ) -> Result<(), Problem> {
         let good_until = self.iat + i64::from(fresh_secs);
         if now + MARGIN_SECS < good_until {
-            return Ok(Changed::Nothing);
+            return Ok(());
         }
         let Some(refresh_token) = self.refresh_token.clone() else {
             return self.too_old(good_until, fresh_secs, now);
         };
         match refresh_claims(source.provider, source.config, &refresh_token, source.nonce).await {
             Ok(refreshed) => {
-                let changed = if refreshed.refresh_token == refresh_token {
-                    Changed::Nothing
-                } else {
-                    Changed::RefreshToken
-                };
                 self.refresh_token = Some(refreshed.refresh_token);
                 match refreshed.id_token {
-                    Some((compact, read)) if read.subject.sub == source.sub => {
+                    Ok(Some((compact, read))) if read.subject.sub == source.sub => {
                         self.iat = read.iat;
                         self.token = Some(compact);
-                        Ok(changed)
+                        Ok(())
                     }
-                    Some(_) => Err(problem(
+                    Ok(Some(_)) => Err(problem(
                         ProblemCode::Other,
                         "The identity provider answered with somebody else's claims. Sign out and sign in again.",
                     )),
-                    None => self.too_old(good_until, fresh_secs, now).map(|_| changed),
+                    Ok(None) => self.too_old(good_until, fresh_secs, now),
+                    Err(error) => still_good(&error, good_until, now),
                 }
             }
-            Err(OidcError::Refused { code }) => {
-                tracing::info!(code, "the refresh token is no good any more");
+            // RFC 6749, 5.2. Any other code says that the provider cannot now, and the token may be good later.
+            Err(OidcError::Refused { code }) if code == "invalid_grant" => {
+                tracing::info!("the refresh token is no good any more");
                 self.refresh_token = None;
                 self.too_old(good_until, fresh_secs, now)
             }
-            Err(error) if now <= good_until => {
-                tracing::warn!(
-                    code = error.code(),
-                    "claims not refreshed; they are still fresh enough"
-                );
-                Ok(Changed::Nothing)
-            }
-            Err(error) => Err(of_oidc(&error)),
+            Err(error) => still_good(&error, good_until, now),
         }
     }
 
-    fn too_old(
-        &self,
-        good_until: UnixSecs,
-        fresh_secs: u32,
-        now: UnixSecs,
-    ) -> Result<Changed, Problem> {
+    fn too_old(&self, good_until: UnixSecs, fresh_secs: u32, now: UnixSecs) -> Result<(), Problem> {
         if now <= good_until {
-            return Ok(Changed::Nothing);
+            return Ok(());
         }
         let minutes = fresh_secs.div_ceil(60);
         Err(problem(
@@ -112,5 +90,18 @@ impl Claims {
                 "The policy wants what your identity provider says about you to be at most {minutes} minutes old, and it gives nothing newer without a sign-in. Sign in again, then vote."
             ),
         ))
+    }
+}
+
+/// A refresh that failed costs nothing while the claims that are there are fresh enough.
+fn still_good(error: &OidcError, good_until: UnixSecs, now: UnixSecs) -> Result<(), Problem> {
+    if now <= good_until {
+        tracing::warn!(
+            code = error.code(),
+            "claims not refreshed; they are still fresh enough"
+        );
+        Ok(())
+    } else {
+        Err(of_oidc(error))
     }
 }

@@ -8,16 +8,18 @@ use countersign_api::http::RequestState;
 use countersign_api::ipc::{Connection, Problem, ProblemCode};
 use tokio::sync::{Notify, broadcast, watch};
 
+use crate::approver::Options;
 use crate::binding::Hands;
-use crate::claims::{Changed, Source};
+use crate::claims::Source;
+use crate::confirming::Confirming;
 use crate::item::Item;
 use crate::kept::{ACCOUNT, Folder, Secrets};
+use crate::kept_vote::KeptVote;
 use crate::keys::with_store;
 use crate::problem::problem;
 use crate::runner;
 use crate::session::{Session, lock};
 use crate::state::{Event, LastServer, State};
-use crate::vote::Unanswered;
 
 pub(crate) struct Inner {
     pub(crate) hands: Hands,
@@ -31,7 +33,11 @@ pub(crate) struct Inner {
     pub(crate) give_up: Notify,
     /// The program ends soon: nothing is begun ahead any more.
     pub(crate) settling: AtomicBool,
-    pub(crate) unanswered: Mutex<HashMap<String, Unanswered>>,
+    pub(crate) options: Options,
+    /// Votes that were signed and whose answer has not come.
+    pub(crate) unanswered: Mutex<HashMap<String, KeptVote>>,
+    /// Votes that are being confirmed, or could not be.
+    pub(crate) confirming: Mutex<HashMap<String, Confirming>>,
     /// One vote at a time on one device: two clicks are one vote.
     pub(crate) voting: tokio::sync::Mutex<()>,
 }
@@ -83,6 +89,7 @@ impl Inner {
 
     pub(crate) fn enter(&self, session: &Arc<Session>) {
         *lock(&self.session) = Some(Arc::clone(session));
+        self.restore_votes(session);
         let account = session.on_show(self.hands.keys.describe());
         self.change(|state| {
             state.last = Some(LastServer {
@@ -107,13 +114,23 @@ impl Inner {
     /// The same, but for the rows: for many at once.
     pub(crate) fn note(&self, session: &Session, item: &Arc<Item>) {
         let txn = item.txn.clone();
+        session.note_release(item);
         if item.state == RequestState::Pending {
             match session.put(Arc::clone(item)) {
                 None if item.is_for_me() => self.tell(Event::Arrived { txn }),
                 Some(before) if !before.looks_like(item) => self.tell(Event::Changed { txn }),
                 None | Some(_) => {}
             }
-        } else if session.remove(&txn).is_some() {
+        } else {
+            self.over(session, txn, item);
+        }
+    }
+
+    /// A request that nobody votes on any more.
+    fn over(&self, session: &Session, txn: String, item: &Item) {
+        self.give_up_vote(&txn);
+        self.forget_vote(&txn);
+        if session.remove(&txn).is_some() {
             let row = item.row();
             self.tell(Event::Closed {
                 txn,
@@ -173,7 +190,7 @@ impl Inner {
         };
         let had = claims.refresh_token.clone();
         let freshened = claims.freshen(&source, fresh_secs, session.now()).await;
-        if matches!(freshened, Ok(Changed::RefreshToken)) || claims.refresh_token != had {
+        if claims.refresh_token != had {
             // CRASH: the provider may have used up the old one; then claims need a sign-in, nothing else.
             let secrets = Secrets {
                 refresh_token: claims.refresh_token.clone(),
@@ -186,6 +203,7 @@ impl Inner {
                 tracing::warn!("the new refresh token was not kept: {error}");
             }
         }
+        session.claims_iat.store(claims.iat.0, Ordering::Relaxed);
         freshened?;
         Ok(claims.token.clone())
     }
@@ -201,7 +219,15 @@ impl Inner {
     /// Ends the session here: keys are deleted, the program is signed out.
     pub(crate) async fn forget(&self, why: Option<Problem>) -> Result<(), Problem> {
         let session = lock(&self.session).take();
-        lock(&self.unanswered).clear();
+        let kept: Vec<String> = lock(&self.unanswered)
+            .drain()
+            .map(|(txn, _)| txn)
+            .chain(lock(&self.confirming).drain().map(|(txn, _)| txn))
+            .collect();
+        for txn in kept {
+            // Its key goes: nobody can send it any more.
+            self.folder.forget_vote(&txn);
+        }
         self.change(|state| {
             *state = State {
                 last: state.last.take(),

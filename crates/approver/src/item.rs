@@ -2,14 +2,18 @@
 //!
 //! INVARIANT: rows, cards and display digests come from the [`OpenRequest`] alone, which only verification
 //! makes; what the server merely says (names of voters, who may vote, past requests) stands beside it and is
-//! never part of what is signed.
+//! never part of what is signed. Of that only the open stage goes into a vote, where it is checked against the
+//! votes themselves by every gate.
 
 use std::collections::BTreeSet;
 
-use countersign_api::http::{BeforeView, Locked, RequestState, RequestView, VoteView};
+use countersign_api::http::{
+    BeforeView, DeniedBefore, Locked, Noticed, OpenStage, RequestState, RequestView, StageView,
+    VoteView,
+};
 use countersign_api::ipc::{
-    Ballot, Before, Card, Choice, Connection, Kind, Outcome, Problem, ReasonRule, Row, VoteLine,
-    WhyLocked,
+    self, Ballot, Before, Card, Choice, Connection, Kind, Outcome, Problem, ReasonRule, Row,
+    StageLine, StageState, StepUpAsked, StepUpPhase, VoteLine, WhyLocked,
 };
 use countersign_display as display;
 use countersign_evidence::PublicKey;
@@ -17,7 +21,7 @@ use countersign_evidence::documents::{Request, Vote, vote};
 use countersign_evidence::jose;
 use countersign_evidence::verify::{OpenRequest, read_request_bundle, verify_request_bundle};
 use countersign_model::{
-    By, Digest, MatchWords, PepId, ServerId, StepUp, Subject, UnixSecs, b64u_decode,
+    By, Digest, MatchWords, PepId, Requirement, ServerId, StepUp, Subject, UnixSecs, b64u_decode,
 };
 
 use crate::problem::not_genuine;
@@ -25,6 +29,8 @@ use crate::wire;
 
 /// Whose signatures count.
 pub(crate) struct Pins<'a> {
+    /// Whose request it is: the account's name in calls.
+    pub(crate) account: &'a str,
     pub(crate) server: &'a ServerId,
     pub(crate) server_keys: &'a [PublicKey],
     pub(crate) pep_keys: &'a [(PepId, PublicKey)],
@@ -38,9 +44,40 @@ pub(crate) struct Item {
     pub(crate) state: RequestState,
     pub(crate) challenge: Option<String>,
     pub(crate) locked: Option<Locked>,
-    who_may_vote: String,
-    before: Vec<BeforeView>,
+    /// The stage that is open, and the votes that a vote in it builds on.
+    pub(crate) stage: Option<Stage>,
+    said: Said,
     row: Row,
+}
+
+/// What a vote in the open stage says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Stage {
+    pub(crate) name: String,
+    pub(crate) prior: Vec<Digest>,
+}
+
+/// What the server says beside the request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Said {
+    who_may_vote: String,
+    stages: Vec<StageView>,
+    before: Vec<BeforeView>,
+    noticed: Vec<Noticed>,
+    denied_before: Option<DeniedBefore>,
+}
+
+/// What a card shows beside its request.
+pub(crate) struct Around<'a> {
+    /// Who looks at it.
+    pub(crate) me: &'a Subject,
+    pub(crate) connection: Connection,
+    /// The person's provider, by its name for people.
+    pub(crate) provider_name: &'a str,
+    /// Why this account cannot give the confirmation that the requirement asks for.
+    pub(crate) cannot_confirm: Option<String>,
+    /// A confirmation that is under way, or failed.
+    pub(crate) phase: Option<StepUpPhase>,
 }
 
 /// What came of verifying it.
@@ -74,6 +111,7 @@ struct CastVote {
     name: String,
     at: i64,
     digest: Digest,
+    step_up: Option<ipc::Means>,
 }
 
 /// Whether a pending request can still be voted on.
@@ -104,12 +142,12 @@ impl Item {
             ended_at,
             votes,
             who_may_vote,
-            stages: _,
-            stage: _,
+            stages,
+            stage,
             locked,
             before,
-            noticed: _,
-            denied_before: _,
+            noticed,
+            denied_before,
             outcome: _, // The gate's report is part of the history's evidence, not of a card.
         } = view;
         let mut state = state;
@@ -136,15 +174,21 @@ impl Item {
                 }
             }
         };
-        let row = row(&txn, &content, state, ended_at);
+        let row = row(&txn, pins.account, &content, state, ended_at);
         Self {
             txn,
             content,
             state,
             challenge,
             locked,
-            who_may_vote,
-            before,
+            stage: stage.and_then(Stage::read),
+            said: Said {
+                who_may_vote,
+                stages,
+                before,
+                noticed,
+                denied_before,
+            },
             row,
         }
     }
@@ -154,8 +198,8 @@ impl Item {
         self.row == other.row
             && self.locked == other.locked
             && self.challenge.is_some() == other.challenge.is_some()
-            && self.who_may_vote == other.who_may_vote
-            && self.before == other.before
+            && self.said == other.said
+            && self.stage == other.stage
             && self.genuine().map(|genuine| genuine.display_digest).ok()
                 == other.genuine().map(|genuine| genuine.display_digest).ok()
     }
@@ -179,7 +223,7 @@ impl Item {
     }
 
     /// Its card.
-    pub(crate) fn card(&self, me: &Subject, connection: Connection) -> Result<Card, Problem> {
+    pub(crate) fn card(&self, around: Around<'_>) -> Result<Card, Problem> {
         let genuine = self.genuine()?;
         let display::Card {
             kind: _, // In the row.
@@ -196,7 +240,15 @@ impl Item {
             words,
             .. // The requirement's canonical form is for the plain text only.
         } = genuine.render();
-        let typed = genuine.open.request().requirement.match_words == MatchWords::Words;
+        let requirement = &genuine.open.request().requirement;
+        let typed = requirement.match_words == MatchWords::Words;
+        let Said {
+            who_may_vote,
+            stages,
+            before,
+            noticed,
+            denied_before,
+        } = &self.said;
         Ok(Card {
             row: self.row(),
             gate: wire::line(gate),
@@ -207,25 +259,84 @@ impl Item {
             exhibit: wire::exhibit(exhibit),
             who: wire::identity(who),
             why: wire::fields(why),
-            before: self
-                .before
+            before: before
                 .iter()
                 .map(|BeforeView { state, at }| Before {
                     outcome: outcome(*state),
                     at: *at,
                 })
                 .collect(),
-            votes: genuine.votes.iter().map(|cast| cast.line(me)).collect(),
-            who_may_vote: wire::safe(&self.who_may_vote, display::Role::Data),
+            noticed: noticed.iter().copied().map(wire::noticed).collect(),
+            denied_before: denied_before.as_ref().map(wire::denied_before),
+            stages: stages.iter().map(|stage| self.stage_line(stage)).collect(),
+            by: match requirement.by {
+                By::Others => ipc::By::Others,
+                By::Requester => ipc::By::Requester,
+            },
+            take_back: self.can_be_taken_back(around.me),
+            votes: genuine
+                .votes
+                .iter()
+                .map(|cast| cast.line(around.me))
+                .collect(),
+            who_may_vote: wire::safe(who_may_vote, display::Role::Data),
             record: wire::fields(record),
             raw: wire::lines(raw),
             words: (!typed).then(|| words.to_vec()),
-            ballot: self.ballot(&genuine.open, connection),
+            ballot: self.ballot(&genuine.open, around),
             display_digest: genuine.display_digest.to_string(),
         })
     }
 
-    fn ballot(&self, open: &OpenRequest, connection: Connection) -> Ballot {
+    /// This person's approval counts, and the server still takes a deny in its place.
+    pub(crate) fn can_be_taken_back(&self, me: &Subject) -> bool {
+        let open = match (self.state, self.locked) {
+            (RequestState::Pending, Some(Locked::Voted)) => true,
+            // Closed for votes, but not used: the challenge says that a deny is still taken.
+            (RequestState::Approved, Some(Locked::Voted | Locked::Closed)) => {
+                self.challenge.is_some()
+            }
+            (
+                RequestState::Pending
+                | RequestState::Approved
+                | RequestState::Redeemed
+                | RequestState::Denied
+                | RequestState::Expired
+                | RequestState::Withdrawn
+                | RequestState::Voided,
+                _,
+            ) => false,
+        };
+        open && self
+            .genuine()
+            .is_ok_and(|genuine| genuine.approved_by(me).is_some())
+    }
+
+    fn stage_line(&self, stage: &StageView) -> StageLine {
+        let StageView {
+            name,
+            approvals,
+            needed,
+            who_may_vote,
+        } = stage;
+        let is_open = self.stage.as_ref().is_some_and(|open| open.name == *name);
+        StageLine {
+            name: wire::safe(name, display::Role::Name),
+            approvals: *approvals,
+            needed: *needed,
+            who: wire::safe(who_may_vote, display::Role::Data),
+            state: if approvals >= needed {
+                StageState::Complete
+            } else if is_open {
+                StageState::Open
+            } else {
+                StageState::Waiting
+            },
+            mine: is_open && self.is_for_me(),
+        }
+    }
+
+    fn ballot(&self, open: &OpenRequest, around: Around<'_>) -> Ballot {
         let requirement = &open.request().requirement;
         let locked = |why, sentence: &str| Ballot::Locked {
             why,
@@ -244,13 +355,13 @@ impl Item {
                     "The policy does not let you vote on this.",
                 );
             }
+            Some(Locked::Voted) => return locked(WhyLocked::Voted, "You have voted."),
             Some(Locked::NotYet) => {
                 return locked(
-                    WhyLocked::NotEligible,
-                    "The stage in which you vote is not open yet.",
+                    WhyLocked::NotYet,
+                    "Others vote first. You are told when it is your turn.",
                 );
             }
-            Some(Locked::Voted) => return locked(WhyLocked::Voted, "You have voted."),
             Some(Locked::Closed) => return locked(WhyLocked::Closed, ended(self.state)),
             None if self.state != RequestState::Pending => {
                 return locked(WhyLocked::Closed, ended(self.state));
@@ -263,13 +374,28 @@ impl Item {
                 "The server does not let you vote on this now.",
             );
         }
-        if requirement.step_up != StepUp::None || requirement.by == By::Requester {
-            return locked(
-                WhyLocked::NotSupported,
-                "The policy wants a fresh sign-in for each vote, which this version cannot do yet. Vote with a newer one.",
-            );
+        let asked = confirmation(requirement).map(|means| StepUpAsked {
+            means,
+            provider_name: around.provider_name.to_owned(),
+            acr: requirement
+                .acr
+                .as_deref()
+                .map(|acr| wire::safe(acr, display::Role::Data)),
+            scope: requirement
+                .scope
+                .as_deref()
+                .map(|scope| wire::safe(scope, display::Role::Data)),
+        });
+        if let (Some(asked), Some(phase)) = (&asked, around.phase) {
+            return Ballot::StepUp {
+                asked: asked.clone(),
+                phase,
+            };
         }
-        match connection {
+        if let (Some(_), Some(sentence)) = (&asked, around.cannot_confirm) {
+            return locked(WhyLocked::NotSupported, &sentence);
+        }
+        match around.connection {
             Connection::Connected => Ballot::Open {
                 type_words: requirement.match_words == MatchWords::Words,
                 reason: match requirement.reason {
@@ -277,6 +403,7 @@ impl Item {
                     countersign_model::ReasonRule::OnDeny => ReasonRule::OnDeny,
                     countersign_model::ReasonRule::Always => ReasonRule::Always,
                 },
+                step_up: asked,
             },
             Connection::SignedOut | Connection::Connecting | Connection::Reconnecting => locked(
                 WhyLocked::Offline,
@@ -286,14 +413,42 @@ impl Item {
     }
 }
 
-fn row(txn: &str, content: &Content, state: RequestState, ended_at: Option<i64>) -> Row {
-    let (txn, outcome) = (txn.to_owned(), outcome(state));
+impl Stage {
+    /// `None` when the server names something that no vote can say: the vote then says nothing, and is refused.
+    fn read(stage: OpenStage) -> Option<Self> {
+        let OpenStage { name, prior } = stage;
+        let prior = prior.iter().map(|digest| Digest::parse(digest).ok());
+        Some(Self {
+            name: Some(name).filter(|name| countersign_model::Stage::is_name(name))?,
+            prior: prior.collect::<Option<Vec<_>>>()?,
+        })
+    }
+}
+
+/// How an approval has to be confirmed, where it has.
+pub(crate) fn confirmation(requirement: &Requirement) -> Option<ipc::Means> {
+    match requirement.step_up {
+        StepUp::Oidc => Some(ipc::Means::Oidc),
+        StepUp::Webauthn => Some(ipc::Means::Webauthn),
+        StepUp::None => None,
+    }
+}
+
+fn row(
+    txn: &str,
+    account: &str,
+    content: &Content,
+    state: RequestState,
+    ended_at: Option<i64>,
+) -> Row {
+    let (txn, account, outcome) = (txn.to_owned(), account.to_owned(), outcome(state));
     match content {
         Content::Genuine(genuine) => {
             let operation = genuine.open.operation();
             let request = genuine.open.request();
             Row {
                 txn,
+                account,
                 kind: wire::kind(display::kind(operation)),
                 requester: wire::line(display::requester(operation)),
                 initials: display::initials(display::stated_name(operation)),
@@ -313,6 +468,7 @@ fn row(txn: &str, content: &Content, state: RequestState, ended_at: Option<i64>)
         }
         Content::NotGenuine { claimed_end, .. } => Row {
             txn,
+            account,
             kind: Kind::Other,
             requester: wire::ours("Unknown"),
             initials: "?".to_owned(),
@@ -379,6 +535,7 @@ impl CastVote {
             name,
             at,
             digest: _,
+            step_up,
         } = self;
         let binding: String = vote.binding_id.to_string().chars().take(10).collect();
         VoteLine {
@@ -395,6 +552,11 @@ impl CastVote {
                 .map(|reason| wire::safe(reason, display::Role::Data)),
             device: wire::ours(format!("device {binding}…, {alg} key")),
             mine: vote.sub_id == *me,
+            stage: vote
+                .stage
+                .as_deref()
+                .map(|stage| wire::safe(stage, display::Role::Name)),
+            step_up: *step_up,
         }
     }
 }
@@ -415,6 +577,7 @@ fn genuine(
     let bytes = b64u_decode(operation_b64)
         .map_err(|_| "The operation is not canonical base64url.".to_owned())?;
     let Pins {
+        account: _,
         server,
         server_keys,
         pep_keys,
@@ -466,7 +629,7 @@ fn cast(view: VoteView, open: &OpenRequest) -> Result<CastVote, String> {
         iss,
         sub,
         at,
-        step_up: _,
+        step_up,
     } = view;
     let alg = jose::peek(&jws, Vote::TYP).map(|peeked| peeked.alg.as_str());
     let (Ok((_, vote)), Ok(alg)) = (Vote::unverified(&jws), alg) else {
@@ -485,6 +648,7 @@ fn cast(view: VoteView, open: &OpenRequest) -> Result<CastVote, String> {
         name,
         at,
         digest,
+        step_up: step_up.map(wire::means),
     })
 }
 

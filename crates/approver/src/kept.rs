@@ -22,6 +22,9 @@ pub(crate) const ACCOUNT: &str = "account";
 /// The name of the secrets of a sign-in that is not finished.
 pub(crate) const PENDING: &str = "pending";
 
+/// The beginning of the names of files that hold a vote ([`crate::kept_vote`]).
+const VOTE: &str = "vote-";
+
 /// What must not be read by others.
 #[derive(Clone)]
 pub(crate) struct Secrets {
@@ -116,6 +119,8 @@ pub(crate) struct AccountFile {
 /// The same, read into types that cannot be wrong.
 #[derive(Debug, Clone)]
 pub(crate) struct Account {
+    /// Names it in calls: the same person at the same server is the same account through sign-ins.
+    pub(crate) id: String,
     pub(crate) file: AccountFile,
     pub(crate) server: ServerId,
     pub(crate) subject: Subject,
@@ -125,6 +130,11 @@ pub(crate) struct Account {
 }
 
 impl Account {
+    /// Ports that the provider knows for the redirect; any, where it does not compare them.
+    pub(crate) fn ports(&self) -> Vec<u16> {
+        redirect_ports(&self.file.provider)
+    }
+
     /// `None` when the file is not one that this version wrote.
     pub(crate) fn read(file: AccountFile) -> Option<Self> {
         let issuer = Issuer::parse(&file.provider.issuer).ok()?;
@@ -133,9 +143,16 @@ impl Account {
                 .map(|jwk| PublicKey::from_jwk(jwk).ok())
                 .collect::<Option<Vec<_>>>()
         };
+        let subject = Subject::new(issuer, &file.sub).ok()?;
+        let who = format!("{}\n{subject}", file.server);
         Some(Self {
+            id: Digest::of(who.as_bytes())
+                .to_string()
+                .chars()
+                .take(16)
+                .collect(),
             server: ServerId::parse(&file.server).ok()?,
-            subject: Subject::new(issuer, &file.sub).ok()?,
+            subject,
             binding: Digest::parse(&file.binding_id).ok()?,
             server_keys: keys(&file.server_keys)?,
             pep_keys: file
@@ -145,6 +162,15 @@ impl Account {
                 .collect::<Option<Vec<_>>>()?,
             file,
         })
+    }
+}
+
+/// Ports to try for the redirect, in order; 0 lets the system choose.
+pub(crate) fn redirect_ports(provider: &WellKnownProvider) -> Vec<u16> {
+    if provider.redirect_ports.is_empty() {
+        vec![0]
+    } else {
+        provider.redirect_ports.clone()
     }
 }
 
@@ -184,6 +210,31 @@ impl Folder {
         match std::fs::remove_file(self.file(which)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
             Ok(()) | Err(_) => Ok(()),
+        }
+    }
+
+    /// Writes the file of a vote.
+    pub(crate) fn write_vote(&self, txn: &str, bytes: &[u8]) -> io::Result<()> {
+        write_whole(&self.file(&format!("{VOTE}{txn}")), bytes)
+    }
+
+    /// All files of votes, each with its request's id.
+    pub(crate) fn read_votes(&self) -> Vec<(String, Vec<u8>)> {
+        let Ok(files) = std::fs::read_dir(&self.path) else {
+            return Vec::new();
+        };
+        let votes = files.flatten().filter_map(|file| {
+            let name = file.file_name().into_string().ok()?;
+            let txn = name.strip_prefix(VOTE)?.strip_suffix(".json")?;
+            Some((txn.to_owned(), std::fs::read(file.path()).ok()?))
+        });
+        votes.collect()
+    }
+
+    /// Forgets a vote.
+    pub(crate) fn forget_vote(&self, txn: &str) {
+        if let Err(error) = self.delete(&format!("{VOTE}{txn}")) {
+            tracing::warn!(txn, "a vote that was kept is left: {error}");
         }
     }
 

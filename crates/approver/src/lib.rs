@@ -13,21 +13,25 @@
 mod approver;
 mod binding;
 mod claims;
+mod confirming;
 mod devices;
 mod inner;
 mod item;
 mod kept;
+mod kept_vote;
 mod keys;
 mod past;
 mod problem;
+mod releases;
 mod report;
 mod runner;
 mod session;
 mod state;
 mod vote;
+mod voting;
 mod wire;
 
-pub use approver::{Approver, Deps, StartError};
+pub use approver::{Approver, Deps, Options, StartError};
 pub use countersign_oidc::Opener;
 pub use keys::{KeyStore, KeyStoreError};
 pub use state::{Event, LastServer, State};

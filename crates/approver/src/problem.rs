@@ -2,7 +2,7 @@
 
 use countersign_api::ipc::{Problem, ProblemCode};
 use countersign_client::ApiError;
-use countersign_oidc::OidcError;
+use countersign_oidc::{OidcError, StepUpError};
 
 /// One code, one sentence.
 pub(crate) fn problem(code: ProblemCode, sentence: impl Into<String>) -> Problem {
@@ -62,6 +62,20 @@ pub(crate) fn of_oidc(error: &OidcError) -> Problem {
         | OidcError::NotFresh => ProblemCode::Other,
     };
     problem(code, sentence(&error.to_string()))
+}
+
+/// Why a vote was not confirmed.
+pub(crate) fn of_step_up(error: &StepUpError) -> Problem {
+    match error {
+        StepUpError::Oidc(error) => of_oidc(error),
+        StepUpError::Declined
+        | StepUpError::OtherAccount
+        | StepUpError::Level { .. }
+        | StepUpError::ScopeNotGranted { .. }
+        | StepUpError::ConsentUnproven { .. }
+        | StepUpError::NotFresh
+        | StepUpError::Unable { .. } => problem(ProblemCode::Other, sentence(&error.to_string())),
+    }
 }
 
 /// An error's text as a sentence.

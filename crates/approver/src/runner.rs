@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use countersign_api::http::ClaimsRequest;
 use countersign_api::ipc::{Connection, Problem, ProblemCode};
 use countersign_client::stream::{Cause, Change, Event as Frame, Stream};
 use countersign_client::{ApiError, Backoff};
@@ -14,7 +15,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use crate::binding::resume;
-use crate::inner::Inner;
+use crate::inner::{Inner, When};
 use crate::kept::{ACCOUNT, Account, Secrets};
 use crate::keys::{KeyStoreError, with_store};
 use crate::problem::{of_api, problem};
@@ -153,6 +154,7 @@ impl Keeper {
                 },
                 () = at(self.session.renew_at()) => self.renew().await,
                 () = at(self.list_at) => { self.list().await; Ok(()) }
+                () = at(self.session.claims_due()) => { self.newer_claims().await; Ok(()) }
             };
             if let Err(why) = next {
                 return why;
@@ -338,6 +340,43 @@ impl Keeper {
             }
         });
         self.session.with_stream(|stream| stream.resume(list.seq));
+        // What an earlier run signed is sent beside this: the stream goes on meanwhile.
+        let (inner, session) = (Arc::clone(&self.inner), Arc::clone(&self.session));
+        tokio::spawn(async move { inner.take_up(&session).await });
+    }
+
+    /// Approvals of this person are open that count only with newer claims.
+    async fn newer_claims(&self) {
+        let fresh = self.inner.fresh_claims(&self.session, 0, When::Now).await;
+        let token = match fresh {
+            Ok(Some(token)) => token,
+            Ok(None) => return self.session.claims_given_up(),
+            Err(trouble) if trouble.code == ProblemCode::SignedOut => {
+                tracing::info!(
+                    "claims get no newer without a sign-in: {}",
+                    trouble.sentence
+                );
+                return self.session.claims_given_up();
+            }
+            Err(trouble) => {
+                tracing::warn!("claims are not made newer: {}", trouble.sentence);
+                return self.session.claims_later();
+            }
+        };
+        let request = &ClaimsRequest {
+            claims_token: token,
+        };
+        match self
+            .session
+            .call(|api| async move { api.claims(request).await })
+            .await
+        {
+            Ok(()) => self.session.claims_sent(),
+            Err(error) => {
+                tracing::warn!(code = error.code(), "newer claims are not sent");
+                self.session.claims_later();
+            }
+        }
     }
 }
 

@@ -1,23 +1,28 @@
 //! One signed-in account at one server: its keys, its access token, the requests that it knows.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use countersign_api::http::{GRANT_RENEW, RequestView, TokenAnswer, TokenRequest};
-use countersign_api::ipc::{self, Connection, Row};
+use countersign_api::http::{
+    GRANT_RENEW, ProviderStepUp, RequestView, TokenAnswer, TokenRequest, WellKnownProvider,
+};
+use countersign_api::ipc::{self, Connection, Means, Row};
 use countersign_client::{ApiError, ApproverApi, ServerHttp};
 use countersign_display::Role;
-use countersign_evidence::op_token::OpConfig;
+use countersign_evidence::op_token::{AcrClaim, OpConfig};
 use countersign_evidence::{Ask, Pop, PublicKey, Statement};
-use countersign_model::{Clock, Digest, PepId, Txn, UnixSecs};
+use countersign_model::{Clock, Digest, PepId, Requirement, Txn, UnixSecs};
 use countersign_oidc::Provider;
 use tokio::time::Instant;
 
+use crate::approver::Options;
 use crate::claims::Claims;
-use crate::item::{Item, Pins};
+use crate::item::{Item, Pins, confirmation};
 use crate::kept::{ACCOUNT, Account, AccountFile, Folder, Secrets};
 use crate::problem::sentence;
+use crate::releases::Releases;
 use crate::wire;
 
 /// The most requests that are kept in memory.
@@ -46,7 +51,11 @@ pub(crate) struct Session {
     pub(crate) provider: Arc<Provider>,
     pub(crate) config: OpConfig,
     pub(crate) claims: tokio::sync::Mutex<Claims>,
+    /// The same claims' `iat`, for those who must not wait for a refresh.
+    pub(crate) claims_iat: AtomicI64,
     pub(crate) nonce: String,
+    /// What the binding says: its security keys, among others.
+    pub(crate) statement: Statement,
     clock: Arc<dyn Clock>,
     pep_keys: Mutex<Vec<(PepId, PublicKey)>>,
     /// Gates that the server was asked about and did not know, and when.
@@ -56,6 +65,8 @@ pub(crate) struct Session {
     renew_at: Mutex<Option<Instant>>,
     renewing: tokio::sync::Mutex<()>,
     stream: Mutex<Option<countersign_client::stream::Stream>>,
+    /// Approvals of this person that count only as long as their claims are new enough.
+    pub(crate) releases: Mutex<Releases>,
 }
 
 /// Why a session cannot go on by itself.
@@ -68,9 +79,15 @@ pub(crate) enum SessionError {
 }
 
 /// The configuration by which an agent reads a provider's tokens.
-pub(crate) fn op_config(issuer: countersign_model::Issuer, client_id: &str) -> OpConfig {
-    let mut config = OpConfig::new(issuer, client_id);
+pub(crate) fn op_config(
+    issuer: countersign_model::Issuer,
+    provider: &WellKnownProvider,
+) -> OpConfig {
+    let mut config = OpConfig::new(issuer, &provider.client_id);
     config.algorithms = ALGORITHMS.map(str::to_owned).to_vec();
+    if provider.acr_claim == "acrs" {
+        config.acr_claim = AcrClaim::Acrs;
+    }
     config
 }
 
@@ -101,20 +118,20 @@ impl Session {
             refresh_token: secrets.refresh_token.clone(),
         };
         Ok(Self {
-            config: op_config(
-                account.subject.iss.clone(),
-                &account.file.provider.client_id,
-            ),
+            config: op_config(account.subject.iss.clone(), &account.file.provider),
             api: Arc::new(api),
             provider: Arc::new(provider),
+            claims_iat: AtomicI64::new(claims.iat.0),
             claims: tokio::sync::Mutex::new(claims),
             nonce: statement.nonce(),
+            statement,
             pep_keys: Mutex::new(account.pep_keys.clone()),
             unknown_gates: Mutex::default(),
             items: Mutex::default(),
             renew_at: Mutex::default(),
             renewing: tokio::sync::Mutex::default(),
             stream: Mutex::default(),
+            releases: Mutex::default(),
             account,
             secrets,
             clock,
@@ -235,6 +252,7 @@ impl Session {
         self.know_gate(&view.ask_jws).await;
         let pep_keys = lock(&self.pep_keys).clone();
         let pins = Pins {
+            account: &self.account.id,
             server: &self.account.server,
             server_keys: &self.account.server_keys,
             pep_keys: &pep_keys,
@@ -352,6 +370,9 @@ impl Session {
             pep_keys: _,
         } = &self.account.file;
         ipc::Account {
+            id: self.account.id.clone(),
+            // The state's own: see `State`.
+            connection: Connection::Connecting,
             server: server.clone(),
             issuer: provider.issuer.clone(),
             provider_name: provider.name.clone(),
@@ -368,12 +389,59 @@ impl Session {
         }
     }
 
-    pub(crate) fn card(
+    /// Why this account cannot confirm a vote as this requirement wants it; `None` where it can.
+    pub(crate) fn cannot_confirm(
         &self,
-        item: &Item,
-        connection: Connection,
-    ) -> Result<ipc::Card, ipc::Problem> {
-        item.card(&self.account.subject, connection)
+        requirement: &Requirement,
+        options: &Options,
+    ) -> Option<String> {
+        let provider = &self.account.file.provider;
+        match confirmation(requirement)? {
+            Means::Oidc if provider.step_up == ProviderStepUp::None => Some(format!(
+                "The policy wants this vote confirmed by a fresh sign-in, which {} cannot do. Somebody with an account at another provider decides.",
+                provider.name
+            )),
+            Means::Oidc => {
+                let scope = requirement.scope.as_deref()?;
+                let allowed = |prefix: &String| scope.starts_with(prefix.as_str());
+                (!options.scope_prefixes.iter().any(allowed)).then(|| {
+                    format!(
+                        "The policy wants consent to `{scope}`, which is none of the scopes that this program asks providers for. Tell whoever wrote the policy."
+                    )
+                })
+            }
+            Means::Webauthn => Some(
+                "The policy wants this vote confirmed by a security key, and none is bound to this device."
+                    .to_owned(),
+            ),
+        }
+    }
+
+    /// When newer claims have to be sent.
+    pub(crate) fn claims_due(&self) -> Option<Instant> {
+        lock(&self.releases).due()
+    }
+
+    /// They were.
+    pub(crate) fn claims_sent(&self) {
+        let iat = UnixSecs(self.claims_iat.load(Ordering::Relaxed));
+        lock(&self.releases).plan(iat, self.now());
+    }
+
+    /// They could not be now.
+    pub(crate) fn claims_later(&self) {
+        lock(&self.releases).later();
+    }
+
+    /// They cannot be.
+    pub(crate) fn claims_given_up(&self) {
+        lock(&self.releases).give_up();
+    }
+
+    /// Keeps in mind whether an approval of this person waits for its release.
+    pub(crate) fn note_release(&self, item: &Item) {
+        let iat = UnixSecs(self.claims_iat.load(Ordering::Relaxed));
+        lock(&self.releases).note(item, &self.account.subject, iat, self.now());
     }
 
     /// How long bindings last at this server, by what it said about this one.

@@ -76,4 +76,9 @@ pub enum Event {
     },
     /// The browser is done: bring the program forward.
     SignedIn,
+    /// A vote was confirmed, or was not: bring the program forward at its card, which says so.
+    StepUpEnded {
+        /// The request.
+        txn: String,
+    },
 }

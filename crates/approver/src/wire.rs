@@ -1,7 +1,8 @@
 //! From the display's document to the window's wire. Every field is named, so that a new one stops the build.
 
-use countersign_api::ipc;
+use countersign_api::{http, ipc};
 use countersign_display as display;
+use countersign_evidence::StepUpEvidence;
 
 pub(crate) fn line(line: display::Line) -> ipc::Line {
     let display::Line { indent, spans } = line;
@@ -65,14 +66,35 @@ pub(crate) fn identity(identity: display::Identity) -> ipc::Identity {
         according_to,
         name,
         sub,
+        authenticated,
+        actors,
         claims,
+        reported,
     } = identity;
+    let display::Authenticated {
+        auth_time,
+        amr,
+        acr,
+    } = authenticated;
     ipc::Identity {
         issuer: line(issuer),
         according_to: line(according_to),
         name: line(name),
         sub: line(sub),
+        authenticated: ipc::Authenticated {
+            auth_time: auth_time.map(|time| time.0),
+            amr: lines(amr),
+            acr: acr.map(line),
+        },
+        actors: actors
+            .into_iter()
+            .map(|display::Actor { name, issuer }| ipc::Actor {
+                name: line(name),
+                issuer: line(issuer),
+            })
+            .collect(),
         claims: fields(claims),
+        reported: fields(reported),
     }
 }
 
@@ -83,6 +105,57 @@ pub(crate) fn kind(kind: display::Kind) -> ipc::Kind {
         display::Kind::Command => ipc::Kind::Command,
         display::Kind::Tool => ipc::Kind::Tool,
         display::Kind::Other => ipc::Kind::Other,
+    }
+}
+
+pub(crate) fn noticed(noticed: http::Noticed) -> ipc::Noticed {
+    match noticed {
+        http::Noticed::FirstTimeRequester => ipc::Noticed::FirstTimeRequester,
+        http::Noticed::FirstTimeResource => ipc::Noticed::FirstTimeResource,
+        http::Noticed::NewDevice => ipc::Noticed::NewDevice,
+        http::Noticed::NewPlace => ipc::Noticed::NewPlace,
+        http::Noticed::NewClient => ipc::Noticed::NewClient,
+    }
+}
+
+pub(crate) fn denied_before(denied: &http::DeniedBefore) -> ipc::DeniedBefore {
+    let http::DeniedBefore { at, by, reason } = denied;
+    ipc::DeniedBefore {
+        at: *at,
+        by: safe(by, display::Role::Name),
+        reason: reason
+            .as_deref()
+            .map(|reason| safe(reason, display::Role::Data)),
+    }
+}
+
+pub(crate) fn means(means: http::StepUpMeans) -> ipc::Means {
+    match means {
+        http::StepUpMeans::Oidc => ipc::Means::Oidc,
+        http::StepUpMeans::Webauthn => ipc::Means::Webauthn,
+    }
+}
+
+pub(crate) fn step_up(proof: StepUpEvidence) -> http::StepUp {
+    match proof {
+        StepUpEvidence::Oidc {
+            id_token,
+            access_token,
+        } => http::StepUp::Oidc {
+            id_token,
+            access_token,
+        },
+        StepUpEvidence::Webauthn {
+            authenticator_data,
+            client_data_json,
+            signature,
+            key,
+        } => http::StepUp::Webauthn {
+            authenticator_data,
+            client_data_json,
+            signature,
+            key,
+        },
     }
 }
 

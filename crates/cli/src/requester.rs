@@ -147,6 +147,8 @@ impl Requester {
             scopes: self.scopes.clone(),
             resource: self.resource.clone(),
             redirect_path: self.redirect_path.clone(),
+            acr_values: Vec::new(),
+            max_age_secs: None,
         };
         let tokens = if self.device {
             token_by_device(&provider, &wish, &show).await

@@ -3,8 +3,8 @@
 use std::sync::{PoisonError, RwLock};
 
 use countersign_api::http::{
-    BindingList, Endpoints, HistoryPage, HistoryQuery, NonceAnswer, RequestList, RequestView,
-    TokenAnswer, TokenRequest, VoteAnswer, VoteRequest,
+    BindingList, ClaimsRequest, Endpoints, HistoryPage, HistoryQuery, NonceAnswer, RequestList,
+    RequestView, TokenAnswer, TokenRequest, VoteAnswer, VoteRequest,
 };
 use countersign_evidence::{SecretKey, dpop};
 use countersign_model::{Digest, Txn, b64u};
@@ -149,6 +149,20 @@ impl ApproverApi {
         self.http
             .json(self.signed(Method::POST, &url).json(vote))
             .await
+    }
+
+    /// Sends newer claims of this person.
+    ///
+    /// # Errors
+    /// As any call.
+    pub async fn claims(&self, claims: &ClaimsRequest) -> Result<(), ApiError> {
+        self.http
+            .body(
+                self.signed(Method::POST, &self.endpoints.claims)
+                    .json(claims),
+            )
+            .await
+            .map(drop)
     }
 
     /// The evidence of a request, as bytes: `countersign_evidence` reads them strictly.

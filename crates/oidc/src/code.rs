@@ -1,5 +1,8 @@
 //! The authorization code flow with PKCE S256 in the system browser, answered on loopback (RFC 8252).
-//! Shared by an approver's sign-in and a requester's token; what differs is in the parameters.
+//! Shared by an approver's sign-in and step-up and a requester's token; what differs is in the parameters.
+//!
+//! Where it is wished for, the request goes to the provider directly first (RFC 9126): the browser then carries a
+//! reference, and nobody between can change what is asked for.
 
 use std::time::Duration;
 
@@ -8,6 +11,10 @@ use oauth2::{
 };
 use url::Url;
 
+use countersign_evidence::SecretKey;
+
+use crate::discovery::Metadata;
+use crate::dpop::Dpop;
 use crate::error::OidcError;
 use crate::loopback::{Expected, Loopback, Redirect};
 use crate::provider::Provider;
@@ -55,6 +62,19 @@ pub struct CodeRequest {
     pub more: Vec<(&'static str, String)>,
     /// More parameters of the token request.
     pub more_at_token: Vec<(&'static str, String)>,
+    /// Whether the request is pushed.
+    pub push: Push,
+    /// The key that the tokens are bound to (RFC 9449): `dpop_jkt` in the request, a proof at the token endpoint.
+    pub dpop: Option<SecretKey>,
+}
+
+/// Whether an authorization request is pushed to the provider (RFC 9126).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Push {
+    /// Wherever the provider offers it.
+    WhereOffered,
+    /// Only where the provider takes no other.
+    WhereRequired,
 }
 
 /// Runs the flow once. Dropping the future gives up: the listener closes.
@@ -88,7 +108,12 @@ pub async fn code_flow(
     for (name, value) in &request.more {
         authorization = authorization.add_extra_param(*name, value);
     }
+    let jkt = request.dpop.as_ref().map(|key| key.public().thumbprint());
+    if let Some(jkt) = &jkt {
+        authorization = authorization.add_extra_param("dpop_jkt", jkt);
+    }
     let (url, state) = authorization.url();
+    let url = pushed(provider, &metadata, request, url).await?;
     let browser = opener.open(&url);
     if let Err(why) = &browser {
         tracing::warn!("the browser could not be opened: {why}");
@@ -106,11 +131,58 @@ pub async fn code_flow(
         Redirect::Error(code) => return Err(by_code(&code)),
     };
     tell(Progress::Answered);
-    let exchange = Exchange::new(provider);
+    let dpop = request
+        .dpop
+        .clone()
+        .map(|key| Dpop::new(key, provider.clock()));
+    let exchange = Exchange::with(provider, dpop);
     let mut token = client.exchange_code(code).set_pkce_verifier(verifier);
     for (name, value) in &request.more_at_token {
         token = token.add_extra_param(*name, value);
     }
     let answer = token.request_async(&exchange.transport()).await;
-    exchange.finish(answer)
+    let tokens = exchange.finish(answer)?;
+    exchange.same_clock()?;
+    Ok(tokens)
+}
+
+/// The address for the browser: as it is, or a reference to what was pushed.
+async fn pushed(
+    provider: &Provider,
+    metadata: &Metadata,
+    request: &CodeRequest,
+    url: Url,
+) -> Result<Url, OidcError> {
+    let endpoint = match (
+        &metadata.pushed_authorization_request_endpoint,
+        request.push,
+    ) {
+        (Some(endpoint), Push::WhereOffered) => endpoint,
+        (Some(endpoint), Push::WhereRequired) if metadata.push_required => endpoint,
+        (Some(_) | None, _) => return Ok(url),
+    };
+    let parameters: Vec<(String, String)> = url.query_pairs().into_owned().collect();
+    let answer = provider.http().post_form(endpoint, &parameters).await?;
+    let body: serde_json::Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+    // RFC 9126, 2.2 has 201; some answer 200.
+    let reference = match (answer.status, body["request_uri"].as_str()) {
+        (200 | 201, Some(reference)) => reference,
+        _ => {
+            return Err(match body["error"].as_str() {
+                Some(code) => by_code(code),
+                None => OidcError::BadProvider {
+                    what: format!(
+                        "its endpoint for pushed requests answered {} without a reference",
+                        answer.status
+                    ),
+                },
+            });
+        }
+    };
+    let mut short = metadata.authorization_endpoint.clone();
+    short
+        .query_pairs_mut()
+        .append_pair("client_id", &request.client_id)
+        .append_pair("request_uri", reference);
+    Ok(short)
 }

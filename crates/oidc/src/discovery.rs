@@ -22,6 +22,14 @@ pub struct Metadata {
     pub device_authorization_endpoint: Option<Url>,
     /// RFC 9207: `iss` comes with each redirect.
     pub issuer_in_redirect: bool,
+    /// RFC 9126, where there is one.
+    pub pushed_authorization_request_endpoint: Option<Url>,
+    /// RFC 9126: requests that are not pushed are refused.
+    pub push_required: bool,
+    /// RFC 9449: the algorithms of DPoP proofs that its token endpoint takes; none where it does no DPoP.
+    pub dpop_algorithms: Vec<String>,
+    /// What it says that it supports, where it says so.
+    pub scopes: Vec<String>,
 }
 
 /// The members as they stand in the document.
@@ -35,6 +43,13 @@ struct Document {
     #[serde(default)]
     authorization_response_iss_parameter_supported: bool,
     code_challenge_methods_supported: Option<Vec<String>>,
+    pushed_authorization_request_endpoint: Option<String>,
+    #[serde(default)]
+    require_pushed_authorization_requests: bool,
+    #[serde(default)]
+    dpop_signing_alg_values_supported: Vec<String>,
+    #[serde(default)]
+    scopes_supported: Vec<String>,
 }
 
 /// Reads the provider's metadata.
@@ -98,6 +113,13 @@ fn read(body: &[u8], issuer: &Issuer) -> Result<Metadata, OidcError> {
             .map(|text| endpoint("device_authorization_endpoint", &text))
             .transpose()?,
         issuer_in_redirect: document.authorization_response_iss_parameter_supported,
+        pushed_authorization_request_endpoint: document
+            .pushed_authorization_request_endpoint
+            .map(|text| endpoint("pushed_authorization_request_endpoint", &text))
+            .transpose()?,
+        push_required: document.require_pushed_authorization_requests,
+        dpop_algorithms: document.dpop_signing_alg_values_supported,
+        scopes: document.scopes_supported,
     })
 }
 

@@ -76,6 +76,21 @@ impl Http {
         self.exchange(url, request).await
     }
 
+    /// Sends a form.
+    pub(crate) async fn post_form(
+        &self,
+        url: &Url,
+        form: &[(String, String)],
+    ) -> Result<Answer, OidcError> {
+        acceptable(url)?;
+        let request = self
+            .client
+            .post(url.clone())
+            .header("accept", "application/json")
+            .form(form);
+        self.exchange(url, request).await
+    }
+
     /// Sends a request that the `oauth2` crate made.
     pub(crate) async fn oauth(
         &self,

@@ -11,6 +11,7 @@
 
 mod code;
 mod discovery;
+mod dpop;
 mod error;
 mod http;
 mod kept;
@@ -20,10 +21,12 @@ mod page;
 mod provider;
 mod requester;
 mod resource_server;
+pub mod settings;
 mod sign_in;
+mod step_up;
 mod tokens;
 
-pub use code::{CodeRequest, Opener, Progress, REDIRECT_LIMIT, code_flow};
+pub use code::{CodeRequest, Opener, Progress, Push, REDIRECT_LIMIT, code_flow};
 pub use discovery::Metadata;
 pub use error::OidcError;
 pub use http::{CLOCK_SKEW_SECS, EXCHANGE_LIMIT, MAX_DOCUMENT_BYTES};
@@ -33,4 +36,5 @@ pub use provider::{KEEP_KEYS_SECS, Provider};
 pub use requester::{DevicePrompt, TokenWish, token_by_browser, token_by_device};
 pub use resource_server::{AccessError, ResourceServer};
 pub use sign_in::{FRESH_SECS, Refreshed, SignInRequest, SignedIn, refresh_claims, sign_in};
+pub use step_up::{Confirmed, Consent, StepUpError, StepUpRequest, step_up};
 pub use tokens::{Tokens, refresh};

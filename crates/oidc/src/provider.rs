@@ -107,6 +107,25 @@ impl Provider {
         self.clock.now()
     }
 
+    pub(crate) fn clock(&self) -> Arc<dyn Clock> {
+        Arc::clone(&self.clock)
+    }
+
+    /// How far our clock is ahead of the provider's at this moment, in seconds, where its answers name a date.
+    /// Reads the metadata anew, and so tells a provider that is down before anything is signed for it.
+    ///
+    /// # Errors
+    /// As [`Provider::metadata`]; [`OidcError::ClockOff`].
+    pub async fn ahead_secs(&self) -> Result<i64, OidcError> {
+        *self.metadata.lock().await = None;
+        self.metadata_in_time().await?;
+        let known = self.metadata.lock().await;
+        Ok(known
+            .as_ref()
+            .and_then(|known| known.ahead_secs)
+            .unwrap_or(0))
+    }
+
     /// Its endpoints, for a conversation in which time counts: a clock that is off is told before a browser
     /// opens, not after.
     ///

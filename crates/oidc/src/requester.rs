@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use oauth2::{DeviceAuthorizationUrl, Scope, StandardDeviceAuthorizationResponse, TokenUrl};
 
-use crate::code::{CodeRequest, Opener, Progress, code_flow};
+use serde_json::json;
+
+use crate::code::{CodeRequest, Opener, Progress, Push, code_flow};
 use crate::error::OidcError;
 use crate::provider::Provider;
 use crate::tokens::{Exchange, Tokens, client, refused};
@@ -21,6 +23,31 @@ pub struct TokenWish {
     pub resource: Option<String>,
     /// The registered path, such as `/callback`; unused by the device flow.
     pub redirect_path: String,
+    /// The authentication contexts of which the sign-in must reach one (RFC 9470); any, where there are none.
+    pub acr_values: Vec<String>,
+    /// How long ago the person may have signed in, in seconds (RFC 9470).
+    pub max_age_secs: Option<u32>,
+}
+
+/// A `max_age` below this is not portable (one of four providers loops on 0): `prompt=login` makes the sign-in fresh.
+const MIN_MAX_AGE_SECS: u32 = 60;
+
+impl TokenWish {
+    /// The parameters that both flows have.
+    fn more(&self) -> Vec<(&'static str, String)> {
+        let mut more: Vec<(&'static str, String)> = self
+            .resource
+            .iter()
+            .map(|at| ("resource", at.clone()))
+            .collect();
+        if !self.acr_values.is_empty() {
+            more.push(("acr_values", self.acr_values.join(" ")));
+        }
+        if let Some(secs) = self.max_age_secs {
+            more.push(("max_age", secs.max(MIN_MAX_AGE_SECS).to_string()));
+        }
+        more
+    }
 }
 
 /// What a person does on another device.
@@ -46,18 +73,25 @@ pub async fn token_by_browser(
     opener: &dyn Opener,
     tell: &(dyn Fn(Progress) + Send + Sync),
 ) -> Result<Tokens, OidcError> {
-    let resource: Vec<(&'static str, String)> = wish
-        .resource
-        .iter()
-        .map(|at| ("resource", at.clone()))
-        .collect();
+    let mut more = wish.more();
+    if !wish.acr_values.is_empty() {
+        // `acr_values` alone is voluntary.
+        let acr = json!({"essential": true, "values": wish.acr_values});
+        more.push(("claims", json!({"id_token": {"acr": acr}}).to_string()));
+    }
+    if wish.max_age_secs.is_some() {
+        more.push(("prompt", "login".to_owned()));
+    }
+    let resource = wish.resource.iter().map(|at| ("resource", at.clone()));
     let request = CodeRequest {
         client_id: wish.client_id.clone(),
         scopes: wish.scopes.clone(),
         redirect_path: wish.redirect_path.clone(),
         ports: vec![0],
-        more: resource.clone(),
-        more_at_token: resource,
+        more,
+        more_at_token: resource.collect(),
+        push: Push::WhereRequired,
+        dpop: None,
     };
     code_flow(provider, &request, opener, tell).await
 }
@@ -87,8 +121,8 @@ pub async fn token_by_device(
     let mut authorization = client
         .exchange_device_code()
         .add_scopes(wish.scopes.iter().cloned().map(Scope::new));
-    if let Some(resource) = &wish.resource {
-        authorization = authorization.add_extra_param("resource", resource);
+    for (name, value) in wish.more() {
+        authorization = authorization.add_extra_param(name, value);
     }
     let details: StandardDeviceAuthorizationResponse =
         authorization.request_async(&send).await.map_err(refused)?;
@@ -108,5 +142,7 @@ pub async fn token_by_device(
     // RFC 8628, 3.5 asks for at least the interval that the provider named; a bound keeps a wrong one harmless.
     let pause = |interval: Duration| tokio::time::sleep(interval.min(Duration::from_secs(60)));
     let answer = token.request_async(&send, pause, None).await;
-    exchange.finish(answer)
+    let tokens = exchange.finish(answer)?;
+    exchange.same_clock()?;
+    Ok(tokens)
 }

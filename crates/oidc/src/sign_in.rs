@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use countersign_evidence::op_token::{IdToken, NonceRule, OpConfig, verify_id_token};
 
-use crate::code::{CodeRequest, Opener, Progress, code_flow};
+use crate::code::{CodeRequest, Opener, Progress, Push, code_flow};
 use crate::error::OidcError;
 use crate::http::CLOCK_SKEW_SECS;
 use crate::provider::Provider;
@@ -64,6 +64,8 @@ pub async fn sign_in(
         ports: request.ports.clone(),
         more,
         more_at_token: Vec::new(),
+        push: Push::WhereRequired,
+        dpop: None,
     };
     let tokens = code_flow(provider, &code, opener, tell).await?;
     let id_token = tokens.id_token.clone().ok_or(OidcError::NoIdToken)?;
@@ -90,9 +92,11 @@ pub async fn sign_in(
 /// A newer ID token of the same person, evidence for current claims.
 #[derive(Debug)]
 pub struct Refreshed {
-    /// The compact ID token, where the provider gives one.
-    pub id_token: Option<(String, IdToken)>,
-    /// The refresh token to use next time: the new one, else the old one.
+    /// The compact ID token, where the provider gives one. An error says why it cannot be used: the refresh token
+    /// is good all the same.
+    pub id_token: Result<Option<(String, IdToken)>, OidcError>,
+    /// The refresh token to use next time: the new one, else the old one. A provider that rotates takes the old
+    /// one no more, so it must be kept whatever came of the ID token.
     pub refresh_token: String,
 }
 
@@ -100,7 +104,7 @@ pub struct Refreshed {
 /// is refused.
 ///
 /// # Errors
-/// As [`refresh`]; [`OidcError::Token`] when the ID token does not verify.
+/// As [`refresh`]: then the old refresh token is the one to use.
 pub async fn refresh_claims(
     provider: &Arc<Provider>,
     config: &OpConfig,
@@ -110,16 +114,11 @@ pub async fn refresh_claims(
     let tokens = refresh(provider, &config.client_id, refresh_token).await?;
     let id_token = match tokens.id_token {
         Some(compact) => {
-            let read = verified(
-                provider,
-                config,
-                &compact,
-                NonceRule::ExactlyOrAbsent(nonce),
-            )
-            .await?;
-            Some((compact, read))
+            let nonce = NonceRule::ExactlyOrAbsent(nonce);
+            let read = verified(provider, config, &compact, nonce).await;
+            read.map(|read| Some((compact, read)))
         }
-        None => None,
+        None => Ok(None),
     };
     Ok(Refreshed {
         id_token,
@@ -129,7 +128,7 @@ pub async fn refresh_claims(
     })
 }
 
-async fn verified(
+pub(crate) async fn verified(
     provider: &Arc<Provider>,
     config: &OpConfig,
     compact: &str,

@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use countersign_model::UnixSecs;
 
+use crate::dpop::Dpop;
 use crate::error::OidcError;
 use crate::http::same_clock;
 use crate::provider::Provider;
@@ -33,6 +34,8 @@ pub struct Tokens {
     pub expires_in: Option<u64>,
     /// What was granted; `None`: what was asked for (RFC 6749, 5.1).
     pub scopes: Option<Vec<String>>,
+    /// The access token is bound to our key (RFC 9449).
+    pub is_bound: bool,
 }
 
 impl fmt::Debug for Tokens {
@@ -43,6 +46,7 @@ impl fmt::Debug for Tokens {
             .field("refresh_token", &self.refresh_token.is_some())
             .field("expires_in", &self.expires_in)
             .field("scopes", &self.scopes)
+            .field("is_bound", &self.is_bound)
             .finish_non_exhaustive()
     }
 }
@@ -69,7 +73,8 @@ pub(crate) fn client(client_id: &str) -> Client {
 }
 
 /// Gets new tokens by a refresh token. The answer may lack an ID token or a new refresh token: keep the
-/// old one then.
+/// old one then. A clock that is off is not said here: the old refresh token may be used up, so the new one must
+/// reach the caller whatever else is wrong.
 ///
 /// # Errors
 /// [`OidcError::Refused`] with `invalid_grant` when the refresh token is no good any more.
@@ -95,6 +100,7 @@ pub async fn refresh(
 pub(crate) struct Exchange<'a> {
     provider: &'a Provider,
     date: Arc<Mutex<Option<UnixSecs>>>,
+    dpop: Option<Dpop>,
 }
 
 /// Boxed, because the `oauth2` crate's futures are not `Send` for closures that borrow.
@@ -102,19 +108,29 @@ type Sending = Pin<Box<dyn Future<Output = Result<HttpResponse, OidcError>> + Se
 
 impl<'a> Exchange<'a> {
     pub(crate) fn new(provider: &'a Provider) -> Self {
+        Self::with(provider, None)
+    }
+
+    /// Each request with a proof of possession.
+    pub(crate) fn with(provider: &'a Provider, dpop: Option<Dpop>) -> Self {
         Self {
             provider,
             date: Arc::default(),
+            dpop,
         }
     }
 
     /// What the `oauth2` crate sends by.
     pub(crate) fn transport(&self) -> impl Fn(HttpRequest) -> Sending + Send + Sync + 'static {
         let (http, date) = (self.provider.http().clone(), Arc::clone(&self.date));
+        let dpop = self.dpop.clone();
         move |request| {
-            let (http, date) = (http.clone(), Arc::clone(&date));
+            let (http, date, dpop) = (http.clone(), Arc::clone(&date), dpop.clone());
             Box::pin(async move {
-                let (response, theirs) = http.oauth(request).await?;
+                let (response, theirs) = match dpop {
+                    Some(dpop) => dpop.send(&http, request).await?,
+                    None => http.oauth(request).await?,
+                };
                 if let Ok(mut known) = date.lock() {
                     *known = theirs;
                 }
@@ -131,11 +147,8 @@ impl<'a> Exchange<'a> {
         E: ErrorResponse + OAuthCode + 'static,
     {
         let answer = answer.map_err(refused)?;
-        same_clock(
-            self.date.lock().ok().and_then(|date| *date),
-            self.provider.now(),
-        )?;
         Ok(Tokens {
+            is_bound: answer.token_type().as_ref().eq_ignore_ascii_case("DPoP"),
             access_token: answer.access_token().secret().clone(),
             id_token: answer.extra_fields().id_token.clone(),
             refresh_token: answer.refresh_token().map(|token| token.secret().clone()),
@@ -147,6 +160,14 @@ impl<'a> Exchange<'a> {
                     .collect()
             }),
         })
+    }
+}
+
+impl Exchange<'_> {
+    /// Whether the provider's clock, as its answer had it, is ours. Asked after the tokens are safe.
+    pub(crate) fn same_clock(&self) -> Result<(), OidcError> {
+        let theirs = self.date.lock().ok().and_then(|date| *date);
+        same_clock(theirs, self.provider.now())
     }
 }
 

@@ -13,7 +13,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use countersign_evidence::SecretKey;
-use countersign_evidence::op_token::{AccessRules, OpConfig};
+use countersign_evidence::op_token::{AccessRules, OpConfig, OpRole};
 use countersign_model::{Clock, Issuer, UnixSecs};
 use countersign_oidc::{
     AccessError, DevicePrompt, OidcError, Opener, Progress, Provider, ResourceServer,
@@ -258,7 +258,8 @@ async fn a_well_behaved_provider_signs_in_and_refreshes() {
     )
     .await
     .unwrap();
-    assert_eq!(again.id_token.unwrap().1.subject.sub, "elin");
+    let (_, person) = again.id_token.unwrap().unwrap();
+    assert_eq!(person.subject.sub, "elin");
     assert!(
         !format!("{:?}", signed_in.tokens).contains("again"),
         "tokens are never printed"
@@ -503,6 +504,8 @@ async fn the_device_flow_waits_until_the_person_is_done() {
         scopes: vec!["openid".to_owned()],
         resource: Some("urn:orders".to_owned()),
         redirect_path: "/callback".to_owned(),
+        acr_values: Vec::new(),
+        max_age_secs: None,
     };
     let shown = Mutex::new(None);
     let show = |prompt: &DevicePrompt| *shown.lock().unwrap() = Some(prompt.clone());
@@ -531,6 +534,7 @@ async fn callers_tokens_are_verified_and_rotation_is_seen_within_a_minute() {
         audience: "urn:orders".to_owned(),
         algorithms: vec!["Ed25519".to_owned()],
         approver_client_ids: vec!["approver".to_owned()],
+        roles: std::collections::BTreeSet::from([OpRole::Requester]),
     };
     let server = ResourceServer::new(vec![(Arc::clone(&provider), rules)]);
     assert_eq!(
@@ -627,6 +631,7 @@ async fn a_remembered_token_ends_with_its_life_and_with_its_key() {
         audience: "urn:orders".to_owned(),
         algorithms: vec!["Ed25519".to_owned()],
         approver_client_ids: vec![],
+        roles: std::collections::BTreeSet::from([OpRole::Requester]),
     };
     let server = ResourceServer::new(vec![(Arc::clone(&provider), rules)]);
     let token = access_token(&op);

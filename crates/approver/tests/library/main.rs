@@ -33,6 +33,7 @@ use url::Url;
 mod history;
 mod requests;
 mod signing_in;
+mod step_up;
 mod votes;
 
 // --- the world -------------------------------------------------------------------------------------
@@ -119,7 +120,18 @@ struct Does {
     /// Access tokens that are not accepted any more.
     ended_tokens: Vec<String>,
     published_peps: Vec<(String, SecretKey)>,
+    /// Of the last authorization request.
     nonce: String,
+    /// Of the sign-in: what a refreshed token repeats.
+    first_nonce: String,
+    /// What the server says of the provider.
+    step_up: &'static str,
+    /// What comes back through the browser, in place of a code.
+    redirect: &'static str,
+    /// The provider's token endpoint is down.
+    provider_down: bool,
+    /// Claims of the next ID token by a code, in place of the usual ones.
+    claims: Value,
 }
 
 /// What it was sent.
@@ -134,6 +146,9 @@ struct Seen {
     lists: u32,
     queries: Vec<String>,
     id_token: String,
+    /// What the last authorization request asked for.
+    asked: HashMap<String, String>,
+    claims_tokens: Vec<String>,
 }
 
 type App = Arc<Server>;
@@ -146,10 +161,13 @@ async fn well_known(State(server): State<App>) -> Json<Value> {
     let at = |path: &str| format!("{}{path}", server.id);
     Json(json!({
         "server": server.id, "version": 1, "jwks_uri": at("/.well-known/countersign/keys"),
-        "providers": [{"issuer": at("/op"), "client_id": "approver", "scopes": ["openid"], "name": "Test ID", "redirect_path": "/callback"}],
+        "providers": [{
+            "issuer": at("/op"), "client_id": "approver", "scopes": ["openid"], "name": "Test ID", "redirect_path": "/callback",
+            "step_up": server.does.lock().unwrap().step_up,
+        }],
         "endpoints": {
             "nonce": at("/oauth/nonce"), "token": at("/oauth/token"), "requests": at("/requests"), "history": at("/history"),
-            "bindings": at("/bindings"), "stream": at("/stream").replace("http", "ws"),
+            "bindings": at("/bindings"), "claims": at("/claims"), "stream": at("/stream").replace("http", "ws"),
         },
     }))
 }
@@ -423,13 +441,52 @@ async fn op_token(
                 .into_response();
         }
     }
+    if does.provider_down {
+        return error(503);
+    }
     let now = server.clock.now().0;
-    let claims = json!({
-        "iss": format!("{}/op", server.id), "sub": "elin", "aud": "approver", "iat": now, "exp": now + 3600,
-        "auth_time": now - 5, "nonce": does.nonce, "name": "Elin Holm", "groups": ["dba"],
+    let by_code = form["grant_type"] == "authorization_code";
+    let nonce = if by_code {
+        &does.nonce
+    } else {
+        &does.first_nonce
+    };
+    let issuer = format!("{}/op", server.id);
+    let mut claims = json!({
+        "iss": issuer, "sub": "elin", "aud": "approver", "iat": now, "exp": now + 3600,
+        "auth_time": now - 5, "nonce": nonce, "name": "Elin Holm", "groups": ["dba"],
     });
+    let asked = server.seen.lock().unwrap().asked.clone();
+    let mut access_token = "x".to_owned();
+    if let Some(resource) = asked.get("resource").filter(|_| by_code) {
+        let scope = asked["scope"].replace("openid ", "");
+        let consent = json!({
+            "iss": issuer, "sub": "elin", "aud": resource, "client_id": "approver", "jti": "1", "iat": now,
+            "exp": now + 600, "scope": scope,
+        });
+        access_token = countersign_evidence::jose::sign(&server.op, "at+jwt", &consent);
+        use sha2::Digest as _;
+        let hash = sha2::Sha512::digest(&access_token);
+        claims["at_hash"] = b64u(&hash[..32]).into();
+    }
+    if let Some(changed) = does.claims.as_object().filter(|_| by_code) {
+        for (name, value) in changed {
+            claims[name] = value.clone();
+        }
+    }
     let id_token = countersign_evidence::jose::sign(&server.op, "JWT", &claims);
-    Json(json!({"access_token": "x", "token_type": "Bearer", "id_token": id_token, "refresh_token": format!("r{}", server.seen.lock().unwrap().refreshes)})).into_response()
+    Json(json!({"access_token": access_token, "token_type": "Bearer", "id_token": id_token, "refresh_token": format!("r{}", server.seen.lock().unwrap().refreshes)})).into_response()
+}
+
+async fn newer_claims(
+    State(server): State<App>,
+    headers: HeaderMap,
+    Json(body): Json<Value>,
+) -> StatusCode {
+    authorized(&server, &headers, "POST", "/claims");
+    let token = body["claims_token"].as_str().unwrap().to_owned();
+    server.seen.lock().unwrap().claims_tokens.push(token);
+    StatusCode::NO_CONTENT
 }
 
 /// The browser of a person who says yes at once.
@@ -442,10 +499,20 @@ impl Opener for Browser {
                 .find(|(key, _)| key == name)
                 .map(|(_, value)| value.into_owned())
         };
-        self.0.does.lock().unwrap().nonce = of("nonce").unwrap();
+        self.0.seen.lock().unwrap().asked = url.query_pairs().into_owned().collect();
+        let mut does = self.0.does.lock().unwrap();
+        does.nonce = of("nonce").unwrap();
+        if does.first_nonce.is_empty() {
+            does.first_nonce = does.nonce.clone();
+        }
+        if does.redirect.is_empty() {
+            // The person closed the browser, or is away.
+            return Ok(());
+        }
         let back = format!(
-            "{}?code=c&state={}",
+            "{}?{}&state={}",
             of("redirect_uri").unwrap(),
+            does.redirect,
             of("state").unwrap()
         );
         tokio::spawn(async move {
@@ -496,6 +563,11 @@ async fn world() -> World {
             ended_tokens: Vec::new(),
             published_peps: vec![("orders-gate".to_owned(), pk.clone())],
             nonce: String::new(),
+            first_nonce: String::new(),
+            step_up: "oidc",
+            redirect: "code=c",
+            provider_down: false,
+            claims: Value::Null,
         }),
         pk,
         seen: Mutex::default(),
@@ -513,6 +585,7 @@ async fn world() -> World {
         .route("/requests/{txn}", get(one))
         .route("/requests/{txn}/votes", post(vote))
         .route("/requests/{txn}/evidence", get(evidence))
+        .route("/claims", post(newer_claims))
         .route("/history", get(history))
         .route("/bindings", get(bindings))
         .route("/bindings/{id}", axum::routing::delete(revoke))
@@ -581,6 +654,10 @@ impl World {
 
     fn seen<T>(&self, look: impl FnOnce(&mut Seen) -> T) -> T {
         look(&mut self.server.seen.lock().unwrap())
+    }
+
+    fn does_get<T>(&self, look: impl FnOnce(&Does) -> T) -> T {
+        look(&self.server.does.lock().unwrap())
     }
 
     fn does(&self, change: impl FnOnce(&mut Does)) {

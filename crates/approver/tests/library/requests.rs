@@ -26,7 +26,8 @@ async fn a_request_arrives_is_rendered_from_its_bytes_and_leaves_again() {
         card.ballot,
         Ballot::Open {
             type_words: false,
-            reason: countersign_api::ipc::ReasonRule::Optional
+            reason: countersign_api::ipc::ReasonRule::Optional,
+            step_up: None,
         }
     );
     assert_eq!(text(&card.who_may_vote), "group dba");

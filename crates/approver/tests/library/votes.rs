@@ -247,25 +247,6 @@ async fn older_claims_are_made_newer_for_a_vote_and_a_provider_that_cannot_is_na
 }
 
 #[tokio::test]
-async fn what_this_version_cannot_do_is_locked_and_said() {
-    let world = world().await;
-    let (app, digest) = ready(&world, |requirement| requirement.step_up = StepUp::Oidc).await;
-    assert!(matches!(
-        card(&app, "t1").await.ballot,
-        Ballot::Locked {
-            why: WhyLocked::NotSupported,
-            ..
-        }
-    ));
-    assert!(
-        app.vote("t1", Choice::Approve, None, None, digest)
-            .await
-            .is_err()
-    );
-    assert!(world.seen(|seen| seen.votes.is_empty()));
-}
-
-#[tokio::test]
 async fn ones_own_request_is_not_voted_on() {
     let world = world().await;
     let mut view = world.request("t1", |_| ());

@@ -1,6 +1,9 @@
 //! The card on a terminal: the same lines as the window's, whole, in the same order.
 
-use countersign_api::ipc::{Ballot, Card, Choice, Field, Outcome};
+use countersign_api::ipc::{
+    Ballot, By, Card, Choice, DeniedBefore, Field, Means, Noticed, Outcome, StageLine, StageState,
+    StepUpAsked,
+};
 use countersign_model::UnixSecs;
 
 use crate::terminal::{duration, line, safe};
@@ -23,6 +26,11 @@ fn text(card: &Card, now: UnixSecs) -> String {
         who,
         why,
         before,
+        noticed,
+        denied_before,
+        stages,
+        by,
+        take_back: _,
         votes,
         who_may_vote,
         record,
@@ -56,6 +64,51 @@ fn text(card: &Card, now: UnixSecs) -> String {
         ),
     );
     out.pair("may vote", &line(who_may_vote));
+    for stage in stages {
+        let StageLine {
+            name,
+            approvals,
+            needed,
+            who,
+            state,
+            mine,
+        } = stage;
+        let state = match (state, mine) {
+            (StageState::Complete, _) => "complete",
+            (StageState::Open, true) => "open: yours",
+            (StageState::Open, false) => "open",
+            (StageState::Waiting, _) => "later",
+        };
+        out.pair(
+            "stage",
+            &format!(
+                "{} · {approvals} of {needed} · {state} · {}",
+                line(name),
+                line(who)
+            ),
+        );
+    }
+    if *by == By::Requester {
+        out.say("!! Your own operation: you confirm it yourself.");
+    }
+    if let Ballot::Open {
+        step_up: Some(asked),
+        ..
+    } = ballot
+    {
+        out.pair("approving takes", &step_up(asked));
+    }
+    for one in noticed {
+        out.pair("unusual", noticed_in_words(*one));
+    }
+    if let Some(DeniedBefore { at, by, reason }) = denied_before {
+        let reason = reason
+            .as_ref()
+            .map(|reason| format!(": {}", line(reason)))
+            .unwrap_or_default();
+        let ago = duration(now.0 - at);
+        out.pair("denied before", &format!("{ago} ago by {}{reason}", line(by)));
+    }
 
     out.heading("What will be done, exactly");
     out.say(&line(&exhibit.title));
@@ -111,6 +164,39 @@ fn text(card: &Card, now: UnixSecs) -> String {
     }
     out.rule();
     out.0
+}
+
+fn step_up(asked: &StepUpAsked) -> String {
+    let StepUpAsked {
+        means,
+        provider_name,
+        acr,
+        scope,
+    } = asked;
+    let mut text = match means {
+        Means::Oidc => format!("a fresh sign-in at {}", safe(provider_name)),
+        Means::Webauthn => "your security key".to_owned(),
+    };
+    if let Some(acr) = acr {
+        text.push_str(&format!(", at the level {}", line(acr)));
+    }
+    if let Some(scope) = scope {
+        text.push_str(&format!(", with consent to {}", line(scope)));
+    }
+    text
+}
+
+/// All of it is the server's word.
+fn noticed_in_words(noticed: Noticed) -> &'static str {
+    match noticed {
+        Noticed::FirstTimeResource => {
+            "the requester's first time on this resource, says the server"
+        }
+        Noticed::FirstTimeRequester => "the requester's first request, says the server",
+        Noticed::NewDevice => "a device that the requester did not use before, says the server",
+        Noticed::NewPlace => "a place that the requester was not at before, says the server",
+        Noticed::NewClient => "a program that the requester did not use before, says the server",
+    }
 }
 
 fn state(outcome: Outcome, approvals: u32, needed: u32, left_secs: i64) -> String {

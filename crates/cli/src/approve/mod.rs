@@ -12,9 +12,11 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 use countersign_api::ipc::{
     Ballot, Card, Choice, Connection, Outcome, Problem, ProblemCode, ReasonRule, Row, SignIn,
+    StepUpPhase,
 };
 use countersign_approver::{Approver, Deps, KeyStore};
 use countersign_model::Clock as _;
+use tokio::sync::broadcast::error::RecvError;
 
 use crate::browser::Browser;
 use crate::clock::SystemClock;
@@ -336,7 +338,24 @@ async fn vote(
     let shown = approver.card(id).await.map_err(stop)?;
     card::print(&shown, SystemClock.now());
     let (type_words, rule) = match &shown.ballot {
-        Ballot::Open { type_words, reason } => (*type_words, *reason),
+        Ballot::Open {
+            type_words,
+            reason,
+            step_up: _,
+        } => (*type_words, *reason),
+        Ballot::StepUp { asked: _, phase } => {
+            // An earlier run signed it, and was cut off before it was confirmed.
+            if choice == Choice::Approve && matches!(phase, StepUpPhase::Failed { retry: true, .. })
+            {
+                approver.retry_step_up(id).await.map_err(stop)?;
+                return confirmed(approver, id).await;
+            }
+            approver.cancel_step_up(id).map_err(stop)?;
+            return Err(Stop::with(
+                Exit::Failed,
+                "an approval that was not confirmed is given up; run the command again",
+            ));
+        }
         Ballot::Locked { why: _, sentence } => {
             return Err(Stop::with(Exit::Failed, safe(sentence)));
         }
@@ -374,8 +393,47 @@ async fn vote(
         .vote(id, choice, reason, words, shown.display_digest)
         .await
         .map_err(stop)?;
+    if matches!(after.ballot, Ballot::StepUp { .. }) {
+        return confirmed(approver, id).await;
+    }
     eprintln!("{}", said(choice, &after));
     Ok(Exit::Done)
+}
+
+/// Waits while the provider confirms the vote in the browser.
+async fn confirmed(approver: &Approver, id: &str) -> anyhow::Result<Exit> {
+    let mut events = approver.events();
+    let mut told = None;
+    loop {
+        let card = approver.card(id).await.map_err(stop)?;
+        match &card.ballot {
+            Ballot::StepUp { asked, phase } => match phase {
+                StepUpPhase::WaitingForBrowser { url, since: _ } => {
+                    if told.as_ref() != Some(url) {
+                        eprintln!(
+                            "Confirm this approval at {} with your browser. If none has opened, go to:\n  {}",
+                            safe(&asked.provider_name),
+                            safe(url)
+                        );
+                        told = Some(url.clone());
+                    }
+                }
+                StepUpPhase::WaitingForKey { since: _ } => {
+                    eprintln!("Touch your security key.");
+                }
+                StepUpPhase::Preparing | StepUpPhase::Sending => {}
+                StepUpPhase::Failed { problem, retry: _ } => return Err(stop(problem.clone())),
+            },
+            Ballot::Open { .. } | Ballot::Locked { .. } => {
+                eprintln!("{}", said(Choice::Approve, &card));
+                return Ok(Exit::Done);
+            }
+        }
+        // The card is read again at each event: one that was missed costs nothing.
+        if let Err(RecvError::Closed) = events.recv().await {
+            return Err(Stop::with(Exit::Failed, "the session ended"));
+        }
+    }
 }
 
 fn said(choice: Choice, card: &Card) -> String {
