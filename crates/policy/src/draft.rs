@@ -26,11 +26,10 @@ pub(crate) struct Draft {
     pub(crate) form: Value,
     /// The actions that its scope names; none where it names none.
     pub(crate) actions: Option<BTreeSet<String>>,
-    pub(crate) place: Place,
     pub(crate) rule: Rule,
     pub(crate) mentions: Mentions,
     /// Where each annotation stands, in bytes.
-    annotations: Vec<(String, usize)>,
+    pub(crate) annotations: Vec<(String, usize)>,
 }
 
 impl Draft {
@@ -94,7 +93,6 @@ impl Draft {
             policy: policy.new_id(PolicyId::new(&id)),
             form,
             actions,
-            place,
             rule,
             mentions,
             annotations,

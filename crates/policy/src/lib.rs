@@ -42,10 +42,12 @@
 
 mod annotations;
 mod body;
+mod check;
 mod condition;
 mod draft;
 mod entities;
 mod error;
+mod explain;
 mod facts;
 mod index;
 mod load;
@@ -53,6 +55,8 @@ mod merge;
 mod policy;
 mod sound;
 
+pub use check::{Finding, GateFacts, ProviderFacts, Surroundings, Weight};
 pub use error::LoadError;
+pub use explain::{Asked, Explanation, RuleAt, Voters};
 pub use load::MAX_POLICY_BYTES;
 pub use policy::Policy;

@@ -114,15 +114,16 @@ fn assemble(
         rules: drafts
             .into_iter()
             .map(|draft| {
-                let (line, column) = source.place(draft.offset);
+                let votes_on = draft.votes().and_then(|reach| reach.actions);
                 Entry {
+                    line: source.place(draft.offset).0,
                     id: draft.id,
-                    line,
-                    column,
                     offset: draft.offset,
                     actions: draft.actions,
                     rule: draft.rule,
                     mentions: draft.mentions,
+                    written: draft.annotations,
+                    votes_on,
                 }
             })
             .collect(),

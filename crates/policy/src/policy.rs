@@ -40,14 +40,17 @@ pub struct Policy {
 /// One rule.
 pub(crate) struct Entry {
     pub(crate) id: String,
-    /// Where it begins: line, column (from 1), byte.
+    /// Where it begins: the line, from 1, and the byte.
     pub(crate) line: usize,
-    pub(crate) column: usize,
     pub(crate) offset: usize,
     /// The actions that its scope names; none where it names none.
     pub(crate) actions: Option<BTreeSet<String>>,
     pub(crate) rule: Rule,
     pub(crate) mentions: Mentions,
+    /// Its annotations, and where each stands, in bytes.
+    pub(crate) written: Vec<(String, usize)>,
+    /// The actions that people vote on by it, where it says so; any, where it does not.
+    pub(crate) votes_on: Option<BTreeSet<String>>,
 }
 
 /// What Cedar found, as rules in the order of the text.

@@ -1,5 +1,4 @@
 //! What a policy is refused for, in the words that its author reads.
-#![allow(clippy::unwrap_used)]
 
 use countersign_policy::Policy;
 

@@ -1,17 +1,14 @@
 //! Rules that hold for every policy and every operation.
-#![allow(clippy::unwrap_used)]
-
-mod world;
 
 use std::sync::LazyLock;
 
+use crate::world::{changed, load, operation, voter, with_voters};
 use countersign_model::{PolicyAnswer, PolicyCheck, Requirement, TokenRule};
 use countersign_policy::Policy;
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use world::{changed, load, operation, voter, with_voters};
 
-static ORDERS: LazyLock<Policy> = LazyLock::new(world::orders);
+static ORDERS: LazyLock<Policy> = LazyLock::new(crate::world::orders);
 
 /// Annotations of one permit that load.
 fn annotations() -> impl Strategy<Value = String> {

@@ -1,11 +1,8 @@
 //! What a policy answers: tables of (subject × operation → outcome), and the rules that no policy changes.
-#![allow(clippy::unwrap_used)]
 
-mod world;
-
+use crate::world::{ISSUER, changed, load, operation, orders, subject, voter, voter_with};
 use countersign_model::{MatchWords, PolicyAnswer, PolicyCheck, ReasonRule, Requirement};
 use serde_json::json;
-use world::{ISSUER, changed, load, operation, orders, subject, voter, voter_with};
 
 /// An answer in one line.
 fn line(answer: &PolicyAnswer) -> String {
@@ -408,7 +405,7 @@ fn a_policy_names_its_actions_and_its_digest() {
             "orders.prices.update"
         ]
     );
-    let text = include_str!("../examples/orders.cedar").replace("{{issuer}}", ISSUER);
+    let text = include_str!("../../examples/orders.cedar").replace("{{issuer}}", ISSUER);
     assert_eq!(
         policy.digest(),
         countersign_model::Digest::of(text.as_bytes())
