@@ -8,6 +8,7 @@
 mod approve;
 mod browser;
 mod clock;
+mod devices;
 mod exit;
 mod folders;
 mod gate;
@@ -26,6 +27,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::approve::{ApproveCommand, Place};
+use crate::devices::DevicesCommand;
 use crate::exit::{Exit, Stop, TABLE};
 use crate::requester::{Requester, RequesterArgs};
 
@@ -119,6 +121,9 @@ Examples:
         #[command(subcommand)]
         command: ApproveCommand,
     },
+    /// Lists and signs out people's devices, for administrators.
+    #[command(subcommand)]
+    Devices(DevicesCommand),
     /// Works on policies.
     #[command(subcommand)]
     Policy(PolicyCommand),
@@ -223,6 +228,7 @@ async fn run(command: Command) -> anyhow::Result<Exit> {
             check,
         } => verify::run(evidence.as_deref(), trust.as_deref(), check),
         Command::Approve { place, command } => approve::run(place, command).await,
+        Command::Devices(command) => devices::run(command).await,
         Command::Policy(PolicyCommand::Check { file }) => policy::check(&file),
     }
 }

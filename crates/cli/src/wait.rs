@@ -31,17 +31,7 @@ pub(crate) async fn run(
 ) -> anyhow::Result<Exit> {
     let txn = Txn::parse(id).map_err(|error| Stop::with(Exit::Usage, error.to_string()))?;
     let requester = Requester::read(args)?;
-    let server = server
-        .map(str::to_owned)
-        .or_else(|| requester.server.clone())
-        .ok_or_else(|| {
-            Stop::with(
-                Exit::Usage,
-                "name the approval server: with `--server`, or as `server` in requester.toml",
-            )
-        })?;
-    let server =
-        ServerId::parse(&server).map_err(|error| Stop::with(Exit::Usage, error.to_string()))?;
+    let server = self::server(server, &requester)?;
     let token = token(&server, token_file, requester).await?;
     let http = client(&server)?;
     let mut line = LiveLine::new();
@@ -162,7 +152,22 @@ fn names(names: &[String]) -> String {
         .join(", ")
 }
 
-async fn token(
+/// The server that is meant: the flag, else the file's.
+pub(crate) fn server(flag: Option<&str>, requester: &Requester) -> anyhow::Result<ServerId> {
+    let server = flag
+        .map(str::to_owned)
+        .or_else(|| requester.server.clone())
+        .ok_or_else(|| {
+            Stop::with(
+                Exit::Usage,
+                "name the approval server: with `--server`, or as `server` in requester.toml",
+            )
+        })?;
+    ServerId::parse(&server).map_err(|error| Stop::with(Exit::Usage, error.to_string()))
+}
+
+/// A token for the server: from a file, the environment, or by signing in.
+pub(crate) async fn token(
     server: &ServerId,
     file: Option<&Path>,
     requester: Requester,
@@ -256,7 +261,8 @@ async fn task(
     }
 }
 
-fn client(server: &ServerId) -> anyhow::Result<reqwest::Client> {
+/// A connection to the server.
+pub(crate) fn client(server: &ServerId) -> anyhow::Result<reqwest::Client> {
     let mut builder = reqwest::Client::builder()
         .redirect(reqwest::redirect::Policy::none())
         .connect_timeout(Duration::from_secs(5))

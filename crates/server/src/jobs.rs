@@ -1,13 +1,15 @@
 //! What happens without a call: expiry, what a crash left of a revocation, forgetting.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use countersign_model::UnixSecs;
+use countersign_model::{Digest, UnixSecs};
 use countersign_store::{Tx, Write};
+use serde_json::json;
 
 use crate::app::App;
+use crate::app::change::entry_of;
 use crate::refused::Refused;
 
 /// Between two looks at the clock.
@@ -24,6 +26,8 @@ const KEEP_EVENTS_SECS: i64 = 7 * 24 * 3600;
 pub(crate) struct Jobs {
     prune_at: AtomicI64,
     mark_at: AtomicI64,
+    /// The policy that stands in the entries as the one in force.
+    policy: Mutex<Option<Digest>>,
 }
 
 impl Jobs {
@@ -31,6 +35,7 @@ impl Jobs {
         Jobs {
             prune_at: AtomicI64::new(i64::MIN),
             mark_at: AtomicI64::new(i64::MIN),
+            policy: Mutex::new(None),
         }
     }
 
@@ -42,12 +47,32 @@ impl Jobs {
             self.mark_at.store((now + MARK_SECS).0, Ordering::SeqCst);
             mark(app, now).await?;
         }
+        self.note_policy(app, now).await?;
         if now.0 >= self.prune_at.load(Ordering::SeqCst) {
             self.prune_at.store((now + PRUNE_SECS).0, Ordering::SeqCst);
             // CRASH: a revocation whose votes were not all voided is finished here.
             app.void_revoked().await?;
             forget(app, now).await?;
         }
+        Ok(())
+    }
+
+    /// Each policy that comes into force is an entry, with its digest.
+    async fn note_policy(&self, app: &App, now: UnixSecs) -> Result<(), Refused> {
+        let digest = app.policy().digest();
+        let noted = || *self.policy.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = noted();
+        if before == Some(digest) {
+            return Ok(());
+        }
+        let detail = json!({
+            "digest": digest.to_string(),
+            "before": before.map(|digest| digest.to_string()),
+        });
+        let mut tx = Tx::new();
+        tx.push(entry_of(now, None, "policy", &detail));
+        let _ = app.commit(tx).await?;
+        *self.policy.lock().unwrap_or_else(PoisonError::into_inner) = Some(digest);
         Ok(())
     }
 

@@ -29,9 +29,9 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use countersign_evidence::op_token::AccessRules;
-use countersign_model::{Clock, PolicyCheck};
+use countersign_model::Clock;
 use countersign_oidc::{Provider, ResourceServer};
-use countersign_policy::Policy;
+use countersign_policy_file::PolicyFile;
 use countersign_store::{SqliteOptions, SqliteStore, Store};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -48,6 +48,8 @@ pub use config::{
 
 /// Answers that may be held at the same time.
 const MAX_WAITING: usize = 15_000;
+/// Between two looks at the policy's file.
+const POLICY_PERIOD: Duration = Duration::from_secs(2);
 /// How long a stop waits for what is under way.
 const STOP_LIMIT: Duration = Duration::from_secs(5);
 
@@ -85,7 +87,7 @@ impl Server {
         let addr = listener
             .local_addr()
             .context("read the listener's address")?;
-        let policy = load_policy(&config)?;
+        let policy = PolicyFile::open(&config.policy)?;
         let store =
             SqliteStore::open(&config.state_dir, &store_options()).context("open the store")?;
         let secrets =
@@ -117,6 +119,8 @@ impl Server {
         app.tasks.spawn(Arc::clone(&jobs).run(Arc::clone(&app)));
         app.tasks.spawn(feed(Arc::clone(&app)));
         app.tasks
+            .spawn(Arc::clone(&app.policy).watch(POLICY_PERIOD, app.stop.clone().cancelled_owned()));
+        app.tasks
             .spawn(http::serve::serve(listener, Arc::clone(&app)));
         tracing::info!(%addr, server = %app.config.public_url, "the approval server listens");
         Ok(Running { addr, app, jobs })
@@ -127,7 +131,8 @@ impl Server {
     /// # Errors
     /// As [`Server::start`].
     pub fn check(config: &ServerConfig) -> anyhow::Result<()> {
-        load_policy(config).map(drop)
+        PolicyFile::open(&config.policy)?;
+        Ok(())
     }
 }
 
@@ -135,6 +140,12 @@ impl Running {
     /// Where it listens.
     pub fn addr(&self) -> SocketAddr {
         self.addr
+    }
+
+    /// Takes what the policy's file holds now: the operator says that it is ready (SIGHUP). The log tells what
+    /// changed, or why not.
+    pub fn reload_policy(&self) {
+        self.app.policy.reload_if_changed();
     }
 
     /// Does at once what the clock says is due: for tests, which move their clock.
@@ -149,6 +160,8 @@ impl Running {
         self.app.sockets.stop();
         self.app.stop.cancel();
         self.app.tasks.close();
+        // What the clock has shown meanwhile; a refusal was logged where it arose.
+        let _ = jobs::mark(&self.app, self.app.now()).await;
         if tokio::time::timeout(STOP_LIMIT, self.app.tasks.wait())
             .await
             .is_err()
@@ -170,15 +183,6 @@ async fn feed(app: Arc<App>) {
         () = app.stop.cancelled() => {}
         () = app.feed.run(&*app.store) => {}
     }
-}
-
-fn load_policy(config: &ServerConfig) -> anyhow::Result<Arc<dyn PolicyCheck>> {
-    let path = &config.policy;
-    let text = std::fs::read_to_string(path)
-        .with_context(|| format!("read the policy `{}`", path.display()))?;
-    let policy =
-        Policy::load(&text).with_context(|| format!("load the policy `{}`", path.display()))?;
-    Ok(Arc::new(policy))
 }
 
 fn providers(

@@ -85,7 +85,7 @@ fn each_mistake_is_named_with_its_key() {
             "[\"RS256\", \"ES256\", \"EdDSA\"]",
             "[\"HS256\"]",
             "provider[0].algorithms",
-            "asymmetric",
+            "`HS256`",
         ),
         ("[\"openid\", ", "[", "provider[0].scopes", "openid"),
         (

@@ -428,7 +428,7 @@ async fn votes_that_do_not_count_are_written_down_and_change_nothing() {
     let theirs = world.id_token("jonas", &nonce, |_| {});
     elin.cast_with(&world, &txn, &with(theirs))
         .await
-        .refused(400, "claims_token_refused");
+        .refused(400, "claims_token_subject");
     let no_longer = world.id_token("elin", &nonce, |it| it["groups"] = json!([]));
     elin.cast_with(&world, &txn, &with(no_longer))
         .await
@@ -733,7 +733,8 @@ async fn eligibility_is_judged_again_at_redeem() {
     let redeem = gate.redeem(&operation, &txn, "r").await.is(200);
     assert_eq!(
         (&redeem["decision"], &redeem["context"]["reason"]),
-        (&json!(false), &json!("policy_denied"))
+        (&json!(false), &json!("approval_voided")),
+        "the vote fell with the newer claims"
     );
 }
 

@@ -1,7 +1,6 @@
 //! Claims asserted anew: what the provider says newest about a person counts, whichever device brought it, and
 //! also against votes that were cast before (protocol, sections 3 and 6.7).
 
-use countersign_evidence::op_token::IdToken;
 use countersign_lifecycle::{CountedVote, Input, step};
 use countersign_model::{PolicyCheck, Subject, UnixSecs};
 use countersign_store::{BindingRow, Conflict, Tx, Write};
@@ -40,7 +39,7 @@ impl App {
         let claims = self.claims_token(token, binding, self.now()).await?;
         let mut tx = Tx::new();
         tx.push(Write::ExpectUnrevoked(binding.id));
-        if keep_claims(&mut tx, binding, token, &claims) == Newer::No {
+        if keep_claims(&mut tx, binding, token, claims.iat) == Newer::No {
             return Ok(());
         }
         match self.commit(tx).await? {
@@ -153,10 +152,10 @@ pub(crate) fn keep_claims(
     tx: &mut Tx,
     binding: &BindingRow,
     token: &str,
-    claims: &IdToken,
+    issued_at: UnixSecs,
 ) -> Newer {
     let known = claims_of(binding.claims_token.as_ref().unwrap_or(&binding.id_token));
-    if known.is_some_and(|known| claims.iat < issued_at(&known)) {
+    if known.is_some_and(|known| issued_at < self::issued_at(&known)) {
         return Newer::No;
     }
     tx.push(Write::RefreshBinding {
@@ -171,14 +170,14 @@ pub(crate) fn keep_claims(
     tx.push(Write::KeepClaims {
         person: binding.person.clone(),
         token: token.to_owned(),
-        issued_at: claims.iat,
+        issued_at,
     });
     Newer::Yes
 }
 
 /// When a verified token was issued. Floats without a fraction were accepted then.
 #[allow(clippy::cast_possible_truncation)] // whole, and within 2^53, when it was verified
-fn issued_at(claims: &serde_json::Value) -> UnixSecs {
+pub(crate) fn issued_at(claims: &serde_json::Value) -> UnixSecs {
     let iat = claims.get("iat");
     let whole = || iat.and_then(serde_json::Value::as_f64).map(|secs| secs as i64);
     let secs = iat.and_then(serde_json::Value::as_i64).or_else(whole);

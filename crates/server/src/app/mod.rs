@@ -26,6 +26,7 @@ use std::sync::Arc;
 use countersign_evidence::PublicKey;
 use countersign_model::{PepId, PolicyCheck, Subject, Txn, UnixSecs};
 use countersign_oidc::{Provider, ResourceServer};
+use countersign_policy_file::PolicyFile;
 use countersign_store::{Commit, Conflict, Store, Tx, Write};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -46,7 +47,7 @@ pub(crate) struct App {
     pub(crate) config: ServerConfig,
     pub(crate) clock: SteadyClock,
     pub(crate) store: Arc<dyn Store>,
-    pub(crate) policy: Arc<dyn PolicyCheck>,
+    pub(crate) policy: Arc<PolicyFile>,
     pub(crate) secrets: Secrets,
     pub(crate) providers: Vec<TrustedProvider>,
     pub(crate) requesters: ResourceServer,
@@ -84,7 +85,7 @@ impl App {
 
     /// Today's policy. A use case takes it once: it may be another a moment later.
     pub(crate) fn policy(&self) -> Arc<dyn PolicyCheck> {
-        Arc::clone(&self.policy)
+        self.policy.current()
     }
 
     /// An absolute URL of this server.

@@ -58,7 +58,7 @@ impl App {
         let mut newer = Newer::No;
         if let Some(token) = &request.subject_token {
             match self.claims_token(token, &binding, now).await {
-                Ok(claims) => newer = keep_claims(&mut tx, &binding, token, &claims),
+                Ok(claims) => newer = keep_claims(&mut tx, &binding, token, claims.iat),
                 // Without newer claims a session works the same, save that a vote which needs fresh ones is told so:
                 // a provider whose refreshed tokens are no good must not end it.
                 Err(refused) => {

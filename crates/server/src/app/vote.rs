@@ -2,11 +2,11 @@
 //! entries and, on a quorum, the grant.
 
 use countersign_api::http::{StepUp, VoteAnswer, VoteRequest};
-use countersign_evidence::documents::{Grant, GrantVote, Vote, jws_digest};
+use countersign_evidence::documents::{Grant, GrantVote, Vote, jws_digest, step_up_nonce};
 use countersign_evidence::verify::{
     Before, VerifiedVote, verify_request_bundle, verify_vote,
 };
-use countersign_evidence::op_token::{IdToken, OpKeys};
+use countersign_evidence::op_token::{OpKeys, peek_kid};
 use countersign_evidence::verify::StepUpEvidence;
 use countersign_evidence::{Choice, EvidenceVote, Refusal, StepId, Trust, TrustedOp};
 use countersign_lifecycle as lifecycle;
@@ -14,13 +14,14 @@ use countersign_lifecycle::{CountedVote, Effect, Input, State, Step};
 use countersign_model::{
     By, Digest, Issuer, PolicyAnswer, PolicyCheck, Subject, Txn, UnixSecs, b64u,
 };
+use countersign_oidc::KeySet;
 use countersign_store::{Conflict, NewVote, SpentKind, Tx, Write};
 use serde_json::json;
 
 use super::App;
-use super::about::{Loaded, may_see, name_of};
+use super::about::{Loaded, claims_of, may_see, name_of};
 use super::change::{With, entry_of, state_of, write_step};
-use super::claims::{Newer, keep_claims};
+use super::claims::{Newer, issued_at, keep_claims};
 use super::sign_in::grant_refused;
 use super::token::Approver;
 use crate::config::ProviderConfig;
@@ -34,10 +35,18 @@ const USED_SECS: i64 = 31 * 24 * 3600;
 struct Cast {
     verified: VerifiedVote,
     evidence: EvidenceVote,
-    /// The request's newer token, verified.
-    newer: Option<IdToken>,
+    /// The request's own claims token.
+    brought: Option<Brought>,
     /// The newest claims that it was judged by were issued then.
     judged_by: UnixSecs,
+}
+
+/// A claims token that came with a vote and verified with it.
+#[derive(Debug, Clone, Copy)]
+struct Brought {
+    issued_at: UnixSecs,
+    /// It is of the vote's own step-up: it says nothing for other votes of the device.
+    only_for_this_vote: bool,
 }
 
 impl App {
@@ -112,7 +121,7 @@ impl App {
                     if let Some(at) = next.state.deadline(&loaded.terms) {
                         self.deadlines.add(at);
                     }
-                    if cast.newer.is_some() {
+                    if cast.brought.is_some() {
                         // What the provider says now may end votes of theirs on other requests.
                         self.void_ineligible(&approver.binding.person).await?;
                     }
@@ -190,10 +199,6 @@ impl App {
         .map_err(|refusal| Refused::conflict("request_unverified", refusal.sentence))?;
         policy_still_asks(policy, loaded)?;
 
-        let newer = match &request.claims_token {
-            Some(token) => Some(self.claims_token(token, binding, now).await?),
-            None => None,
-        };
         let claims_token = request
             .claims_token
             .clone()
@@ -215,6 +220,7 @@ impl App {
                 )
             })?;
         let keys = self.keys_for(provider, &tokens_of(&evidence)).await?;
+        by_current_keys(request, &keys)?;
         let trust = Trust {
             server: &self.config.public_url,
             server_keys: vec![self.secrets.rk.public()],
@@ -230,7 +236,11 @@ impl App {
 
         // Another device of theirs may have brought newer claims than this vote comes with.
         let newest = self.newest(&binding.person, binding).await?;
-        let used = newer.as_ref().map(|token| token.iat);
+        let brought = match &request.claims_token {
+            Some(token) => brought(token, &request.vote),
+            None => None,
+        };
+        let used = brought.map(|brought| brought.issued_at);
         if used.is_none_or(|used| used < newest.issued_at) {
             let operation = &loaded.about.operation;
             policy
@@ -241,7 +251,7 @@ impl App {
             verified,
             evidence,
             judged_by: used.map_or(newest.issued_at, |used| used.max(newest.issued_at)),
-            newer,
+            brought,
         })
     }
 
@@ -297,7 +307,7 @@ impl App {
         let Cast {
             verified,
             evidence,
-            newer,
+            brought,
             judged_by,
         } = cast;
         let vote = verified.vote();
@@ -344,9 +354,18 @@ impl App {
                 .map(|step_up| step_up.to_value().to_string()),
             at: now,
         })));
-        if let (Some(claims), Some(token)) = (newer, &evidence.claims_token) {
+        if let (Some(brought), Some(token)) = (brought, &evidence.claims_token) {
             // What the provider said last is what counts from now on, at redeem too.
-            let (Newer::Yes | Newer::No) = keep_claims(&mut tx, binding, token, claims);
+            let issued_at = brought.issued_at;
+            if brought.only_for_this_vote {
+                tx.push(Write::KeepClaims {
+                    person: binding.person.clone(),
+                    token: token.clone(),
+                    issued_at,
+                });
+            } else {
+                let (Newer::Yes | Newer::No) = keep_claims(&mut tx, binding, token, issued_at);
+            }
         }
         let with = With {
             grant_jws: self.grant(loaded, next, now),
@@ -431,6 +450,43 @@ fn tokens_of(vote: &EvidenceVote) -> Vec<&str> {
         Some(StepUpEvidence::Webauthn { .. }) | None => {}
     }
     tokens
+}
+
+/// What was issued for this vote is signed by a key that the provider publishes now. (Evidence is judged by keys
+/// that it has withdrawn since, too: a stolen one must not make new votes here.)
+fn by_current_keys(request: &VoteRequest, keys: &KeySet) -> Result<(), Refused> {
+    let VoteRequest {
+        vote: _,
+        step_up,
+        claims_token,
+    } = request;
+    let confirming = match step_up {
+        Some(StepUp::Oidc {
+            id_token,
+            access_token,
+        }) => [Some(id_token), access_token.as_ref()],
+        Some(StepUp::Webauthn { .. }) | None => [None, None],
+    };
+    for token in confirming.into_iter().chain([claims_token.as_ref()]).flatten() {
+        let kid = peek_kid(token).ok().flatten();
+        if !kid.is_some_and(|kid| keys.current.knows(&kid)) {
+            return Err(Refused::forbidden(
+                "provider_key_withdrawn",
+                "A token that came with the vote is signed by a key that the provider does not publish now.",
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// A claims token that was verified with its vote.
+fn brought(token: &str, vote_jws: &str) -> Option<Brought> {
+    let claims = claims_of(token)?;
+    let nonce = claims.get("nonce").and_then(serde_json::Value::as_str);
+    Some(Brought {
+        issued_at: issued_at(&claims),
+        only_for_this_vote: nonce == Some(&*step_up_nonce(vote_jws)),
+    })
 }
 
 fn step_up(step_up: StepUp) -> StepUpEvidence {
@@ -527,6 +583,7 @@ fn refusal(refusal: Refusal, loaded: &Loaded) -> Refused {
         "binding_session_over" | "binding_key_unknown" => {
             Refused::unauthorized(Scheme::Dpop, "use_fresh_sign_in", sentence)
         }
+        code if code.starts_with("claims_token_") => Refused::malformed(code, sentence),
         "person_unknown" => Refused::forbidden("person_unknown", sentence),
         "vote_unreadable" | "binding_unreadable" => Refused::malformed(code, sentence),
         other => Refused::conflict(other, sentence),

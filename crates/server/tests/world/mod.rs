@@ -4,6 +4,7 @@
 
 pub(crate) mod device;
 pub(crate) mod gate;
+pub(crate) mod socket;
 
 use std::path::PathBuf;
 use std::sync::Arc;
