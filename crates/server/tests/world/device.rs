@@ -1,7 +1,8 @@
 //! A person's device: its keys, its binding, its calls with DPoP.
 
 use countersign_evidence::documents::{
-    Choice, DisplayDigest, Pop, Request, Statement, Vote, jws_digest,
+    Choice, DisplayDigest, Pop, Request, Statement, Vote, jws_digest, step_up_nonce,
+    step_up_resource,
 };
 use countersign_evidence::{SecretKey, dpop};
 use countersign_model::{Digest, Subject, Txn, b64u, b64u_decode};
@@ -190,8 +191,13 @@ impl Device {
             nonce: view["challenge"].as_str().unwrap_or("none").to_owned(),
             binding_id: self.statement.id(),
             policy_digest: request.policy_digest,
-            stage: None,
-            prior: Vec::new(),
+            stage: view["stage"]["name"].as_str().map(str::to_owned),
+            prior: view["stage"]["prior"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .map(|it| Digest::parse(it.as_str().unwrap()).unwrap())
+                .collect(),
             consent_jkt: None,
             display: DisplayDigest {
                 renderer: "test/1".into(),
@@ -201,6 +207,41 @@ impl Device {
             match_words: None,
             supersedes: None,
         }
+    }
+
+    /// The thumbprint of a key made for one vote.
+    pub(crate) fn consent_key(world: &World) -> Digest {
+        let key = SecretKey::generate(*world.fresh("consent").as_bytes());
+        Digest::parse(&key.public().thumbprint()).unwrap()
+    }
+
+    /// What the provider answers to a step-up for this vote. `change` alters the tokens' claims.
+    pub(crate) fn step_up(
+        &self,
+        world: &World,
+        vote: &Vote,
+        jws: &str,
+        change: impl FnOnce(&mut Value, &mut Value),
+    ) -> Value {
+        let now = world.now().0;
+        let mut sign_in = json!({
+            "iss": world.issuer.as_str(), "sub": self.sub, "aud": super::CLIENT, "iat": now, "exp": now + 300,
+            "auth_time": now, "nonce": step_up_nonce(jws), "acr": "urn:test:mfa",
+        });
+        let mut consent = json!({
+            "iss": world.issuer.as_str(), "sub": self.sub, "aud": step_up_resource(&world.id),
+            "client_id": super::CLIENT, "iat": now, "exp": now + 300, "jti": world.fresh("jti").to_string(),
+            "scope": "approve:customers.erase",
+        });
+        if let Some(key) = vote.consent_jkt {
+            consent["cnf"] = json!({ "jkt": key.to_string() });
+        }
+        change(&mut sign_in, &mut consent);
+        json!({
+            "type": "oidc",
+            "id_token": super::signed(&super::op_key(), "JWT", &sign_in),
+            "access_token": super::signed(&super::op_key(), "at+jwt", &consent),
+        })
     }
 
     pub(crate) async fn cast(&self, world: &World, txn: &str, jws: &str) -> Answer {

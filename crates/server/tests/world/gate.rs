@@ -146,6 +146,21 @@ impl Gate<'_> {
         task["id"].as_str().unwrap().to_owned()
     }
 
+    /// Asks as the policy has it; gives the answer.
+    pub(crate) async fn ask_for(&self, operation: &Operation) -> Answer {
+        let mut ask = self.ask(operation, 1);
+        ask.requirement = self.world.requirement_of(operation);
+        let body = Self::submission(operation, &ask.sign(&key(self.id)));
+        let idempotency_key = b64u(self.world.fresh("key").as_bytes());
+        self.submit_as(&body, &idempotency_key).await
+    }
+
+    /// Opens a request as the policy has it; gives its id.
+    pub(crate) async fn open_for(&self, operation: &Operation) -> String {
+        let task = self.ask_for(operation).await.is(202);
+        task["id"].as_str().unwrap().to_owned()
+    }
+
     pub(crate) async fn task(&self, txn: &str) -> Answer {
         Answer::of(self.call(Method::GET, &format!("/access/v1/requests/{txn}"))).await
     }

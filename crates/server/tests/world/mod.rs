@@ -14,7 +14,9 @@ use axum::Json;
 use axum::routing::get;
 use countersign_evidence::op_token::OpConfig;
 use countersign_evidence::{SecretKey, jose};
-use countersign_model::{Clock, Digest, Issuer, PepId, ServerId, UnixSecs};
+use countersign_model::{
+    Clock, Digest, Issuer, Operation, PepId, PolicyAnswer, Requirement, ServerId, UnixSecs,
+};
 use countersign_server::{PepConfig, ProviderConfig, Running, Server, ServerConfig};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -22,7 +24,7 @@ use tokio::net::TcpListener;
 pub(crate) const START: i64 = 1_800_000_000;
 pub(crate) const CLIENT: &str = "countersign-approver";
 
-const POLICY: &str = r#"
+pub(crate) const POLICY: &str = r#"
 @id("read") permit (principal, action == Action::"orders.customers.read", resource);
 
 @id("delete") @approvals("2") @ttl("10m") @grant("2m") @reason("on_deny")
@@ -34,6 +36,27 @@ permit (principal, action == Action::"orders.customers.rename", resource);
 @id("no-purge") @why("Never through the API")
 @never_permitted("orders.customers.purge")
 forbid (principal, action == Action::"orders.customers.purge", resource);
+
+@id("erase") @approvals("1") @ttl("10m") @grant("2m")
+@step_up("oidc") @acr("urn:test:mfa") @scope("approve:customers.erase")
+permit (principal, action == Action::"orders.customers.erase", resource);
+
+@id("export") @by("requester") @step_up("oidc") @ttl("10m") @grant("2m")
+permit (principal, action == Action::"orders.customers.export", resource);
+
+@id("merge") @stages("lead:1, security:2") @ttl("10m") @grant("2m")
+permit (principal, action == Action::"orders.customers.merge", resource);
+
+@id("block") @approvals("1") @ttl("10m") @grant("2m") @cooldown("5m")
+permit (principal, action == Action::"orders.customers.block", resource);
+
+@id("lead-vote") @people("leads") @stage("lead")
+permit (principal, action == Action::"vote", resource)
+when { principal.groups.contains("{{issuer}}#leads") };
+
+@id("security-vote") @people("security") @stage("security")
+permit (principal, action == Action::"vote", resource)
+when { principal.groups.contains("{{issuer}}#security") };
 
 @id("dba-vote") @people("database approvers")
 permit (principal, action == Action::"vote", resource)
@@ -97,6 +120,23 @@ impl World {
     async fn start(&mut self, listener: TcpListener) {
         let clock: Arc<dyn Clock> = Arc::clone(&self.clock) as Arc<dyn Clock>;
         self.server = Some(Server::start(self.config(), clock, listener).await.unwrap());
+    }
+
+    /// What the policy says that it needs.
+    pub(crate) fn requirement_of(&self, operation: &Operation) -> Requirement {
+        let text = std::fs::read_to_string(self.folder.path().join("policy.cedar")).unwrap();
+        let policy = countersign_policy::Policy::load(&text).unwrap();
+        match countersign_model::PolicyCheck::answer(&policy, operation) {
+            PolicyAnswer::Approve(requirement) => requirement,
+            other @ (PolicyAnswer::Allow | PolicyAnswer::Deny { .. }) => panic!("{other:?}"),
+        }
+    }
+
+    /// Another policy comes into force.
+    pub(crate) fn set_policy(&self, text: &str) {
+        let text = text.replace("{{issuer}}", self.issuer.as_str());
+        std::fs::write(self.folder.path().join("policy.cedar"), text).unwrap();
+        self.server.as_ref().unwrap().reload_policy();
     }
 
     pub(crate) fn config(&self) -> ServerConfig {
@@ -206,6 +246,8 @@ pub(crate) fn groups(sub: &str) -> Value {
         "elin" => json!(["dba", "auditors"]),
         "jonas" | "nora" => json!(["dba"]),
         "mara" => json!(["orders-dev", "dba"]),
+        "lena" => json!(["leads", "security"]),
+        "seth" | "sina" => json!(["security"]),
         _ => json!([]),
     }
 }
