@@ -1,10 +1,10 @@
 //! The one window: how it is made, comes forward, hides and ends.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use countersign_api::ipc::{Call, Event};
+use countersign_api::ipc::{Call, Event, Prefs};
 use tauri::webview::{NewWindowResponse, PageLoadEvent};
 use tauri::{
     AppHandle, Emitter as _, Manager as _, WebviewUrl, WebviewWindow, WebviewWindowBuilder, Window,
@@ -40,6 +40,8 @@ struct Shared {
     stage: Mutex<Stage>,
     /// Counts showing and hiding, so that an old timer knows that it is old.
     turn: AtomicU64,
+    /// The text size that the page is drawn at, in percent; 0 before the first.
+    text_size: AtomicU16,
 }
 
 /// Makes the window, hidden. No page but our own is ever loaded into it.
@@ -106,7 +108,26 @@ pub(crate) fn on_event(app: &AppHandle, event: Event) {
             present_if_due(app);
         }
         Event::Goodbye => app.exit(0),
-        Event::State { .. } | Event::CardChanged { .. } => emit(app, &event),
+        Event::State { ref state } => {
+            zoom(app, state.prefs.text_size);
+            emit(app, &event);
+        }
+        Event::CardChanged { .. } => emit(app, &event),
+    }
+}
+
+/// Draws everything at this size, in percent: the webview's zoom, so that space and breakpoints follow the text.
+pub(crate) fn zoom(app: &AppHandle, text_size: u16) {
+    let known = Prefs::TEXT_SIZES.contains(&text_size);
+    let before = &app.state::<Shared>().text_size;
+    if !known || before.swap(text_size, Ordering::SeqCst) == text_size {
+        return;
+    }
+    let Some(window) = app.get_webview_window(LABEL) else {
+        return;
+    };
+    if let Err(error) = window.set_zoom(f64::from(text_size) / 100.0) {
+        eprintln!("countersign-window: The text does not change its size: {error}");
     }
 }
 

@@ -7,7 +7,7 @@ mod agent;
 mod frame;
 mod start;
 
-use countersign_api::ipc::{Answer, Call};
+use countersign_api::ipc::{Answer, Call, Reply};
 use tauri::Manager as _;
 
 /// The page's one command: a question for the agent, and what came of it.
@@ -21,7 +21,14 @@ async fn call(
     if matches!(call, Call::WindowState { .. }) {
         frame::page_drew(&app);
     }
-    Ok(agent.ask(call).await)
+    let answer = agent.ask(call).await;
+    if let Answer::Done {
+        reply: Reply::State { state },
+    } = &answer
+    {
+        frame::zoom(&app, state.prefs.text_size);
+    }
+    Ok(answer)
 }
 
 fn main() {

@@ -172,13 +172,16 @@ async function settings(page, name) {
   await page.getByRole("button", { name: "Settings" }).click();
   await page.getByRole("navigation", { name: "Settings" }).getByRole("button", { name }).click();
 }
-const narrow = ["inbox-sql-ready", "inbox-hostile", "inbox-rtl", "inbox-long", "inbox-tool-words", "history-detail", "settings-notifications", "history-verify-unproven", "inbox-approved", "first-waiting"];
-const tiny = ["inbox-sql-locked", "inbox-tool-words", "history-detail", "settings-devices", "first-waiting", "inbox-approved"];
+const narrow = ["inbox-sql-ready", "inbox-hostile", "inbox-rtl", "inbox-long", "inbox-tool-words", "history-detail", "settings-notifications", "history-verify-unproven", "inbox-approved", "first-waiting", "step-up-waiting", "inbox-chain", "inbox-stages", "inbox-storm"];
+const german = ["first-server", "inbox-sql-locked", "inbox-tool-words", "step-up-ready", "step-up-waiting", "step-up-down", "inbox-stages", "inbox-chain", "inbox-approved", "inbox-storm", "keys", "inbox-empty"];
+const tiny = ["inbox-sql-locked", "inbox-tool-words", "history-detail", "settings-devices", "first-waiting", "inbox-approved", "step-up-waiting", "inbox-stages"];
 const sizes = [
   ["", { width: 1180, height: 760 }, ["light", "dark"], null, 1],
   ["narrow-", { width: 800, height: 600 }, ["light"], narrow, 1],
   ["text-200-", { width: 590, height: 380 }, ["light"], tiny, 2],
-  ["wide-", { width: 1800, height: 1000 }, ["dark"], ["inbox-sql-ready", "history-detail"], 1],
+  ["wide-", { width: 1920, height: 1080 }, ["dark"], ["inbox-sql-ready", "history-detail", "inbox-chain", "inbox-storm", "inbox-many"], 1],
+  ["de-", { width: 1180, height: 760 }, ["light"], german, 1],
+  ["de-narrow-", { width: 800, height: 600 }, ["dark"], german, 1],
 ];
 const noted = new Set();
 const note = (text) => noted.has(text) || (noted.add(text), console.error(text));
@@ -192,7 +195,7 @@ for (const [prefix, viewport, themes, only] of sizes) {
       page.on("pageerror", (error) => console.error(name, error.message));
       try {
         await page.setViewportSize(viewport);
-        await page.goto(`${origin}/?theme=${theme}#${scene}`);
+        await page.goto(`${origin}/?theme=${theme}${prefix.startsWith("de-") ? "&language=de" : ""}#${scene}`);
         await page.locator("#app > *").first().waitFor();
         if (act !== undefined) await act(page);
         await page.waitForTimeout(250);

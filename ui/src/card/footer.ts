@@ -2,7 +2,7 @@
  * What the foot of a card offers, and the one reason why Approve is not available. Pure, so that each
  * rule of "say why not" is a line in a table and a test.
  */
-import type { Card, Choice, Connection, Problem, StepUpAsked, StepUpPhase } from "../generated/ipc";
+import type { Card, Choice, Connection, Problem, StepUpAsked, StepUpPhase, WhyLocked } from "../generated/ipc";
 
 /** What the person has typed so far. */
 export interface Draft {
@@ -35,7 +35,7 @@ export type Say =
   | { readonly say: "sending" }
   | { readonly say: "offline" }
   | { readonly say: "signed_out" }
-  | { readonly say: "locked"; readonly sentence: string }
+  | { readonly say: "locked"; readonly why: WhyLocked; readonly sentence: string }
   | { readonly say: "not_counted"; readonly problem: Problem }
   | { readonly say: "words_wrong" }
   | { readonly say: "reason_to_deny" }
@@ -172,7 +172,7 @@ function voteOf(s: Situation): Vote {
     if (sending) return { say: "sending" };
     if (s.connection === "signed_out") return { say: "signed_out" };
     if (offline) return { say: "offline" };
-    if (locked !== null) return { say: "locked", sentence: locked.sentence };
+    if (locked !== null) return { say: "locked", why: locked.why, sentence: locked.sentence };
     return null;
   })();
   // Each of these keeps Approve back until it is done.

@@ -2,7 +2,7 @@
  * Every word that the window says, in English. Another language is a file beside this one with the type
  * `Catalogue`. Voice: short plain sentences, present tense, the person's name. No "please", no exclamation marks.
  */
-import type { Connection, Kind, Means, Noticed, Outcome, ProblemCode, StageState } from "../generated/ipc";
+import type { Connection, Kind, Means, Noticed, Outcome, ProblemCode, StageState, WhyLocked } from "../generated/ipc";
 import { slotted } from "./slots";
 
 const number = new Intl.NumberFormat("en");
@@ -304,6 +304,8 @@ export const en = {
   reasonOptional: "Reason (optional)",
   reasonOnDeny: "Reason (required to deny)",
   reasonAlways: "Reason (required)",
+  /** Why nobody votes here now, where this language has its own words; else the agent's sentence stands. */
+  locked: {} as Partial<Record<WhyLocked, string>>,
   sayOffline: "You are offline: what you see may have changed. Voting comes back with the connection.",
   saySignedOut: "Your session has ended: what you see may have changed. Sign in again to vote.",
   sayUnseenSections: (p: { sections: string }) => `Read to the end first. Not on screen yet: ${p.sections}.`,

@@ -295,3 +295,19 @@ test("keys: pages, parts, the next request, text size, and a sheet that tells th
     await page.waitForFunction(() => document.activeElement.matches(".search input"));
     assert.deepEqual(await calls(page, "vote"), []);
   }));
+
+test("the language changes while the window is open, everywhere at once", () =>
+  scene("settings", async (page) => {
+    await tab(page, "Settings");
+    await page.getByRole("radio", { name: "Deutsch" }).check();
+    await page.getByRole("heading", { name: "Allgemein" }).waitFor();
+    assert.equal(await page.evaluate(() => document.documentElement.lang), "de");
+    assert.deepEqual(await page.locator(".tab span:first-child").allInnerTexts(), ["Eingang", "Verlauf", "Einstellungen"]);
+    await page.getByRole("button", { name: "Eingang" }).click();
+    await page.getByText("Erst zu Ende lesen.").waitFor();
+    await page.getByRole("button", { name: "Verlauf" }).click();
+    assert.equal(await page.locator("h2.group").first().innerText(), "Heute");
+    await page.getByRole("button", { name: "Einstellungen" }).click();
+    await page.getByRole("radio", { name: "English" }).check();
+    await page.getByRole("heading", { name: "General" }).waitFor();
+  }));

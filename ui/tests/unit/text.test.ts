@@ -1,30 +1,59 @@
 import { describe, expect, test } from "vitest";
 import { chip, line, name, ours, punct, twin } from "../../src/backend/recorded/lines";
 import { announcement, isUrgent } from "../../src/card/urgency";
+import { speak, t, type Catalogue } from "../../src/text";
+import { de } from "../../src/text/de";
 import { en } from "../../src/text/en";
 import { direction, firstName, initials, leader, plain } from "../../src/text/line";
 import { slotted } from "../../src/text/slots";
 import { clock, countdown, dayHeading, exact, moment } from "../../src/text/time";
 
-describe("the catalogue", () => {
-  const texts: [string, unknown][] = [];
-  const collect = (path: string, value: unknown) => {
-    if (typeof value === "object" && value !== null && !("parts" in value)) for (const [key, inner] of Object.entries(value)) collect(`${path}.${key}`, inner);
-    else texts.push([path, value]);
-  };
-  collect("en", en);
-  const said = (value: unknown): string => {
-    if (typeof value === "string") return value;
-    if (typeof value === "function") return String((value as (p: object) => string)(new Proxy({}, { get: (_, key) => (["name", "time", "date", "sections", "bound", "ends", "version"].includes(String(key)) ? "x" : 2) })));
-    return (value as { parts: (string | { slot: string })[] }).parts.map((part) => (typeof part === "string" ? part : "x")).join("");
-  };
+const collect = (path: string, value: unknown): [string, unknown][] =>
+  typeof value === "object" && value !== null && !("parts" in value) ? Object.entries(value).flatMap(([key, inner]) => collect(`${path}.${key}`, inner)) : [[path, value]];
+const said = (value: unknown): string => {
+  if (typeof value === "string") return value;
+  if (typeof value === "function") return String((value as (p: object) => string)(new Proxy({}, { get: (_, key) => (["name", "time", "date", "sections", "bound", "ends", "version", "from", "to"].includes(String(key)) ? "x" : 2) })));
+  return (value as { parts: (string | { slot: string })[] }).parts.map((part) => (typeof part === "string" ? part : "x")).join("");
+};
+const places = (value: unknown) => (typeof value === "object" && value !== null && "parts" in value ? (value as { parts: (string | { slot: string })[] }).parts.flatMap((part) => (typeof part === "string" ? [] : [part.slot])).sort() : []);
 
+describe.each([["en", en], ["de", de]] as [string, Catalogue][])("the catalogue: %s", (name, catalogue) => {
+  const texts = collect(name, catalogue);
   test("has every text", () => {
     expect(texts.length).toBeGreaterThan(150);
     for (const [path, value] of texts) expect(said(value), path).not.toMatch(/^\s*$|undefined|NaN|\{|\}/);
   });
   test("speaks the house's voice", () => {
-    for (const [path, value] of texts) expect(said(value), path).not.toMatch(/!|\b(please|oops|successfully|cancel(l?ed)?|sorry)\b|\.\.\.|…$/i);
+    for (const [path, value] of texts) expect(said(value), path).not.toMatch(/!|\b(please|oops|successfully|cancel(l?ed)?|sorry|bitte|leider|erfolgreich)\b|\.\.\.|…$/i);
+  });
+});
+
+describe("German", () => {
+  const [ours, theirs] = [new Map(collect("", en)), new Map(collect("", de))];
+  test("has each text of English, with the same places", () => {
+    for (const [path, value] of ours) expect([path, typeof theirs.get(path), places(theirs.get(path))]).toEqual([path, typeof value, places(value)]);
+  });
+  test("is German: hardly a text is the same", () => {
+    const same = [...ours].filter(([path, value]) => said(value) === said(theirs.get(path))).map(([path]) => path);
+    expect(same.length, same.join(" ")).toBeLessThan(40);
+    for (const path of same) expect(said(ours.get(path)).split(/\s+/).length, path).toBeLessThan(4);
+  });
+  test("counts one and many", () => {
+    expect(de.arrived({ count: 1 })).toBe("1 Anfrage wartet auf Sie");
+    expect(de.arrived({ count: 1284 })).toBe("1.284 Anfragen warten auf Sie");
+  });
+});
+
+describe("the language in use", () => {
+  test("is what the person wants, else the desktop's, else English", () => {
+    const cases: [Parameters<typeof speak>, string][] = [[["de", "en-GB"], "de"], [["en", "de-DE"], "en"], [["system", "de-AT"], "de"], [["system", "fi"], "en"]];
+    for (const [wanted, spoken] of cases) {
+      speak(...wanted);
+      expect(t.language).toBe(spoken);
+    }
+    speak("de", "");
+    expect(exact(Date.UTC(2026, 10, 22, 14, 3, 51) / 1000, 0)).toBe("22. November 2026, 14:03:51");
+    speak("en", "");
   });
   test("counts one and many", () => {
     expect(en.arrived({ count: 1 })).toBe("1 request waits for you");
