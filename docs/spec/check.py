@@ -409,7 +409,7 @@ MEMBERS = {
     "countersign-vote+jwt": (
         {"iss", "sub_id", "aud", "jti", "iat", "exp", "txn", "vote", "operation_digest", "request_jws_digest"}
         | {"nonce", "binding_id", "policy_digest", "display"},
-        {"reason", "match", "supersedes"},
+        {"stage", "prior", "consent_jkt", "reason", "match", "supersedes"},
     ),
     "countersign-grant+jwt": (
         {"iss", "aud", "jti", "iat", "nbf", "exp", "txn", "operation_digest", "request_jws_digest", "votes"}
@@ -440,6 +440,26 @@ def read_document(payload, typ):
 URI = "urn:ietf:params:oauth:jwk-thumbprint:sha-256:"
 
 
+DIGEST_OF_NOTHING = digest(b"")
+
+
+def is_digest(value):
+    try:
+        return isinstance(value, str) and len(unb64u(value)) == 32
+    except Refused:
+        return False
+
+
+def is_prior(value):
+    if not isinstance(value, list) or not 1 <= len(value) <= 32 or not all(map(is_digest, value)):
+        return False
+    return len(set(value)) == len(value)
+
+
+def is_stage(value):
+    return isinstance(value, str) and re.fullmatch(r"[a-z0-9_-]{1,32}", value) is not None
+
+
 def read_vote(payload):
     audience, display = payload["aud"], payload["display"]
     good = (
@@ -455,23 +475,26 @@ def read_vote(payload):
         and isinstance(display, dict)
         and set(display) == {"renderer", "sha256"}
         and payload.get("reason") != ""
+        and is_stage(payload.get("stage", "x"))
+        and is_prior(payload.get("prior", [DIGEST_OF_NOTHING]))
+        and is_digest(payload.get("consent_jkt", DIGEST_OF_NOTHING))
     )
     if not good:
         raise Refused("document_members")
 
 
 ORDERS = {"reason": ["optional", "on_deny", "always"], "notify_buttons": ["both", "deny", "none"]}
-EQUAL = ["by", "step_up", "acr", "scope", "match", "irreversible", "lift"]
+EQUAL = ["by", "stages", "step_up", "acr", "scope", "match", "irreversible", "lift"]
 TIMES = ["fresh_claims_secs", "ttl_secs", "grant_secs"]
 # The order in which a refusal names its member.
-NAMED = ["by", "approvals", "step_up", "acr", "scope", "match", "fresh_claims_secs", "release_claims_secs"]
+NAMED = ["by", "approvals", "stages", "step_up", "acr", "scope", "match", "fresh_claims_secs", "release_claims_secs"]
 NAMED += ["reason", "notify_buttons", "ttl_secs", "grant_secs", "irreversible", "lift"]
 
 
 def read_requirement(value):
     required = {"by", "approvals", "step_up", "match", "fresh_claims_secs", "reason", "notify_buttons"}
     required |= {"ttl_secs", "grant_secs"}
-    optional = {"acr", "scope", "release_claims_secs", "irreversible", "lift"}
+    optional = {"stages", "acr", "scope", "release_claims_secs", "irreversible", "lift"}
     values = {
         "by": ["others", "requester"],
         "step_up": ["none", "oidc", "webauthn"],
@@ -483,8 +506,21 @@ def read_requirement(value):
     for name in TIMES + ["approvals"] + (["release_claims_secs"] if good and "release_claims_secs" in value else []):
         good = good and isinstance(value[name], int) and value[name] > 0
     good = good and value["approvals"] <= 32 and value.get("lift") != []
+    good = good and ("stages" not in value or are_stages(value["stages"], value["approvals"]))
     if not good:
         raise Refused("document_members")
+
+
+def are_stages(stages, approvals):
+    if not isinstance(stages, list) or not 2 <= len(stages) <= 8:
+        return False
+    for stage in stages:
+        if not isinstance(stage, dict) or set(stage) != {"name", "approvals"} or not is_stage(stage["name"]):
+            return False
+        if type(stage["approvals"]) is not int or not 1 <= stage["approvals"] <= 32:
+            return False
+    names = {stage["name"] for stage in stages}
+    return len(names) == len(stages) and sum(stage["approvals"] for stage in stages) == approvals
 
 
 def laxer(mine, theirs):
@@ -542,7 +578,8 @@ def seconds(claims, name):
     return int(value)
 
 
-def id_token(compact, config, jwks, nonce, now, as_of_issue):
+def provider_signed(compact, config, jwks):
+    """Header and claims of a provider's token, whose signature holds."""
     header, claims, signature = split(compact)
     head, claims = json.loads(unb64u(header)), json.loads(unb64u(claims))
     if head["alg"] == "none" or head["alg"].startswith("HS") or head["alg"] not in config["algorithms"]:
@@ -555,6 +592,11 @@ def id_token(compact, config, jwks, nonce, now, as_of_issue):
     # A provider's ES256 signature may have a high s.
     if head["alg"] != "ES256" or not es256_verifies(point, message, unb64u(signature), low_s=False):
         raise Refused("token_signature")
+    return head, claims
+
+
+def id_token(compact, config, jwks, nonce, now, as_of_issue):
+    head, claims = provider_signed(compact, config, jwks)
     if head.get("typ", "JWT").upper() != "JWT":
         raise Refused("token_typ")
     if {"events", "scope", "client_id", "toe"} & set(claims):
@@ -591,6 +633,164 @@ def binding(cic, compact, server, config, jwks, now, as_of_issue=False):
     if auth_time > claims["iat"] + SKEW:
         raise Refused("auth_time_in_future")
     return statement, key, claims, auth_time
+
+
+# --- step-up (step-up.md) -----------------------------------------------------------------------
+
+
+def step_up_code(prefix, code):
+    return prefix + code.removeprefix("token")
+
+
+def step_up(vote, payload, requirement, statement, bound, trust, jwks, now):
+    wanted, found = requirement["step_up"], vote.get("step_up")
+    extras = {"acr", "scope"} & set(requirement)
+    if (wanted != "oidc" and extras) or (wanted == "none" and requirement["by"] == "requester"):
+        raise Refused("step_up_contradictory")
+    if wanted == "none":
+        if found is not None:
+            raise Refused("step_up_unasked")
+        return
+    if found is None:
+        raise Refused("step_up_missing")
+    if found["type"] != wanted:
+        raise Refused("step_up_other_means")
+    nonce = b64u(tagged("countersign/step-up/v1", vote["jws"].encode()))
+    if wanted == "webauthn":
+        assertion(found, nonce, statement)
+    else:
+        sign_in(found, nonce, payload, requirement, bound, trust, jwks, now)
+
+
+def sign_in(found, nonce, payload, requirement, bound, trust, jwks, now):
+    need(trust.get("step_up", "oidc") == "oidc", "step_up_not_offered")
+    try:
+        claims = id_token(found["id_token"], trust, jwks, nonce, now, True)
+    except Refused as refused:
+        raise Refused(step_up_code("step_up", refused.code)) from None
+    voter = payload["sub_id"]["sub"]
+    need(claims["sub"] == voter, "step_up_other_account")
+    auth_time = seconds(claims, "auth_time") if "auth_time" in claims else 0
+    need(auth_time, "step_up_auth_time_missing")
+    need(auth_time >= payload["iat"] - 5, "step_up_before_vote")
+    need(auth_time <= payload["exp"], "step_up_too_late")
+    need(auth_time <= claims["iat"] + SKEW, "step_up_auth_time_in_future")
+    if "acr" in requirement:
+        need("acr" in claims, "step_up_acr_missing")
+        need(claims["acr"] == requirement["acr"], "step_up_acr_differs")
+        allowed = trust.get("acrs")
+        need(allowed is None or requirement["acr"] in allowed, "step_up_acr_not_this_provider")
+    if "scope" in requirement:
+        consent(found, claims, payload, requirement["scope"], trust, jwks, now)
+    if isinstance(trust.get("person"), list):
+        for name in trust["person"]:
+            need(name not in claims or claims[name] == bound.get(name), "step_up_other_person")
+
+
+def consent(found, signed_in, payload, scope, trust, jwks, now):
+    need("access_token" in found, "consent_missing")
+    compact = found["access_token"]
+    try:
+        head, claims = provider_signed(compact, trust, jwks)
+        if claims["iss"] != trust["issuer"]:
+            raise Refused("token_issuer")
+    except Refused as refused:
+        raise Refused(step_up_code("consent", refused.code)) from None
+    need(head.get("typ", "").lower() in ("at+jwt", "application/at+jwt"), "consent_typ")
+    need(claims["sub"] == payload["sub_id"]["sub"], "consent_subject")
+    need({claims["client_id"], claims.get("azp", claims["client_id"])} == {trust["client_id"]}, "consent_client")
+    audience = [claims["aud"]] if isinstance(claims["aud"], str) else claims["aud"]
+    need(audience == [trust["server"] + "/step-up"], "consent_audience")
+    need(scope in claims.get("scope", "").split(" "), "consent_scope")
+    iat, exp = seconds(claims, "iat"), seconds(claims, "exp")
+    need(iat >= payload["iat"] - 5, "consent_before_vote")
+    need(max(iat, claims.get("nbf", iat)) <= now + SKEW, "consent_in_future")
+    need(exp > iat, "consent_times")
+    # The vectors' provider signs by ES256: the left half of SHA-256.
+    at_hash = b64u(sha256(compact.encode())[:16])
+    need(signed_in.get("at_hash", at_hash) == at_hash, "consent_at_hash")
+    by_key = "consent_jkt" in payload and claims.get("cnf", {}).get("jkt") == payload["consent_jkt"]
+    need("at_hash" in signed_in or by_key, "consent_not_tied")
+
+
+def der_signature(data):
+    """ECDSA's r and s from strict DER, as 64 bytes."""
+
+    def integer(at):
+        need(data[at] == 2, "step_up_assertion_signature")
+        length = data[at + 1]
+        value = data[at + 2 : at + 2 + length]
+        minimal = 0 < length == len(value) and value[0] < 0x80 and (length == 1 or value[0] or value[1] & 0x80)
+        need(minimal and len(value.lstrip(b"\0")) <= 32, "step_up_assertion_signature")
+        return value.lstrip(b"\0").rjust(32, b"\0"), at + 2 + length
+
+    need(len(data) > 8 and data[0] == 0x30 and data[1] == len(data) - 2, "step_up_assertion_signature")
+    r, at = integer(2)
+    s, end = integer(at)
+    need(end == len(data), "step_up_assertion_signature")
+    return r + s
+
+
+def assertion(found, challenge, statement):
+    unreadable = "step_up_assertion_unreadable"
+    data = unb64u(found["authenticator_data"], unreadable)
+    client_data = unb64u(found["client_data_json"], unreadable)
+    signature = unb64u(found["signature"], unreadable)
+    known = [it for it in statement["authenticators"] if Key(it["jwk"]).thumbprint() == found["key"]]
+    need(known, "step_up_authenticator_unknown")
+    key, rp_id = Key(known[0]["jwk"]), known[0]["rp_id"]
+    try:
+        client = strict_json(client_data, max_bytes=4096, max_depth=2)
+        exactly(client, ["type", "challenge", "origin"], ["crossOrigin"])
+    except Refused:
+        raise Refused(unreadable) from None
+    need(isinstance(client.get("crossOrigin", False), bool), unreadable)
+    need(client["type"] == "webauthn.get", "step_up_assertion_type")
+    need(client["challenge"] == challenge, "step_up_challenge")
+    need(client["origin"] == "countersign:" + statement["aud"], "step_up_origin")
+    need(not client.get("crossOrigin"), "step_up_cross_origin")
+    need(len(data) == 37, unreadable)
+    flags = data[32]
+    need(not flags & ~0x1D and flags & 0x18 != 0x10, unreadable)
+    need(data[:32] == sha256(rp_id.encode()), "step_up_rp_id")
+    need(flags & 0x01, "step_up_user_absent")
+    need(flags & 0x04, "step_up_user_unverified")
+    message = data + sha256(client_data)
+    if key.alg == "Ed25519":
+        good = ed25519_verifies(key.x, message, signature)
+    else:
+        good = es256_verifies(key.point, message, der_signature(signature), low_s=False)
+    need(good, "step_up_assertion_signature")
+
+
+def in_stage(payload, requirement, cast):
+    """Step 4: a stage of the requirement, on the whole of the one before it."""
+    stages = requirement.get("stages", [])
+    if not stages:
+        step(4, "stage_wrong", "stage" not in payload and "prior" not in payload)
+        return
+    names = [stage["name"] for stage in stages]
+    step(4, "stage_wrong", payload.get("stage") in names)
+    place = names.index(payload["stage"])
+    before = [] if place == 0 else [
+        digest(vote["jws"].encode()) for vote, other, _, _ in cast if other.get("stage") == names[place - 1]
+    ]
+    prior = payload.get("prior", [])
+    step(4, "prior_unknown", set(prior) <= set(before))
+    step(4, "prior_incomplete", place == 0 or len(prior) >= stages[place - 1]["approvals"])
+
+
+def same_person(trust, one, other):
+    """True, False, or None where it cannot be told. All of the vectors' accounts are of one provider."""
+    rule = trust.get("person", "account")
+    if rule == "account":
+        return one[0] == other[0]
+    if rule == "unknown":
+        return True if one[0] == other[0] else None
+    values = [[claims.get(name) for name in rule] for _, claims in (one, other)]
+    if not all(isinstance(value, str) and value for found in values for value in found):
+        return None
+    return values[0] == values[1]
 
 
 # --- evidence (grant.md) ------------------------------------------------------------------------
@@ -703,6 +903,7 @@ def verify_evidence(evidence, trust, jwks, release):
         step(4, "match_wrong", payload.get("match", words) == words)
         step(4, "match_missing", theirs["match"] == "none" or "match" in payload)
         step(4, "vote_not_approve", payload["vote"] == "approve")
+        in_stage(payload, theirs, cast)
     step(4, "grant_times", grant["iat"] < grant["exp"] and grant["nbf"] <= grant["exp"])
     step(4, "grant_in_future", max(grant["iat"], grant["nbf"]) <= now + SKEW)
     step(4, "grant_expired", now <= grant["exp"] + SKEW)
@@ -726,22 +927,48 @@ def verify_evidence(evidence, trust, jwks, release):
         step(5, "vote_before_binding", payload["iat"] >= claims["iat"] - SKEW)
         tokens.append(claims)
 
-    # 6. This version knows no step-up.
-    plain = theirs["step_up"] == "none" and theirs["by"] == "others" and not {"acr", "scope"} & set(theirs)
-    step(6, "step_up_unsupported", plain)
+    # 6. A fresh confirmation of each vote (step-up.md).
+    keys = [payload["consent_jkt"] for _, payload, _, _ in cast if "consent_jkt" in payload]
+    step(6, "consent_reused", len(set(keys)) == len(keys))
+    for (vote, payload, _, cic), bound in zip(cast, tokens):
+        try:
+            step_up(vote, payload, theirs, read_statement(cic)[0], bound, trust, jwks, now)
+        except Refused as refused:
+            raise Refused(refused.code, 6) from None
 
     # 7. Different people, who may, and enough of them.
     people = []
     for (_, payload, _, _), claims in zip(cast, tokens):
         person = payload["sub_id"]["iss"], payload["sub_id"]["sub"]
-        step(7, "requester_votes", person != requester and person not in actors(tuple_))
+        if theirs["by"] == "others":
+            step(7, "requester_votes", person != requester and person not in actors(tuple_))
+        step(7, "provider_not_for_approvers", trust.get("approvers", True))
         step(7, "claims_too_old", payload["iat"] - claims["iat"] <= theirs["fresh_claims_secs"])
+        asked = tuple_["subject"].get("properties", {}).get("claims", {})
+        same = same_person(trust, (person, claims), (requester, asked))
+        if theirs["by"] == "others":
+            step(7, "requester_votes", same is not True)
+            step(7, "person_unknown", same is False)
+        else:
+            step(7, "not_the_requester", person == requester or same is True)
         groups = claims.get(trust["groups_claim"])
         groups = groups if isinstance(groups, list) and all(isinstance(name, str) for name in groups) else []
-        step(7, "may_not_vote", trust["policy"]["voters"] in [f"{trust['issuer']}#{name}" for name in groups])
-        people.append(person)
-    step(7, "person_votes_twice", len(set(people)) == len(people))
+        # The vectors' policy: one group, the requester for their own confirmation; in `security` jonas alone.
+        may = trust["policy"]["voters"] in [f"{trust['issuer']}#{name}" for name in groups]
+        may = may and (payload.get("stage") != "security" or person[1] == "jonas")
+        step(7, "may_not_vote", may or (theirs["by"] == "requester" and person == requester))
+        people.append((person, claims))
+    accounts = [person for person, _ in people]
+    step(7, "person_votes_twice", len(set(accounts)) == len(accounts))
+    for index, one in enumerate(people):
+        for other in people[:index]:
+            same = same_person(trust, one, other)
+            step(7, "person_votes_twice", same is not True)
+            step(7, "person_unknown", same is False)
     step(7, "quorum_missing", len(people) >= theirs["approvals"])
+    for stage in theirs.get("stages", []):
+        there = [payload for _, payload, _, _ in cast if payload["stage"] == stage["name"]]
+        step(7, "stage_quorum_missing", len(there) >= stage["approvals"])
 
 
 # --- the files ----------------------------------------------------------------------------------
@@ -880,8 +1107,23 @@ def check_grant():
         )
 
 
+def check_step_up():
+    file = vectors("step-up.json")
+    jwks = file["jwks"]
+    for case in file["good"]:
+        verify_evidence(case["evidence"], case["trust"], jwks, case["release"])
+        holds(case["name"], True)
+    for case in file["bad"]:
+        refuses(
+            case["name"],
+            case["code"],
+            lambda: verify_evidence(case["evidence"], case["trust"], jwks, case["release"]),
+            case["step"],
+        )
+
+
 def main():
-    for check in (check_operation, check_binding, check_ask, check_vote, check_grant):
+    for check in (check_operation, check_binding, check_ask, check_vote, check_grant, check_step_up):
         check()
     print(f"{CHECKED} checks hold")
 

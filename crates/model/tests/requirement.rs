@@ -2,7 +2,9 @@
 
 #![allow(clippy::unwrap_used, missing_docs)]
 
-use countersign_model::{By, Laxer, MatchWords, NotifyButtons, ReasonRule, Requirement, StepUp};
+use countersign_model::{
+    By, Laxer, MatchWords, NotifyButtons, ReasonRule, Requirement, Stage, StepUp,
+};
 use serde_json::{Value, json};
 
 fn mine() -> Requirement {
@@ -149,9 +151,61 @@ fn json_comes_back_and_absent_stays_absent() {
 }
 
 #[test]
+fn stages_come_back_and_are_read_exactly() {
+    let stage = |name: &str, approvals| Stage {
+        name: name.to_owned(),
+        approvals,
+    };
+    let staged = Requirement {
+        approvals: 3,
+        stages: vec![stage("team", 1), stage("security-2", 2)],
+        ..mine()
+    };
+    assert_eq!(
+        Requirement::from_value(&staged.to_value()),
+        Ok(staged.clone())
+    );
+    let changes: [fn(&mut Requirement); 4] = [
+        |r| r.stages.clear(),
+        |r| r.stages.swap(0, 1),
+        |r| r.stages[0].name = "other".into(),
+        |r| {
+            r.stages[0].approvals = 2;
+            r.stages[1].approvals = 1;
+        },
+    ];
+    for change in changes {
+        let mut theirs = staged.clone();
+        change(&mut theirs);
+        assert_eq!(staged.covers(&theirs), Err(Laxer { member: "stages" }));
+        assert!(theirs.covers(&staged).is_err(), "no order between stages");
+    }
+    for (path, value) in [
+        ("/stages/0/approvals", json!(0)),
+        ("/stages/0/name", json!(1)),
+    ] {
+        let mut wire = staged.to_value();
+        *wire.pointer_mut(path).unwrap() = value;
+        assert!(Requirement::from_value(&wire).is_err(), "{path}");
+    }
+    let mut wire = staged.to_value();
+    wire["stages"][0]["scope"] = json!("x");
+    assert!(Requirement::from_value(&wire).is_err(), "a member more");
+}
+
+#[test]
 fn unknown_and_malformed_members_are_refused() {
-    let cases: [(&str, Value); 18] = [
+    let stage = |name: &str, approvals: i64| json!({"name": name, "approvals": approvals});
+    let nine: Vec<Value> = (0..9).map(|n| stage(&format!("s{n}"), 1)).collect();
+    let cases: [(&str, Value); 25] = [
         ("stages", json!([])),
+        ("stages", json!(null)),
+        ("stages", json!([stage("team", 2)])),
+        ("stages", json!([stage("team", 1), stage("security", 2)])),
+        ("stages", json!([stage("team", 1), stage("team", 1)])),
+        ("stages", json!([stage("Team", 1), stage("security", 1)])),
+        ("stages", json!([stage("", 1), stage("security", 1)])),
+        ("stages", json!(nine)),
         ("quorum", json!(2)),
         ("by", json!("anyone")),
         ("approvals", json!(0)),

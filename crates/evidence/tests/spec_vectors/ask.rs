@@ -2,7 +2,7 @@
 
 use countersign_evidence::{Choice, Vote, jose, jws_digest};
 use countersign_model::{
-    MatchWords, NotifyButtons, ReasonRule, Requirement, StepUp, matching_words,
+    Digest, MatchWords, NotifyButtons, ReasonRule, Requirement, Stage, StepUp, matching_words,
 };
 use serde_json::{Value, json};
 
@@ -19,8 +19,15 @@ fn ask_vectors() {
     strict_one.match_words = MatchWords::Words;
     strict_one.release_claims_secs = Some(600);
     strict_one.notify_buttons = NotifyButtons::Deny;
-    let changes: [fn(&mut Requirement); 20] = [
+    let changes: [fn(&mut Requirement); 21] = [
         |_| {},
+        |r| {
+            let stage = |name: &str| Stage {
+                name: name.to_owned(),
+                approvals: 1,
+            };
+            r.stages = vec![stage("team"), stage("security")];
+        },
         |r| r.approvals = 3,
         |r| r.approvals = 1,
         |r| r.by = countersign_model::By::Requester,
@@ -52,6 +59,27 @@ fn ask_vectors() {
         .collect();
     let malformed: Vec<Value> = [
         ("stages", json!([])),
+        ("stages", json!([{"name": "team", "approvals": 2}])),
+        (
+            "stages",
+            json!([{"name": "team", "approvals": 1}, {"name": "security", "approvals": 2}]),
+        ),
+        (
+            "stages",
+            json!([{"name": "team", "approvals": 1}, {"name": "team", "approvals": 1}]),
+        ),
+        (
+            "stages",
+            json!([{"name": "Team", "approvals": 1}, {"name": "security", "approvals": 1}]),
+        ),
+        (
+            "stages",
+            json!([{"name": "team", "approvals": 1, "x": 1}, {"name": "security", "approvals": 1}]),
+        ),
+        (
+            "stages",
+            json!([{"name": "team", "approvals": 0}, {"name": "security", "approvals": 2}]),
+        ),
         ("quorum", json!(2)),
         ("approvals", json!(0)),
         ("by", json!("anyone")),
@@ -105,6 +133,16 @@ fn vote_vectors() {
         vote(&evidence.votes[1]),
         vote(&deny.evidence().votes[0]),
         vote(&words.evidence().votes[0]),
+        vote(
+            &Scene::with(Edit::Scene(Scene::ask_in_stages))
+                .evidence()
+                .votes[1],
+        ),
+        vote(
+            &Scene::with(Edit::Scene(Scene::ask_for_consent))
+                .evidence()
+                .votes[0],
+        ),
     ];
     let (_, payload) = Vote::unverified(&evidence.votes[0].jws).unwrap();
     let malformed: Vec<Value> = [
@@ -114,6 +152,14 @@ fn vote_vectors() {
         ("/sub_id", json!("elin")),
         ("/iat", json!(-1)),
         ("/stage", json!(1)),
+        ("/stage", json!("Security")),
+        ("/prior", json!([])),
+        ("/prior", json!(["x"])),
+        (
+            "/prior",
+            json!([Digest::of(b"v").to_string(), Digest::of(b"v").to_string()]),
+        ),
+        ("/consent_jkt", json!("x")),
         ("/log", json!({"size": 1, "root": "x"})),
         ("/reason", json!("")),
         ("/display", json!({"renderer": "x"})),

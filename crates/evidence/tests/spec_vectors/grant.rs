@@ -1,13 +1,28 @@
 //! `grant.json`: an honest approval, and one case for each way of lying.
 
+use countersign_evidence::op_token::{OpRole, OpStepUp, PersonRule};
 use countersign_evidence::{Choice, PublicKey};
-use countersign_model::{Digest, Operation, PepId, ServerId, Subject, Txn, b64u};
+use countersign_model::{Digest, Operation, PepId, PolicyAnswer, ServerId, Subject, Txn, b64u};
 use serde_json::{Value, json};
 
-use crate::common::{self, Edit, NOW, Scene, key, requirement, subject};
+use crate::common::{self, Edit, NOW, Scene, key, subject};
 use crate::compare;
 
-fn trust(scene: &Scene) -> Value {
+/// What the verifier is configured with.
+pub fn trust(scene: &Scene) -> Value {
+    let policy = match scene.policy.as_ref().map(|policy| &policy.answer) {
+        Some(PolicyAnswer::Approve(requirement)) => requirement.to_value(),
+        _ => Value::Null,
+    };
+    let person = match &scene.op.person {
+        PersonRule::Account => json!("account"),
+        PersonRule::Claims(names) => json!(names),
+        PersonRule::Unknown => json!("unknown"),
+    };
+    let step_up = match scene.op.step_up {
+        OpStepUp::Oidc => "oidc",
+        OpStepUp::None { .. } => "none",
+    };
     json!({
         "server": scene.server.as_str(),
         "server_keys": scene.server_keys.iter().map(PublicKey::to_jwk).collect::<Vec<_>>(),
@@ -17,11 +32,16 @@ fn trust(scene: &Scene) -> Value {
         "algorithms": scene.op.algorithms,
         "groups_claim": scene.op.groups.path,
         "session_secs": common::SESSION_SECS,
-        "policy": {"requirement": requirement().to_value(), "voters": "https://op.example#dba"},
+        "approvers": scene.op.roles.contains(&OpRole::Approver),
+        "acrs": scene.op.acrs_allowed,
+        "person": person,
+        "step_up": step_up,
+        "policy": {"requirement": policy, "voters": "https://op.example#dba"},
     })
 }
 
-fn release(scene: &Scene) -> Value {
+/// The moment of execution.
+pub fn release(scene: &Scene) -> Value {
     let rebuilt =
         Operation::build(scene.rebuilt.clone().unwrap_or_else(common::operation)).unwrap();
     json!({"me": scene.me.as_str(), "asked_at": scene.asked_at.0, "now": scene.now.0,

@@ -9,6 +9,7 @@ mod binding;
 mod common;
 mod grant;
 mod operation;
+mod step_up;
 
 use std::fs;
 use std::path::{Path, PathBuf};
