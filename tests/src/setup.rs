@@ -169,6 +169,8 @@ impl Setup {
         let policy = rules
             .read()?
             .replace("{{issuer}}", &providers.first.issuer)
+            // The example's issuer, which makes it a policy that loads as it stands.
+            .replace("https://id.example.com", &providers.first.issuer)
             .replace("{{second}}", second);
         setup.put("policy.cedar", &policy)?;
         setup.put("server.toml", &server_toml(providers, places))?;

@@ -29,6 +29,7 @@ use clap::{Parser, Subcommand};
 use crate::approve::{ApproveCommand, Place};
 use crate::devices::DevicesCommand;
 use crate::exit::{Exit, Stop, TABLE};
+use crate::policy::PolicyCommand;
 use crate::requester::{Requester, RequesterArgs};
 
 /// Just-in-time, per-action human approval built on OpenID Connect.
@@ -159,16 +160,6 @@ Every key of the file is explained in gate.example.toml.")]
     },
 }
 
-#[derive(Debug, Subcommand)]
-enum PolicyCommand {
-    /// Loads a policy and says what is wrong with it, or which actions it knows.
-    #[command(after_help = "Example:\n  countersign policy check policy.cedar")]
-    Check {
-        /// The policy file.
-        file: PathBuf,
-    },
-}
-
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
@@ -229,7 +220,7 @@ async fn run(command: Command) -> anyhow::Result<Exit> {
         } => verify::run(evidence.as_deref(), trust.as_deref(), check),
         Command::Approve { place, command } => approve::run(place, command).await,
         Command::Devices(command) => devices::run(command).await,
-        Command::Policy(PolicyCommand::Check { file }) => policy::check(&file),
+        Command::Policy(command) => policy::run(command),
     }
 }
 

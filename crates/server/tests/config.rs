@@ -19,7 +19,7 @@ impl Folder {
         folder.write(
             "policy.cedar",
             &include_str!("../../policy/examples/orders.cedar")
-                .replace("{{issuer}}", "https://login.example"),
+                .replace("https://id.example.com", "https://login.example"),
         );
         folder
     }
