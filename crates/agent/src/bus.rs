@@ -7,6 +7,8 @@ use zbus::connection::Builder;
 pub enum Bus {
     /// The session's, as the environment names it.
     Session,
+    /// The computer's.
+    System,
     /// The one at this address.
     At(String),
 }
@@ -19,6 +21,7 @@ impl Bus {
     pub fn builder(&self) -> zbus::Result<Builder<'_>> {
         match self {
             Self::Session => Builder::session(),
+            Self::System => Builder::system(),
             Self::At(address) => Builder::address(address.as_str()),
         }
     }

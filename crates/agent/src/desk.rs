@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use countersign_api::ipc::{Answer, Call, Prefs, Problem, ProblemCode, Reply, State};
-use countersign_approver::Approver;
+use countersign_approver::Accounts;
 use tokio::sync::watch;
 
 use crate::folders;
@@ -16,7 +16,7 @@ use crate::window_socket;
 /// Answers the window.
 pub struct Desk<N> {
     /// The approver's program.
-    pub approver: Approver,
+    pub approver: Accounts,
     /// For the test.
     pub notifier: Arc<N>,
     /// Whose presence the window tells.
@@ -58,11 +58,24 @@ impl<N: Notifier> Desk<N> {
                 tokio::spawn(async move { approver.sign_in(&server, &issuer).await });
                 Ok(Reply::Nothing)
             }
+            Call::AddSecurityKey { account } => {
+                let approver = approver.clone();
+                // As with a sign-in, which it is: how it goes is in the state.
+                tokio::spawn(async move {
+                    if let Err(trouble) = approver.add_security_key(account.as_deref()).await {
+                        tracing::warn!("no security key was bound: {}", trouble.sentence);
+                    }
+                });
+                Ok(Reply::Nothing)
+            }
             Call::CancelSignIn => {
                 approver.cancel_sign_in();
                 Ok(Reply::Nothing)
             }
-            Call::SignOut { account: _ } => approver.sign_out().await.map(|()| Reply::Nothing),
+            Call::SignOut { account } => {
+                let signed_out = approver.sign_out(account.as_deref()).await;
+                signed_out.map(|()| Reply::Nothing)
+            }
             Call::Card { txn } => Ok(Reply::Card {
                 card: Box::new(approver.card(&txn).await?),
             }),
@@ -84,8 +97,8 @@ impl<N: Notifier> Desk<N> {
             Call::RetryStepUp { txn } => {
                 approver.retry_step_up(&txn).await.map(|()| Reply::Nothing)
             }
-            Call::History { query, account: _ } => Ok(Reply::History {
-                page: approver.history(query).await?,
+            Call::History { query, account } => Ok(Reply::History {
+                page: approver.history(account.as_deref(), query).await?,
             }),
             Call::Verify { txn } => Ok(Reply::Verification {
                 report: approver.verify(&txn).await?,
@@ -98,14 +111,16 @@ impl<N: Notifier> Desk<N> {
                 })
             }
             Call::TestNotification => self.notifier.test().await.map(|()| Reply::Nothing),
-            Call::Devices { account: _ } => Ok(Reply::Devices {
-                devices: approver.devices().await?,
+            Call::Devices { account } => Ok(Reply::Devices {
+                devices: approver.devices(account.as_deref()).await?,
             }),
             Call::RevokeDevice {
                 binding_id,
-                account: _,
+                account,
             } => Ok(Reply::Devices {
-                devices: approver.revoke_device(&binding_id).await?,
+                devices: approver
+                    .revoke_device(account.as_deref(), &binding_id)
+                    .await?,
             }),
             Call::SetPrefs { prefs } => {
                 prefs::write(&self.prefs_file, prefs).map_err(|error| other(&error))?;

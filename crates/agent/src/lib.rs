@@ -20,5 +20,6 @@ pub mod prefs;
 pub mod session;
 pub mod text;
 pub mod tray;
+pub mod wake;
 pub mod window;
 pub mod window_socket;

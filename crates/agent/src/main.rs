@@ -21,9 +21,10 @@ use countersign_agent::open_socket::{self, OpenRequest};
 use countersign_agent::prefs::Prefs;
 use countersign_agent::session::{self, Session};
 use countersign_agent::tray;
+use countersign_agent::wake;
 use countersign_agent::window::Window;
 use countersign_agent::window_socket;
-use countersign_approver::{Approver, Deps};
+use countersign_approver::{Accounts, Deps, Options};
 use countersign_model::{Clock, UnixSecs};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
@@ -165,7 +166,7 @@ async fn live(
         None => Window::beside_agent().context("find the window's program")?,
     };
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let approver = Approver::start(Deps {
+    let deps = Deps {
         keys: Arc::new(Keyring::default()),
         opener: Arc::new(Browser),
         clock: clock.clone(),
@@ -174,7 +175,8 @@ async fn live(
             .nodename()
             .to_string_lossy()
             .into_owned(),
-    })?;
+    };
+    let approver = Accounts::start(deps, Options::default())?;
 
     let (intend, intents) = mpsc::channel(INTENTS);
     let notifier = Arc::new(Freedesktop::start(
@@ -221,6 +223,8 @@ async fn live(
         },
     ));
     tokio::spawn(quit_on_signal(intend.clone()));
+    let waking = approver.clone();
+    let woken = tokio::spawn(wake::run(Bus::System, move || waking.wake()));
     if let Some(OpenRequest {
         txn,
         activation_token,
@@ -250,6 +254,7 @@ async fn live(
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "ready");
     session.run().await;
     tracing::info!("ending");
+    woken.abort();
     window.end().await;
     notifier.end().await;
     // A refresh that is cut off loses the provider's newest token.

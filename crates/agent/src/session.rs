@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use countersign_api::ipc::{Account, Event, Prefs, Problem, ProblemCode, Row, State, Tray};
-use countersign_approver::{self as approver, Approver};
+use countersign_api::ipc::{Event, Prefs, Problem, ProblemCode, Row, State, Tray};
+use countersign_approver::{self as approver, Accounts};
 use tokio::sync::{broadcast, mpsc, watch};
 use tokio::time::timeout;
 
@@ -23,7 +23,7 @@ const CARD_PATIENCE: Duration = Duration::from_secs(2);
 /// Everything that the loop joins.
 pub struct Session<N> {
     /// The approver's program.
-    pub approver: Approver,
+    pub approver: Accounts,
     /// Notifications.
     pub notifier: Arc<N>,
     /// The window.
@@ -159,7 +159,7 @@ struct Told {
 impl Told {
     async fn notices(
         &mut self,
-        approver: &Approver,
+        approver: &Accounts,
         state: &approver::State,
         seen: &Presence,
     ) -> Vec<Notice> {
@@ -186,7 +186,7 @@ impl Told {
 }
 
 /// The claims that tell most about who asks.
-async fn groups(approver: &Approver, txn: &str) -> Vec<String> {
+async fn groups(approver: &Accounts, txn: &str) -> Vec<String> {
     match timeout(CARD_PATIENCE, approver.card(txn)).await {
         Ok(Ok(card)) => {
             let groups = card.who.claims.iter().find(|field| field.label == "groups");
@@ -222,6 +222,7 @@ fn compose(
 ) -> State {
     let approver::State {
         account,
+        accounts,
         sign_in,
         connection,
         inbox,
@@ -230,10 +231,6 @@ fn compose(
         last,
         listed: _,
     } = approver.clone();
-    let account = account.map(|account| Account {
-        connection,
-        ..account
-    });
     let mut troubles = troubles;
     let desktop = [
         match health {
@@ -251,8 +248,8 @@ fn compose(
         suggested_server: suggested_server
             .map(str::to_owned)
             .or(last.map(|last| last.server)),
-        accounts: account.iter().cloned().collect(),
         account,
+        accounts,
         sign_in,
         connection,
         inbox,

@@ -117,6 +117,13 @@ pub enum Call {
         /// The provider's issuer, one of those that the server named.
         issuer: String,
     },
+    /// Enrolls the person's security key and binds it by a full sign-in. Progress comes as [`State::sign_in`].
+    /// → [`Reply::Nothing`]
+    AddSecurityKey {
+        /// For which account; the first one where none is named.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        account: Option<String>,
+    },
     /// Gives up a sign-in that is under way. → [`Reply::Nothing`]
     CancelSignIn,
     /// Revokes the binding, deletes the keys. → [`Reply::Nothing`]
@@ -382,6 +389,9 @@ pub struct Account {
     pub session_ends_at: i64,
     /// Where the device key lives, as a sentence that says what that means.
     pub key_storage: String,
+    /// The security keys that may confirm this person's votes, by name. Absent where this program has no way to one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub security_keys: Option<Vec<Line>>,
 }
 
 /// A sign-in.

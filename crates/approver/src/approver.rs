@@ -13,15 +13,16 @@ use tokio::sync::{Notify, broadcast, watch};
 
 use crate::binding::{Hands, bind, forget_pending, look_up};
 use crate::inner::{Inner, When};
-use crate::kept::{ACCOUNT, Folder};
+use crate::kept::{ACCOUNT, AccountFile, Folder};
 use crate::keys::KeyStore;
 use crate::problem::{of_api, problem, signed_out};
 use crate::runner;
+use crate::security_key::{KeptKey, SecurityKey, enroll};
 use crate::session::lock;
 use crate::state::{Event, LastServer, State};
 
 /// Events that wait for a slow listener.
-const EVENTS: usize = 256;
+pub(crate) const EVENTS: usize = 256;
 /// What a program gives.
 pub struct Deps {
     /// Where secrets live.
@@ -37,17 +38,20 @@ pub struct Deps {
 }
 
 /// What a program may choose.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Options {
     /// Beginnings of the scopes that it asks providers for. A server that names another scope in a requirement gets
     /// none: it must not have people consent to what an API accepts.
     pub scope_prefixes: Vec<String>,
+    /// The way to a security key, where the program has one.
+    pub security_key: Option<Arc<dyn SecurityKey>>,
 }
 
 impl Default for Options {
     fn default() -> Self {
         Self {
             scope_prefixes: vec!["approve:".to_owned()],
+            security_key: None,
         }
     }
 }
@@ -154,6 +158,12 @@ impl Approver {
         self.inner.events.subscribe()
     }
 
+    /// Whether this request is among those that are open here.
+    pub(crate) fn has_open(&self, txn: &str) -> bool {
+        let session = self.inner.session();
+        session.is_some_and(|session| session.item(txn).is_some())
+    }
+
     /// The network or the computer came back.
     pub fn wake(&self) {
         self.inner.wake.notify_waiters();
@@ -190,6 +200,35 @@ impl Approver {
     /// # Errors
     /// As the state's `sign_in` says too.
     pub async fn sign_in(&self, server: &str, issuer: &str) -> Result<(), Problem> {
+        self.sign_in_with(server, issuer, None).await
+    }
+
+    /// Enrolls the person's security key, and binds it: with a full sign-in, whose statement lists it. Progress is in
+    /// the state, as of any sign-in.
+    ///
+    /// # Errors
+    /// When there is none, or the sign-in does not end well: then the session goes on as it was.
+    pub async fn add_security_key(&self) -> Result<(), Problem> {
+        let session = self.inner.session().ok_or_else(signed_out)?;
+        let Some(key) = &self.inner.options.security_key else {
+            return Err(problem(
+                ProblemCode::Other,
+                "This program has no way to a security key.",
+            ));
+        };
+        let new = enroll(key, &session.account.server).await?;
+        let AccountFile {
+            server, provider, ..
+        } = &session.account.file;
+        self.sign_in_with(server, &provider.issuer, Some(new)).await
+    }
+
+    async fn sign_in_with(
+        &self,
+        server: &str,
+        issuer: &str,
+        new_key: Option<KeptKey>,
+    ) -> Result<(), Problem> {
         let inner = &self.inner;
         let Ok(_turn) = inner.signing_in.try_lock() else {
             return Err(problem(
@@ -220,7 +259,7 @@ impl Approver {
             });
         };
         let bound = tokio::select! {
-            bound = bind(&inner.hands, &inner.folder, server, issuer, &tell) => bound,
+            bound = bind(&inner.hands, &inner.folder, (server, issuer), new_key, &tell) => bound,
             () = inner.give_up.notified() => {
                 forget_pending(&inner.hands, &inner.folder).await;
                 inner.change(|state| state.sign_in = SignIn::Idle);
@@ -264,6 +303,7 @@ impl Approver {
         let told = session
             .call(|api| async move { api.revoke_binding(binding).await })
             .await;
+        self.inner.folder.forget_key_ring();
         self.inner.forget(None).await?;
         match told {
             Ok(()) | Err(ApiError::NotFound { .. } | ApiError::Unauthorized { .. }) => Ok(()),

@@ -18,6 +18,7 @@ use serde_json::Value;
 use crate::kept::{ACCOUNT, Account, AccountFile, Folder, PENDING, Secrets, redirect_ports};
 use crate::keys::{KeyStore, with_store};
 use crate::problem::{of_api, of_oidc, problem};
+use crate::security_key::{KeptKey, KeyRing};
 use crate::session::{Session, op_config};
 
 /// How often the exchange is tried when its answer is lost.
@@ -70,13 +71,14 @@ pub(crate) async fn look_up(
 pub(crate) async fn bind(
     hands: &Hands,
     folder: &Folder,
-    server: &str,
-    issuer: &str,
+    (server, issuer): (&str, &str),
+    new_key: Option<KeptKey>,
     tell: &(dyn Fn(Progress, &str) + Send + Sync),
 ) -> Result<Session, Problem> {
-    let unfinished = folder
-        .read(PENDING)
-        .is_some_and(|draft| draft.server == server && draft.provider.issuer == issuer);
+    let unfinished = new_key.is_none()
+        && folder
+            .read(PENDING)
+            .is_some_and(|draft| draft.server == server && draft.provider.issuer == issuer);
     if unfinished && let Some(session) = resume(hands, folder).await {
         // The last one only lacked the server's answer.
         return Ok(session);
@@ -97,11 +99,22 @@ pub(crate) async fn bind(
         })?;
     let keys = http.keys().await.map_err(|error| of_api(&error))?;
 
+    let kept = folder
+        .key_ring()
+        .filter(|ring| ring.server == http.id().as_str() && ring.issuer == issuer);
+    let mut security_keys: Vec<KeptKey> = kept
+        .as_ref()
+        .map(|ring| ring.keys().to_vec())
+        .unwrap_or_default();
+    security_keys.extend(new_key);
     let device = SecretKey::generate(rand::random());
     let session = SecretKey::generate(rand::random());
     let statement = Statement {
         aud: http.id().clone(),
-        authenticators: Vec::new(),
+        authenticators: security_keys
+            .iter()
+            .filter_map(KeptKey::authenticator)
+            .collect(),
         key: device.public(),
         rz: b64u(&rand::random::<[u8; 32]>()),
         session_jkt: Digest::parse(&session.public().thumbprint()).map_err(|_| {
@@ -133,6 +146,21 @@ pub(crate) async fn bind(
         .await
         .map_err(|error| of_oidc(&error))?;
 
+    let person = &signed_in.person.subject;
+    if kept.is_some_and(|ring| ring.sub != person.sub) {
+        // The statement lists somebody else's: it is not sent, and the next one lists none.
+        folder.forget_key_ring();
+        return Err(problem(
+            ProblemCode::Other,
+            "Another account signed in than the one whose security keys are bound here. Nothing was kept. Sign in once more.",
+        ));
+    }
+    if !security_keys.is_empty() {
+        let ring = KeyRing::new(http.id(), &person.iss, &person.sub, security_keys);
+        folder
+            .keep_key_ring(&ring)
+            .map_err(|error| unwritable(&error))?;
+    }
     let secrets = Secrets {
         device,
         session,

@@ -8,6 +8,7 @@ use countersign_api::http;
 use countersign_api::ipc::{Card, Means, Problem, ProblemCode, StepUpPhase};
 use countersign_evidence::StepUpEvidence;
 use countersign_evidence::documents::step_up_resource;
+use countersign_evidence::op_token::OpKeys;
 use countersign_evidence::verify::{SteppedUp, verify_step_up};
 use countersign_model::{Requirement, Txn, UnixSecs};
 use countersign_oidc::{Confirmed, Consent, Progress, StepUpError, StepUpRequest, step_up};
@@ -17,6 +18,7 @@ use crate::inner::{Inner, When};
 use crate::item::{Around, Item, confirmation};
 use crate::kept_vote::KeptVote;
 use crate::problem::{of_oidc, of_step_up, problem};
+use crate::security_key;
 use crate::session::{Session, lock};
 use crate::state::Event;
 use crate::wire;
@@ -26,8 +28,17 @@ pub(crate) struct Confirming {
     vote: KeptVote,
     phase: StepUpPhase,
     /// It was confirmed, and only the sending is left.
-    proof: Option<http::StepUp>,
+    proof: Option<Proof>,
     task: Option<AbortHandle>,
+}
+
+/// What goes along with a vote.
+#[derive(Clone, Default)]
+pub(crate) struct Proof {
+    /// The confirmation, where the requirement asks for one.
+    pub(crate) step_up: Option<http::StepUp>,
+    /// What the provider said about the person in the browser, where it says so in no other way.
+    pub(crate) claims_token: Option<String>,
 }
 
 impl Drop for Confirming {
@@ -105,7 +116,7 @@ impl Inner {
         self: &Arc<Self>,
         session: &Arc<Session>,
         vote: &KeptVote,
-        proof: Option<http::StepUp>,
+        proof: Option<Proof>,
     ) -> Result<(), Stopped> {
         let txn = Txn::parse(&vote.txn).map_err(|_| lost())?;
         let proof = match proof {
@@ -120,7 +131,8 @@ impl Inner {
         };
         self.set_phase(&vote.txn, StepUpPhase::Sending);
         // The person may have been at the provider for minutes: what it says about them goes along as it is now.
-        if let Some(item) = session.item(&vote.txn)
+        if proof.claims_token.is_none()
+            && let Some(item) = session.item(&vote.txn)
             && let Ok(genuine) = item.genuine()
         {
             let fresh_secs = genuine.open.request().requirement.fresh_claims_secs;
@@ -131,7 +143,7 @@ impl Inner {
                     retry: true,
                 })?;
         }
-        let sent = self.deliver(session, &txn, vote, Some(proof)).await;
+        let sent = self.deliver(session, &txn, vote, proof).await;
         sent.map(drop).map_err(|problem| Stopped {
             retry: problem.code == ProblemCode::ServerUnreachable
                 || problem.code == ProblemCode::SignedOut,
@@ -177,40 +189,77 @@ impl Inner {
         self: &Arc<Self>,
         session: &Arc<Session>,
         vote: &KeptVote,
-    ) -> Result<http::StepUp, Stopped> {
+    ) -> Result<Proof, Stopped> {
         let item = session.item(&vote.txn).ok_or_else(lost)?;
         let genuine = item.genuine().map_err(|problem| Stopped {
             problem,
             retry: false,
         })?;
         let requirement = &genuine.open.request().requirement;
-        match confirmation(requirement) {
-            Some(Means::Oidc) => {
-                let read = vote.read().map_err(|problem| Stopped {
-                    problem,
-                    retry: false,
-                })?;
-                let request = StepUpRequest {
-                    config: session.config.clone(),
-                    redirect_path: session.account.file.provider.redirect_path.clone(),
-                    ports: session.account.ports(),
-                    nonce: vote.step_up_nonce(),
-                    sub: session.account.subject.sub.clone(),
-                    signed_at: read.iat,
-                    good_until: read.exp,
-                    acr: requirement.acr.clone(),
-                    consent: requirement.scope.clone().map(|scope| Consent {
-                        scope,
-                        resource: step_up_resource(&session.account.server),
-                        key: vote.consent_key(),
-                    }),
-                };
-                let proof = self.at_the_provider(session, &vote.txn, &request).await?;
-                holds(session, vote, requirement, &proof).await?;
-                Ok(wire::step_up(proof))
+        let means = confirmation(requirement).filter(|_| vote.takes.confirmation);
+        let claims_by_browser = vote.takes.claims_by_browser;
+        let confirms = means == Some(Means::Oidc);
+        let mut proof = Proof::default();
+        if confirms || claims_by_browser {
+            let read = vote.read().map_err(|problem| Stopped {
+                problem,
+                retry: false,
+            })?;
+            let consent = requirement.scope.clone().filter(|_| confirms);
+            let request = StepUpRequest {
+                config: session.config.clone(),
+                redirect_path: session.account.file.provider.redirect_path.clone(),
+                ports: session.account.ports(),
+                nonce: vote.step_up_nonce(),
+                sub: session.account.subject.sub.clone(),
+                signed_at: read.iat,
+                good_until: read.exp,
+                acr: requirement.acr.clone().filter(|_| confirms),
+                consent: consent.map(|scope| Consent {
+                    scope,
+                    resource: step_up_resource(&session.account.server),
+                    key: vote.consent_key(),
+                }),
+                claims_scopes: match claims_by_browser {
+                    true => session.account.file.provider.scopes.clone(),
+                    false => Vec::new(),
+                },
+            };
+            let (found, id_token) = self.at_the_provider(session, &vote.txn, &request).await?;
+            if confirms {
+                holds(session, vote, requirement, &found).await?;
+                proof.step_up = Some(wire::step_up(found));
             }
-            Some(Means::Webauthn) | None => Err(lost()),
+            proof.claims_token = Some(id_token).filter(|_| claims_by_browser);
         }
+        if means == Some(Means::Webauthn) {
+            let found = self.by_the_key(session, vote).await?;
+            holds(session, vote, requirement, &found).await?;
+            proof.step_up = Some(wire::step_up(found));
+        }
+        Ok(proof)
+    }
+
+    async fn by_the_key(
+        &self,
+        session: &Session,
+        vote: &KeptVote,
+    ) -> Result<StepUpEvidence, Stopped> {
+        let failed = |problem| Stopped {
+            problem,
+            retry: true,
+        };
+        let (Some(key), Some(ring)) = (&self.options.security_key, self.folder.key_ring()) else {
+            return Err(failed(problem(
+                ProblemCode::Other,
+                "No security key is bound to this device any more. Add yours in the settings first.",
+            )));
+        };
+        let UnixSecs(since) = session.now();
+        self.set_phase(&vote.txn, StepUpPhase::WaitingForKey { since });
+        security_key::confirm(key, &ring, &vote.jws, &session.account.server)
+            .await
+            .map_err(failed)
     }
 
     async fn at_the_provider(
@@ -218,7 +267,7 @@ impl Inner {
         session: &Session,
         txn: &str,
         request: &StepUpRequest,
-    ) -> Result<StepUpEvidence, Stopped> {
+    ) -> Result<(StepUpEvidence, String), Stopped> {
         let tell = |progress: Progress| match progress {
             Progress::Waiting { url, browser } => {
                 if let Err(why) = browser {
@@ -235,10 +284,12 @@ impl Inner {
             id_token,
             access_token,
         } = step_up(&session.provider, request, opener, &tell).await?;
-        Ok(StepUpEvidence::Oidc {
+        let claims_token = id_token.clone();
+        let proof = StepUpEvidence::Oidc {
             id_token,
             access_token,
-        })
+        };
+        Ok((proof, claims_token))
     }
 
     pub(crate) fn set_phase(&self, txn: &str, phase: StepUpPhase) {
@@ -260,7 +311,7 @@ impl Inner {
     /// Takes back what an earlier run kept: what needed a confirmation waits for the person.
     pub(crate) fn restore_votes(&self, session: &Session) {
         for vote in self.folder.kept_votes(session.binding()) {
-            if !vote.needs_confirmation {
+            if vote.takes.nothing() {
                 lock(&self.unanswered).insert(vote.txn.clone(), vote);
                 continue;
             }
@@ -294,7 +345,7 @@ impl Inner {
             me: &session.account.subject,
             connection: self.connection(),
             provider_name: &session.account.file.provider.name,
-            cannot_confirm: session.cannot_confirm(requirement, &self.options),
+            cannot_confirm: session.cannot_confirm(requirement, &self.options, &self.folder),
             phase: self.phase(&item.txn),
         })
     }
@@ -321,11 +372,14 @@ async fn holds(
             .collect(),
         StepUpEvidence::Webauthn { .. } => Vec::new(),
     };
-    let keys = session
-        .provider
-        .keys_for(&tokens)
-        .await
-        .map_err(|error| failed(of_oidc(&error)))?;
+    let keys = if tokens.is_empty() {
+        // A security key needs no provider.
+        OpKeys::default()
+    } else {
+        let fetched = session.provider.keys_for(&tokens).await;
+        let keys = fetched.map_err(|error| failed(of_oidc(&error)))?;
+        keys.current.clone()
+    };
     let read = vote.read().map_err(failed)?;
     let of = SteppedUp {
         vote_jws: &vote.jws,
@@ -333,7 +387,7 @@ async fn holds(
         requirement,
         server: &session.account.server,
     };
-    let judge = (&session.config, &keys.current);
+    let judge = (&session.config, &keys);
     match verify_step_up(proof, of, &session.statement, judge, session.now()) {
         Ok(_) => Ok(()),
         Err(refusal) => {

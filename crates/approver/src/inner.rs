@@ -64,6 +64,11 @@ impl Inner {
         self.state.send_if_modified(|shared| {
             let mut state = State::clone(shared);
             change(&mut state);
+            // One place says how the stream is; the account repeats it for those who look at several.
+            if let Some(account) = &mut state.account {
+                account.connection = state.connection;
+            }
+            state.accounts = state.account.iter().cloned().collect();
             let changed = state != **shared;
             if changed {
                 *shared = Arc::new(state);
@@ -90,7 +95,12 @@ impl Inner {
     pub(crate) fn enter(&self, session: &Arc<Session>) {
         *lock(&self.session) = Some(Arc::clone(session));
         self.restore_votes(session);
-        let account = session.on_show(self.hands.keys.describe());
+        let security_keys = self.options.security_key.as_ref().map(|_| {
+            let ring = self.folder.key_ring();
+            let names = ring.iter().flat_map(|ring| ring.keys());
+            names.map(|key| key.name.clone()).collect()
+        });
+        let account = session.on_show(self.hands.keys.describe(), security_keys);
         self.change(|state| {
             state.last = Some(LastServer {
                 server: account.server.clone(),

@@ -386,11 +386,15 @@ impl Item {
                 .as_deref()
                 .map(|scope| wire::safe(scope, display::Role::Data)),
         });
-        if let (Some(asked), Some(phase)) = (&asked, around.phase) {
-            return Ballot::StepUp {
-                asked: asked.clone(),
-                phase,
-            };
+        if let Some(phase) = around.phase {
+            // Without a requirement it is the claims that the provider renews only in the browser.
+            let asked = asked.unwrap_or_else(|| StepUpAsked {
+                means: ipc::Means::Oidc,
+                provider_name: around.provider_name.to_owned(),
+                acr: None,
+                scope: None,
+            });
+            return Ballot::StepUp { asked, phase };
         }
         if let (Some(_), Some(sentence)) = (&asked, around.cannot_confirm) {
             return locked(WhyLocked::NotSupported, &sentence);

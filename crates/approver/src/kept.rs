@@ -194,6 +194,10 @@ impl Folder {
         })
     }
 
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// What is known of the account: in use, or of a sign-in that is not finished.
     pub(crate) fn read(&self, which: &str) -> Option<AccountFile> {
         serde_json::from_slice(&std::fs::read(self.file(which)).ok()?).ok()

@@ -32,12 +32,28 @@ pub(crate) struct KeptVote {
     pub(crate) wish: Wish,
     /// The compact JWS.
     pub(crate) jws: String,
-    /// It has to be confirmed before it is sent.
-    pub(crate) needs_confirmation: bool,
+    /// What it takes before it is sent.
+    pub(crate) takes: Takes,
     /// Ties a consented scope to it.
     consent_key: Option<Value>,
     /// The person was told that it could not be sent: it is sent again when they say so.
     pub(crate) is_told: bool,
+}
+
+/// What a vote takes before it is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Takes {
+    /// The confirmation that the requirement asks for.
+    pub(crate) confirmation: bool,
+    /// A sign-in that tells what the provider says about the person now: it gives that in no other way.
+    pub(crate) claims_by_browser: bool,
+}
+
+impl Takes {
+    /// Whether it can be sent as it is.
+    pub(crate) fn nothing(self) -> bool {
+        !self.confirmation && !self.claims_by_browser
+    }
 }
 
 impl KeptVote {
@@ -46,7 +62,7 @@ impl KeptVote {
         wish: Wish,
         jws: String,
         account: &Account,
-        needs_confirmation: bool,
+        takes: Takes,
         consent_key: Option<&SecretKey>,
     ) -> Self {
         Self {
@@ -54,7 +70,7 @@ impl KeptVote {
             binding_id: account.binding.to_string(),
             wish,
             jws,
-            needs_confirmation,
+            takes,
             consent_key: consent_key.map(SecretKey::to_jwk),
             is_told: false,
         }

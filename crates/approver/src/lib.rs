@@ -1,15 +1,18 @@
 //! What an approver's program does, without any desktop: the agent, the terminal approver and the tests are
 //! built on it.
 //!
-//! - [`Approver`]: the handle; every call of a window is a method
+//! - [`Approver`]: the handle of one account; every call of a window is a method
+//! - [`Accounts`]: several of them behind one inbox
 //! - [`State`], [`Event`]: what is on show, and what happens
 //! - [`KeyStore`]: where secrets live, by the program's own means
+//! - [`SecurityKey`]: what confirms a vote where the provider cannot
 //!
 //! It verifies every request before anything of it is shown, renders only from the verified bytes, and signs only
 //! what was shown. It deliberately knows no notification, no tray, no window and no socket, opens no browser by
-//! itself, and reads no environment. One account at a time; nothing here is global.
+//! itself, and reads no environment. Nothing here is global.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod accounts;
 mod approver;
 mod binding;
 mod claims;
@@ -25,13 +28,16 @@ mod problem;
 mod releases;
 mod report;
 mod runner;
+mod security_key;
 mod session;
 mod state;
 mod vote;
 mod voting;
 mod wire;
 
+pub use accounts::Accounts;
 pub use approver::{Approver, Deps, Options, StartError};
 pub use countersign_oidc::Opener;
 pub use keys::{KeyStore, KeyStoreError};
+pub use security_key::{Assertion, Enrolled, SecurityKey, SecurityKeyError};
 pub use state::{Event, LastServer, State};

@@ -23,6 +23,7 @@ use crate::item::{Item, Pins, confirmation};
 use crate::kept::{ACCOUNT, Account, AccountFile, Folder, Secrets};
 use crate::problem::sentence;
 use crate::releases::Releases;
+use crate::security_key::KeptKey;
 use crate::wire;
 
 /// The most requests that are kept in memory.
@@ -355,7 +356,11 @@ impl Session {
 
     // --- for the window ------------------------------------------------------------------------
 
-    pub(crate) fn on_show(&self, key_storage: String) -> ipc::Account {
+    pub(crate) fn on_show(
+        &self,
+        key_storage: String,
+        security_keys: Option<Vec<String>>,
+    ) -> ipc::Account {
         let AccountFile {
             server,
             endpoints: _,
@@ -371,7 +376,6 @@ impl Session {
         } = &self.account.file;
         ipc::Account {
             id: self.account.id.clone(),
-            // The state's own: see `State`.
             connection: Connection::Connecting,
             server: server.clone(),
             issuer: provider.issuer.clone(),
@@ -386,7 +390,16 @@ impl Session {
             binding_id: binding_id.clone(),
             session_ends_at: *session_ends_at,
             key_storage,
+            security_keys: security_keys.map(|names| {
+                let names = names.iter().map(|name| wire::safe(name, Role::Name));
+                names.collect()
+            }),
         }
+    }
+
+    /// Whether the provider can be asked to sign the person in again for one vote.
+    pub(crate) fn provider_confirms(&self) -> bool {
+        self.account.file.provider.step_up == ProviderStepUp::Oidc
     }
 
     /// Why this account cannot confirm a vote as this requirement wants it; `None` where it can.
@@ -394,10 +407,11 @@ impl Session {
         &self,
         requirement: &Requirement,
         options: &Options,
+        folder: &Folder,
     ) -> Option<String> {
         let provider = &self.account.file.provider;
         match confirmation(requirement)? {
-            Means::Oidc if provider.step_up == ProviderStepUp::None => Some(format!(
+            Means::Oidc if !self.provider_confirms() => Some(format!(
                 "The policy wants this vote confirmed by a fresh sign-in, which {} cannot do. Somebody with an account at another provider decides.",
                 provider.name
             )),
@@ -410,10 +424,18 @@ impl Session {
                     )
                 })
             }
-            Means::Webauthn => Some(
-                "The policy wants this vote confirmed by a security key, and none is bound to this device."
-                    .to_owned(),
-            ),
+            Means::Webauthn => {
+                let is_bound = |key: &KeptKey| {
+                    key.authenticator()
+                        .is_some_and(|key| self.statement.authenticators.contains(&key))
+                };
+                let bound = folder
+                    .key_ring()
+                    .is_some_and(|ring| ring.keys().iter().any(is_bound));
+                (options.security_key.is_none() || !bound).then(|| {
+                    "The policy wants this vote confirmed by a security key, and none is bound to this device. Add yours in the settings first.".to_owned()
+                })
+            }
         }
     }
 

@@ -5,8 +5,10 @@ use countersign_api::ipc::{Account, Connection, Line, Outcome, Problem, Row, Sig
 /// Everything that is on show outside of a card. The agent adds what only a desktop knows.
 #[derive(Debug, Clone, PartialEq)]
 pub struct State {
-    /// Who is signed in.
+    /// Who is signed in: the first of the accounts.
     pub account: Option<Account>,
+    /// All of them, each with its own stream's state.
+    pub accounts: Vec<Account>,
     /// A sign-in under way, or how the last one failed.
     pub sign_in: SignIn,
     /// The stream.
@@ -27,6 +29,7 @@ impl Default for State {
     fn default() -> Self {
         Self {
             account: None,
+            accounts: Vec::new(),
             sign_in: SignIn::Idle,
             connection: Connection::SignedOut,
             inbox: Vec::new(),

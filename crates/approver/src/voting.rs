@@ -11,9 +11,10 @@ use countersign_model::{Digest, Txn, UnixSecs};
 use url::Url;
 
 use crate::approver::{Approver, parse};
+use crate::confirming::Proof;
 use crate::inner::{Inner, When};
 use crate::item::{Genuine, Item, confirmation};
-use crate::kept_vote::KeptVote;
+use crate::kept_vote::{KeptVote, Takes};
 use crate::problem::{of_api, of_oidc, problem, signed_out};
 use crate::session::{Session, lock};
 use crate::vote::{Said, Wish, check, refused, sign};
@@ -61,12 +62,14 @@ impl Approver {
             Some(vote) => vote,
             None => inner.signed(&session, &id, wish).await?,
         };
-        if vote.needs_confirmation {
+        if !vote.takes.nothing() {
             inner.confirm(&session, vote);
             return inner.card_of(&session, txn).await;
         }
         inner.unanswered(&vote);
-        inner.deliver(&session, &id, &vote, None).await?;
+        inner
+            .deliver(&session, &id, &vote, Proof::default())
+            .await?;
         let item = session.read(&id).await.map_err(|error| of_api(&error))?;
         inner.learned(&session, &item);
         inner.draw(&session, &item)
@@ -211,19 +214,34 @@ impl Inner {
         };
         let requirement = &genuine.open.request().requirement;
         let means = confirmation(requirement).filter(|_| wish.choice == Choice::Approve);
-        if let (Some(_), Some(sentence)) =
-            (means, session.cannot_confirm(requirement, &self.options))
-        {
+        if let (Some(_), Some(sentence)) = (
+            means,
+            session.cannot_confirm(requirement, &self.options, &self.folder),
+        ) {
             return Err(problem(ProblemCode::Forbidden, sentence));
         }
-        self.fresh_claims(session, requirement.fresh_claims_secs, When::Now)
-            .await?;
-        let AtProvider { consent_key, now } = match means {
-            Some(Means::Oidc) => at_provider(session, requirement.scope.is_some()).await?,
-            Some(Means::Webauthn) | None => AtProvider {
+        let fresh = self
+            .fresh_claims(session, requirement.fresh_claims_secs, When::Now)
+            .await;
+        let claims_by_browser = match fresh {
+            Ok(_) => false,
+            // The provider gives newer claims only with a sign-in: then the vote goes through the browser.
+            Err(trouble) if trouble.code == ProblemCode::SignedOut => {
+                if !session.provider_confirms() {
+                    return Err(trouble);
+                }
+                true
+            }
+            Err(trouble) => return Err(trouble),
+        };
+        let consents = means == Some(Means::Oidc) && requirement.scope.is_some();
+        let AtProvider { consent_key, now } = if means == Some(Means::Oidc) || claims_by_browser {
+            at_provider(session, consents).await?
+        } else {
+            AtProvider {
                 consent_key: None,
                 now: session.now(),
-            },
+            }
         };
         let jkt = consent_key
             .as_ref()
@@ -235,7 +253,10 @@ impl Inner {
             wish,
             jws,
             &session.account,
-            means.is_some(),
+            Takes {
+                confirmation: means.is_some(),
+                claims_by_browser,
+            },
             consent_key.as_ref(),
         );
         self.folder.keep_vote(&vote)?;
@@ -253,9 +274,16 @@ impl Inner {
         session: &Arc<Session>,
         txn: &Txn,
         vote: &KeptVote,
-        step_up: Option<http::StepUp>,
+        proof: Proof,
     ) -> Result<http::VoteAnswer, Problem> {
-        let claims_token = session.claims.lock().await.token.clone();
+        let Proof {
+            step_up,
+            claims_token,
+        } = proof;
+        let claims_token = match claims_token {
+            Some(token) => Some(token),
+            None => session.claims.lock().await.token.clone(),
+        };
         let request = VoteRequest {
             vote: vote.jws.clone(),
             step_up,
@@ -310,7 +338,10 @@ impl Inner {
             let fresh_secs = genuine.open.request().requirement.fresh_claims_secs;
             let fresh = self.fresh_claims(session, fresh_secs, When::Now).await;
             let sent = match fresh {
-                Ok(_) => self.deliver(session, &txn, &vote, None).await.map(drop),
+                Ok(_) => self
+                    .deliver(session, &txn, &vote, Proof::default())
+                    .await
+                    .map(drop),
                 Err(trouble) => Err(trouble),
             };
             match sent {

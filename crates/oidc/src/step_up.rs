@@ -42,6 +42,8 @@ pub struct StepUpRequest {
     pub acr: Option<String>,
     /// What to consent to.
     pub consent: Option<Consent>,
+    /// More scopes, so that the ID token tells about the person as the sign-in's does: where its claims are wanted.
+    pub claims_scopes: Vec<String>,
 }
 
 /// Consent to one scope.
@@ -215,6 +217,8 @@ fn code_request(request: &StepUpRequest) -> CodeRequest {
         ("claims", claims_parameter(request).to_string()),
     ];
     let mut scopes = vec!["openid".to_owned()];
+    let no_refresh = |scope: &&String| !["openid", "offline_access"].contains(&scope.as_str());
+    scopes.extend(request.claims_scopes.iter().filter(no_refresh).cloned());
     let mut at_token = Vec::new();
     if let Some(consent) = &request.consent {
         scopes.push(consent.scope.clone());

@@ -193,6 +193,7 @@ fn request(op: &Op, provider: &Provider) -> StepUpRequest {
             resource: "https://approvals.example/step-up".to_owned(),
             key: Some(SecretKey::generate_es256([7; 32])),
         }),
+        claims_scopes: Vec::new(),
     }
 }
 
@@ -297,6 +298,18 @@ async fn without_a_scope_nothing_is_consented_to_and_no_token_is_passed_on() {
     let asked = op.asked.lock().unwrap().clone();
     assert_eq!(asked["scope"], "openid");
     assert!(!asked.contains_key("resource") && !asked.contains_key("dpop_jkt"));
+}
+
+#[tokio::test]
+async fn claims_are_asked_for_by_the_scopes_of_the_sign_in_and_nothing_to_refresh_by() {
+    let (op, done) = confirm_with(good(), |request| {
+        request.consent = None;
+        let scopes = ["openid", "groups", "offline_access"];
+        request.claims_scopes = scopes.map(str::to_owned).to_vec();
+    })
+    .await;
+    assert!(done.is_ok());
+    assert_eq!(op.asked.lock().unwrap()["scope"], "openid groups");
 }
 
 #[tokio::test]

@@ -177,6 +177,7 @@ mod tests {
     fn row(txn: &str, thing: &str) -> Row {
         Row {
             txn: txn.into(),
+            account: "harbor".to_owned(),
             kind: Kind::Http,
             requester: line(Role::Name, "Mara Lindqvist"),
             initials: "ML".into(),

@@ -30,8 +30,10 @@ use serde_json::{Value, json};
 use tokio::sync::broadcast;
 use url::Url;
 
+mod accounts;
 mod history;
 mod requests;
+mod security_key;
 mod signing_in;
 mod step_up;
 mod votes;

@@ -113,6 +113,27 @@ async fn a_vote_is_confirmed_by_a_token_whose_nonce_is_that_very_vote() {
 }
 
 #[tokio::test]
+async fn where_a_refresh_gives_no_claims_the_vote_goes_through_the_browser() {
+    for (choice, means) in [
+        (Choice::Approve, StepUp::None),
+        (Choice::Deny, StepUp::None),
+        (Choice::Approve, StepUp::Oidc),
+    ] {
+        let world = world().await;
+        let (app, digest) = ready(&world, |requirement| requirement.step_up = means).await;
+        world.does(|does| does.refreshes = false);
+        world.server.clock.forward(400);
+        app.vote("t1", choice, None, None, digest).await.unwrap();
+        assert!(voted(&settled(&app).await));
+        let sent = &votes(&world)[0];
+        let claims = payload(sent["claims_token"].as_str().unwrap());
+        let jws = sent["vote"].as_str().unwrap();
+        assert_eq!(claims["nonce"], step_up_nonce(jws));
+        assert_eq!(sent.get("step_up").is_some(), means == StepUp::Oidc);
+    }
+}
+
+#[tokio::test]
 async fn a_deny_needs_no_confirmation() {
     let world = world().await;
     let (app, digest) = ready(&world, with_consent).await;

@@ -214,6 +214,7 @@ async fn a_deny_may_replace_ones_own_approval_and_says_so() {
 #[tokio::test]
 async fn older_claims_are_made_newer_for_a_vote_and_a_provider_that_cannot_is_named() {
     let world = world().await;
+    world.does(|does| does.step_up = "none");
     let (app, digest) = ready(&world, |_| ()).await;
     app.vote("t1", Choice::Approve, None, None, digest)
         .await

@@ -1,0 +1,234 @@
+//! Confirming a vote by a security key (WebAuthn): where the provider cannot sign a person in for one vote.
+//!
+//! The key is listed in the binding statement, so the provider's signature over a full sign-in vouches for it; what it
+//! signs is the commitment to one vote, under an origin that no web page can have. This crate talks to no hardware: a
+//! program brings a [`SecurityKey`]. Specification: `docs/spec/step-up.md`.
+
+use std::io;
+use std::sync::Arc;
+
+use countersign_api::ipc::{Problem, ProblemCode};
+use countersign_evidence::documents::{Authenticator, step_up_nonce};
+use countersign_evidence::{PublicKey, StepUpEvidence};
+use countersign_model::{Digest, Issuer, ServerId, b64u, b64u_decode, json};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use url::Url;
+
+use crate::kept::{Folder, write_whole};
+use crate::problem::problem;
+
+/// A security key that is plugged in, or built in. Its methods block until the person has touched it, and are called
+/// on a thread for that.
+pub trait SecurityKey: Send + Sync {
+    /// Its name for people.
+    fn name(&self) -> String;
+
+    /// Makes a credential for this relying party. The holder is verified (PIN, fingerprint).
+    ///
+    /// # Errors
+    /// In words for the person.
+    fn enroll(&self, rp_id: &str, client_data_hash: [u8; 32])
+    -> Result<Enrolled, SecurityKeyError>;
+
+    /// Signs by one of these credentials, without extensions. The holder is verified.
+    ///
+    /// # Errors
+    /// In words for the person.
+    fn confirm(
+        &self,
+        rp_id: &str,
+        handles: &[Vec<u8>],
+        client_data_hash: [u8; 32],
+    ) -> Result<Assertion, SecurityKeyError>;
+}
+
+/// A credential.
+#[derive(Debug, Clone)]
+pub struct Enrolled {
+    /// Its public half.
+    pub key: PublicKey,
+    /// What the security key finds it by.
+    pub handle: Vec<u8>,
+}
+
+/// A confirmation.
+#[derive(Debug, Clone)]
+pub struct Assertion {
+    /// Which credential signed: an index into the handles.
+    pub which: usize,
+    /// `authenticatorData`, 37 bytes.
+    pub authenticator_data: Vec<u8>,
+    /// As the security key writes it: DER for ES256.
+    pub signature: Vec<u8>,
+}
+
+/// Why a security key did not: a sentence that says what to do.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct SecurityKeyError(pub String);
+
+impl From<SecurityKeyError> for Problem {
+    fn from(error: SecurityKeyError) -> Self {
+        problem(ProblemCode::Other, error.to_string())
+    }
+}
+
+/// The credentials of one account, in a file beside it: no secrets. They outlive a session, because the next sign-in
+/// lists them again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct KeyRing {
+    pub(crate) server: String,
+    pub(crate) issuer: String,
+    pub(crate) sub: String,
+    keys: Vec<KeptKey>,
+}
+
+/// One credential.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct KeptKey {
+    jwk: Value,
+    rp_id: String,
+    handle: String,
+    pub(crate) name: String,
+}
+
+/// The file.
+const KEYS: &str = "security-keys.json";
+
+impl KeyRing {
+    pub(crate) fn new(server: &ServerId, issuer: &Issuer, sub: &str, keys: Vec<KeptKey>) -> Self {
+        Self {
+            server: server.to_string(),
+            issuer: issuer.to_string(),
+            sub: sub.to_owned(),
+            keys,
+        }
+    }
+
+    pub(crate) fn keys(&self) -> &[KeptKey] {
+        &self.keys
+    }
+}
+
+impl KeptKey {
+    /// As the binding statement lists it; `None` when the file was damaged.
+    pub(crate) fn authenticator(&self) -> Option<Authenticator> {
+        Some(Authenticator {
+            key: PublicKey::from_jwk(&self.jwk).ok()?,
+            rp_id: self.rp_id.clone(),
+        })
+    }
+}
+
+impl Folder {
+    /// The credentials that are kept.
+    pub(crate) fn key_ring(&self) -> Option<KeyRing> {
+        serde_json::from_slice(&std::fs::read(self.path().join(KEYS)).ok()?).ok()
+    }
+
+    pub(crate) fn keep_key_ring(&self, ring: &KeyRing) -> io::Result<()> {
+        write_whole(&self.path().join(KEYS), &serde_json::to_vec_pretty(ring)?)
+    }
+
+    pub(crate) fn forget_key_ring(&self) {
+        match std::fs::remove_file(self.path().join(KEYS)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                tracing::warn!("the list of security keys is left: {error}");
+            }
+            Ok(()) | Err(_) => {}
+        }
+    }
+}
+
+/// Has the person enroll their security key for this server.
+pub(crate) async fn enroll(
+    key: &Arc<dyn SecurityKey>,
+    server: &ServerId,
+) -> Result<KeptKey, Problem> {
+    let rp_id = rp_id(server)?;
+    let challenge = b64u(&rand::random::<[u8; 32]>());
+    let hash = *Digest::of(&client_data("webauthn.create", &challenge, server)).as_bytes();
+    let (by, party) = (Arc::clone(key), rp_id.clone());
+    let Enrolled {
+        key: public,
+        handle,
+    } = on_a_thread(move || by.enroll(&party, hash)).await?;
+    Ok(KeptKey {
+        jwk: public.to_jwk(),
+        rp_id,
+        handle: b64u(&handle),
+        name: key.name(),
+    })
+}
+
+/// Has the person confirm one vote by one of their credentials.
+pub(crate) async fn confirm(
+    key: &Arc<dyn SecurityKey>,
+    ring: &KeyRing,
+    vote_jws: &str,
+    server: &ServerId,
+) -> Result<StepUpEvidence, Problem> {
+    let rp_id = rp_id(server)?;
+    let usable: Vec<(&KeptKey, Vec<u8>)> = ring
+        .keys
+        .iter()
+        .filter(|kept| kept.rp_id == rp_id)
+        .filter_map(|kept| Some((kept, b64u_decode(&kept.handle).ok()?)))
+        .collect();
+    let handles: Vec<Vec<u8>> = usable.iter().map(|(_, handle)| handle.clone()).collect();
+    let data = client_data("webauthn.get", &step_up_nonce(vote_jws), server);
+    let hash = *Digest::of(&data).as_bytes();
+    let by = Arc::clone(key);
+    let Assertion {
+        which,
+        authenticator_data,
+        signature,
+    } = on_a_thread(move || by.confirm(&rp_id, &handles, hash)).await?;
+    let thumbprint = usable
+        .get(which)
+        .and_then(|(kept, _)| kept.authenticator())
+        .map(|authenticator| authenticator.key.thumbprint());
+    Ok(StepUpEvidence::Webauthn {
+        authenticator_data: b64u(&authenticator_data),
+        client_data_json: b64u(&data),
+        signature: b64u(&signature),
+        key: thumbprint.ok_or_else(|| {
+            problem(
+                ProblemCode::Other,
+                "The security key answered with a credential that is not bound here.",
+            )
+        })?,
+    })
+}
+
+/// A relying party is a host (WebAuthn, section 5.1.2): the server's, so that its own pages could be one too. Their
+/// origin is not ours.
+fn rp_id(server: &ServerId) -> Result<String, Problem> {
+    let host = Url::parse(server.as_str())
+        .ok()
+        .and_then(|url| url.host_str().map(str::to_owned));
+    host.ok_or_else(|| problem(ProblemCode::Other, "The server's address has no host."))
+}
+
+/// `clientDataJSON`: the origin is one that no web page can have.
+fn client_data(kind: &str, challenge: &str, server: &ServerId) -> Vec<u8> {
+    json::canonical(&json!({
+        "type": kind,
+        "challenge": challenge,
+        "origin": format!("countersign:{server}"),
+        "crossOrigin": false,
+    }))
+}
+
+async fn on_a_thread<T: Send + 'static>(
+    act: impl FnOnce() -> Result<T, SecurityKeyError> + Send + 'static,
+) -> Result<T, Problem> {
+    match tokio::task::spawn_blocking(act).await {
+        Ok(done) => Ok(done?),
+        Err(_) => Err(problem(
+            ProblemCode::Other,
+            "The security key failed. Take it out, put it in again, and try again.",
+        )),
+    }
+}
