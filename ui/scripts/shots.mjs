@@ -48,6 +48,8 @@ const shots = [
   ["inbox-hostile", "inbox/hostile"],
   ["inbox-rtl", "inbox/rtl"],
   ["inbox-rtl-end", "inbox/rtl", end],
+  ["inbox-han", "inbox/han"],
+  ["inbox-query", "inbox/query"],
   ["inbox-long", "inbox/long"],
   ["inbox-short", "inbox/short"],
   ["inbox-on-deny", "inbox/on-deny", (page) => page.locator("#deny").click()],

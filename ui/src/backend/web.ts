@@ -6,7 +6,7 @@ import type { Card, Event, Problem, Reply, Call, State, StepUpAsked, StepUpPhase
 import { Refused, type Backend } from "./backend";
 import { NOW } from "./recorded/cards";
 import { line } from "./recorded/lines";
-import { devices, page, pastCard } from "./recorded/past";
+import { devices, longPast, page, pastCard } from "./recorded/past";
 import { account, scenes, type Scene } from "./recorded/scenes";
 
 /** What tests hold in their hands. */
@@ -114,7 +114,7 @@ export function play(scene: Scene, live: boolean): Played {
         return nothing;
       }
       case "history":
-        return { reply: "history", page: page(call.query) };
+        return { reply: "history", page: scene.past === undefined ? page(call.query) : { rows: longPast(scene.past), next: null } };
       case "verify":
         return { reply: "verification", report: scene.report };
       case "export_evidence":

@@ -1,7 +1,7 @@
 /** The list of past requests: what is searched for, the pages read so far, grouped by day. */
 import { ask, problemOf, type Backend } from "../backend/backend";
 import type { HistoryQuery, Outcome, Problem, Row } from "../generated/ipc";
-import { dayHeading } from "../text/time";
+import { dayHeading, sameDay } from "../text/time";
 
 /** What a person filters by: what came of it, not how it is stored. */
 export type OutcomeFilter = "approved" | "denied" | "lapsed";
@@ -74,14 +74,7 @@ export class HistoryList {
 /** When it ended; a request whose end is not known stands where voting ended. */
 export const endOf = (row: Row) => row.ended_at ?? row.expires_at;
 
-/** Rows under the day on which they ended, in the order in which they came. */
-export function byDay(rows: readonly Row[], now: number): { day: string; rows: Row[] }[] {
-  const days: { day: string; rows: Row[] }[] = [];
-  for (const row of rows) {
-    const day = dayHeading(endOf(row), now);
-    const last = days.at(-1);
-    if (last?.day === day) last.rows.push(row);
-    else days.push({ day, rows: [row] });
-  }
-  return days;
+/** The heading over a row: that of its day, where the row before it is of another; null: none. */
+export function headings(now: number): (row: Row, before: Row | undefined) => string | null {
+  return (row, before) => (before !== undefined && sameDay(endOf(before), endOf(row)) ? null : dayHeading(endOf(row), now));
 }

@@ -20,11 +20,11 @@ const verify = async (page) => {
 };
 const pages = [
   ["first"], ["first", (page) => page.getByRole("button", { name: "Go on" }).click()], ["first/waiting"], ["first/binding"], ["first/failed"],
-  ["inbox/sql"], ["inbox/sql", readAll], ["inbox/http"], ["inbox/tool", readAll], ["inbox/hostile"], ["inbox/rtl"], ["inbox/long"], ["inbox/voted"], ["inbox/own"],
+  ["inbox/sql"], ["inbox/sql", readAll], ["inbox/http"], ["inbox/tool", readAll], ["inbox/hostile"], ["inbox/rtl"], ["inbox/han"], ["inbox/query"], ["inbox/long"], ["inbox/voted"], ["inbox/own"],
   ["inbox/step-up", readAll], ["inbox/step-up-key", readAll], ["inbox/step-up-waiting"], ["inbox/step-up-touch"], ["inbox/step-up-sending"], ["inbox/step-up-down"], ["inbox/step-up-over"], ["inbox/stages", readAll], ["inbox/confirm-own", readAll], ["inbox/chain", readAll], ["inbox/approved-unused"],
   ["inbox/approved"], ["inbox/denied"], ["inbox/elsewhere"], ["inbox/expired"], ["inbox/many"], ["inbox/storm", (page) => page.locator(".row[data-storm]").click()], ["inbox/accounts"], ["inbox/account-out"],
   ["inbox/sql", (page) => page.keyboard.press("F1")], ["inbox/empty"], ["inbox/offline"], ["inbox/no-notifications"],
-  ["inbox/signed-out"], ["inbox/no-agent"], ["history", past], ["history/passed", verify], ["history/failed", verify], ["history", verify],
+  ["inbox/signed-out"], ["inbox/no-agent"], ["history", past], ["history/long", (page) => tab(page, "History")], ["history/passed", verify], ["history/failed", verify], ["history", verify],
   ["settings", settings("General")], ["settings", settings("Notifications")], ["settings/trouble", settings("Notifications")],
   ["settings", settings("Account and server")], ["settings", settings("Devices and keys")], ["settings/trouble", settings("About")],
 ];

@@ -51,7 +51,6 @@ test("history: search, outcome, mine, older ones", () =>
   scene("history", async (page) => {
     await tab(page, "History");
     await page.locator(".hrow").nth(7).waitFor();
-    await page.getByRole("button", { name: "Show older" }).click();
     await page.locator(".hrow").nth(10).waitFor();
     assert.deepEqual(await page.locator("h2.group").allInnerTexts(), ["Today", "Yesterday, 21 November", "20 November 2026"]);
     await page.locator(".filter", { hasText: "Denied" }).click();
@@ -310,4 +309,47 @@ test("the language changes while the window is open, everywhere at once", () =>
     await page.getByRole("button", { name: "Einstellungen" }).click();
     await page.getByRole("radio", { name: "English" }).check();
     await page.getByRole("heading", { name: "General" }).waitFor();
+  }));
+
+test("a hundred thousand past requests: few are drawn, no element is tall, the last is reached by bar, key and wheel", () =>
+  scene("history/long", async (page) => {
+    await tab(page, "History");
+    await page.locator(".hrow").first().waitFor();
+    const last = page.locator(".hrow", { hasText: "Entry 99999" });
+    const list = page.locator(".long-list");
+    const few = async () => assert.ok((await page.locator(".hrow").count()) < 60, `${await page.locator(".hrow").count()} rows are drawn`);
+    await few();
+    const tallest = await page.evaluate(() => Math.max(...[...document.querySelectorAll("*")].map((element) => element.scrollHeight)));
+    assert.ok(tallest <= 1_000_100, `${tallest} px`);
+    // By the bar.
+    await list.evaluate((element) => element.scrollTo(0, element.scrollHeight));
+    await last.waitFor();
+    const inside = () => page.evaluate(() => {
+      const [list, row] = [document.querySelector(".long-list").getBoundingClientRect(), [...document.querySelectorAll(".hrow")].find((each) => each.innerText.includes("Entry 99999")).getBoundingClientRect()];
+      return row.top >= list.top - 1 && row.bottom <= list.bottom + 1;
+    });
+    assert.equal(await inside(), true);
+    await list.evaluate((element) => element.scrollTo(0, 0));
+    await page.locator(".hrow", { hasText: /Entry 0$|Entry 0\s/ }).first().waitFor();
+    // By keys: from row to row, and to the end.
+    await page.locator(".hrow").first().focus();
+    for (let n = 0; n < 30; n++) await page.keyboard.press("ArrowDown");
+    await page.waitForFunction(() => document.activeElement.getAttribute("data-txn") === "old-30");
+    await page.keyboard.press("End");
+    await page.waitForFunction(() => document.activeElement.getAttribute("data-txn") === "old-99999");
+    assert.equal(await inside(), true);
+    await page.keyboard.press("PageUp");
+    await page.waitForFunction(() => Number(document.activeElement.getAttribute("data-txn").slice(4)) < 99_995);
+    await few();
+    // By the wheel: as far as it says, not as far as the bar would make of it.
+    await page.keyboard.press("Home");
+    await page.waitForFunction(() => document.activeElement.getAttribute("data-txn") === "old-0");
+    await list.hover();
+    await page.mouse.wheel(0, 490);
+    await page.waitForFunction(() => [...document.querySelectorAll(".hrow")].filter((row) => row.getBoundingClientRect().top >= document.querySelector(".long-list").getBoundingClientRect().top).at(0).innerText.match(/Entry (9|10|11)\b/));
+    await page.keyboard.press("End");
+    await page.mouse.wheel(0, -49);
+    await page.mouse.wheel(0, 500);
+    await page.waitForFunction(() => [...document.querySelectorAll(".hrow")].some((row) => row.innerText.includes("Entry 99999")));
+    assert.equal(await inside(), true);
   }));

@@ -476,3 +476,35 @@ export const storm = (): Row[] =>
       resource: line("tenants-prod"), age: 97 - n, left: 370 + n, needed: 1,
     }),
   );
+
+/** Chinese names and words, among others that look like them. */
+export const han = (): Card => {
+  const card = idris();
+  return {
+    ...card,
+    row: row({ txn: "txn-han", kind: "http", requester: line("王小明"), initials: "王", summary: line(verb("Close"), " branch ", value("浦东新区第三营业部")), resource: line("branches-api"), age: 30, left: 900, needed: 2, irreversible: true }),
+    sentence: line(name("王小明"), ours(" asks to "), verb("close"), ours(" "), name("branch 浦东新区第三营业部"), ours(" in "), name("branches-api")),
+    lifted: [field("branch", "浦东新区第三营业部"), field("since", "2026年11月22日")],
+    exhibit: {
+      title: line(verb("POST"), ours("  "), "https://branches.example.com", name("/v1/branches/"), value("31"), punct("/close")),
+      lines: [line(punct("{")), indented(1, key("name"), punct(": "), '"浦东新区第三营业部"'), indented(1, key("reason"), punct(": "), '"租约到期，客户已转至陆家嘴营业部。"'), indented(1, key("notice"), punct(": "), '"尊敬的客户：本营业部将于十一月三十日停止营业，您的账户不受影响。如有疑问请致电服务热线。"'), line(punct("}"))],
+      details: [field("body", line(ours("application/json, 412 bytes, all shown")))],
+    },
+    who: { ...card.who, name: line("王小明"), sub: line("wang.xiaoming"), claims: [field("email", "wang.xiaoming@example.com"), field("groups", "branches-east, 华东区运营"), field("auth_time", "2026-11-22 13:50:00 UTC"), field("amr", "pwd", "otp"), field("acr"), field("client_id", "branch-console"), field("device"), field("location", "上海市"), field("act")], reported: [] },
+    why: [field("justification", "租约到期，总部已批准。请在今天之内处理。"), field("ticket", "网点-2291")],
+    noticed: [],
+    denied_before: null,
+    votes: [vote("李娜", "approve", NOW - 20, "已与法务核对。")],
+    who_may_vote: line("华东区运营负责人"),
+    ballot: { ballot: "open", type_words: false, reason: "optional", step_up: null },
+    display_digest: "d-han",
+  };
+};
+
+/** A query of sixty kilobytes, as the agent wraps it. */
+export const longQuery = (): Card => {
+  const card = mara();
+  const ids = Array.from({ length: 5460 }, (_, n) => `'${String(n * 7919 + 10_000_000).slice(0, 8)}',`);
+  const wide = Array.from({ length: Math.ceil(ids.length / 10) }, (_, n) => line("   ", ids.slice(n * 10, n * 10 + 10).join(" ")));
+  return { ...card, exhibit: { title: line(), lines: numbered([line(verb("DELETE"), key(" FROM "), name("events"), key(" WHERE"), " id ", key("IN"), " ("), ...wide, line(")")]), details: [field("size", "61,214 bytes")] }, display_digest: "d-query" };
+};

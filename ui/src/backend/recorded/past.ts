@@ -30,6 +30,13 @@ export const pastRows: Row[] = entries.map(([txn, what, who, initials, where, ou
   ended_by: by === null ? null : line(by),
 }));
 
+/** So many past requests, one every seven minutes, all on one page. */
+export function longPast(count: number): Row[] {
+  const [first] = pastRows;
+  if (first === undefined) return [];
+  return Array.from({ length: count }, (_, n) => ({ ...first, txn: `old-${n}`, summary: line(`Entry ${n}`), asked_at: NOW - n * 420 - 400, ended_at: NOW - n * 420 }));
+}
+
 /** The page that a query asks for: a search over the plain text, six rows a page. */
 export function page(query: HistoryQuery): { rows: Row[]; next: string | null } {
   const needle = query.text.toLocaleLowerCase();

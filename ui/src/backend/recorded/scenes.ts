@@ -3,7 +3,7 @@
  * A scene is the agent's state and its cards at one moment.
  */
 import type { Account, Card, Problem, Row, State, StepUpPhase, VerifyReport } from "../../generated/ipc";
-import { aino, askedKey, askedOidc, assistant, chained, ELIN, hostile, idris, layla, longNames, many, mara, NOW, orders, others, ownRequest, staged, stepUp, storm, vote } from "./cards";
+import { aino, askedKey, askedOidc, assistant, chained, ELIN, han, hostile, idris, layla, longNames, longQuery, many, mara, NOW, orders, others, ownRequest, staged, stepUp, storm, vote } from "./cards";
 import { line } from "./lines";
 import { reports } from "./past";
 
@@ -13,6 +13,8 @@ export interface Scene {
   /** The request that a notification was clicked for. */
   open?: string;
   report: VerifyReport;
+  /** So many past requests, instead of the usual few. */
+  past?: number;
   /** What the next vote is answered with, instead of counting it. */
   refuse?: Problem;
   /** Never answers a vote. */
@@ -202,6 +204,12 @@ export const scenes: Record<string, () => Scene> = {
     scene.cards = Object.fromEntries(scene.state.inbox.map((row) => [row.txn, { ...mara(), row, display_digest: row.txn }]));
     return scene;
   },
+  "inbox/han": () => {
+    const scene = base([han(), layla(), mara()]);
+    scene.open = "txn-han";
+    return scene;
+  },
+  "inbox/query": () => confirming(longQuery()),
   "inbox/storm": () => {
     const scene = base([mara(), idris(), aino()]);
     scene.state.inbox = [...storm(), ...scene.state.inbox];
@@ -234,6 +242,7 @@ export const scenes: Record<string, () => Scene> = {
   "history": usual,
   "history/passed": () => ({ ...usual(), report: reports.passed }),
   "history/failed": () => ({ ...usual(), report: reports.failed }),
+  "history/long": () => ({ ...usual(), past: 100_000 }),
   "settings": usual,
   "settings/trouble": () => {
     const scene = usual();
