@@ -14,7 +14,7 @@ use world::gate::Gate;
 use world::{Answer, World, key, op_key, signed};
 
 /// Every route, who may call it, with a body that never gets as far as being read.
-const ROUTES: [(&str, &str, Who); 17] = [
+const ROUTES: [(&str, &str, Who); 20] = [
     ("POST", "/access/v1/evaluation", Who::Pep),
     ("POST", "/access/v1/evaluations", Who::Pep),
     ("POST", "/access/v1/requests", Who::Pep),
@@ -39,6 +39,9 @@ const ROUTES: [(&str, &str, Who); 17] = [
     ("GET", "/approver/v1/bindings", Who::Approver),
     ("DELETE", "/approver/v1/bindings/none", Who::Approver),
     ("GET", "/approver/v1/stream", Who::Approver),
+    ("POST", "/approver/v1/claims", Who::Approver),
+    ("GET", "/admin/v1/devices", Who::Administrator),
+    ("DELETE", "/admin/v1/devices/none", Who::Administrator),
     ("POST", "/oauth/token", Who::Nobody),
 ];
 
@@ -47,6 +50,7 @@ enum Who {
     Pep,
     PepOrRequester,
     Approver,
+    Administrator,
     Nobody,
 }
 
@@ -108,8 +112,15 @@ async fn each_route_refuses_who_is_not_meant() {
             Who::Pep => (true, false, false),
             Who::PepOrRequester => (true, true, false),
             Who::Approver => (false, false, true),
+            // A requester as such is none.
+            Who::Administrator => (false, false, false),
             Who::Nobody => unreachable!(),
         };
+        if who == Who::Administrator {
+            let admin = world.access_token("ada", |it| it["groups"] = json!(["admins"]));
+            let admin = Answer::of(call().bearer_auth(admin)).await.status;
+            assert!(in_or_out(admin), "{case}: administrator {admin}");
+        }
         assert_eq!(
             meant, expected,
             "{case}: gate {pep}, requester {person}, approver {approver}"

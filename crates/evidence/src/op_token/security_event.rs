@@ -193,7 +193,8 @@ fn whose(subject: &Value, speaks_of: &Issuer) -> Result<Whose, OpTokenError> {
         if value.get("format").and_then(Value::as_str) != Some("iss_sub") {
             return Err(wrong.clone());
         }
-        claims::subject(value, speaks_of)
+        // Of another provider's accounts this one has nothing to say.
+        claims::subject(value, speaks_of).map_err(|_| wrong.clone())
     };
     let (user, session) = (subject.get("user"), subject.get("session"));
     if user.is_none() && session.is_none() {

@@ -198,6 +198,11 @@ impl World {
     /// Stops, and starts on the same address and state.
     pub(crate) async fn restart(&mut self) {
         self.stop().await;
+        self.come_back().await;
+    }
+
+    /// Starts after a stop.
+    pub(crate) async fn come_back(&mut self) {
         let address = self.id.as_str().strip_prefix("http://").unwrap();
         let listener = TcpListener::bind(address).await.unwrap();
         self.start(listener).await;
@@ -227,6 +232,18 @@ impl World {
         });
         change(&mut claims);
         signed(&op_key(), "JWT", &claims)
+    }
+
+    /// A word of the provider outside any sign-in; `change` alters its claims.
+    pub(crate) fn said(&self, typ: &str, claims: Value, change: impl FnOnce(&mut Value)) -> String {
+        let mut all = json!({
+            "iss": self.issuer.as_str(), "iat": self.now().0, "jti": self.fresh("event").to_string(),
+        });
+        for (name, value) in claims.as_object().unwrap() {
+            all[name] = value.clone();
+        }
+        change(&mut all);
+        signed(&op_key(), typ, &all)
     }
 
     /// An access token of a requester.
