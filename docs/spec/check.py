@@ -790,6 +790,8 @@ def same_person(trust, one, other):
     values = [[claims.get(name) for name in rule] for _, claims in (one, other)]
     if not all(isinstance(value, str) and value for found in values for value in found):
         return None
+    if values[0] != values[1] and [it.lower() for it in values[0]] == [it.lower() for it in values[1]]:
+        return None
     return values[0] == values[1]
 
 

@@ -7,8 +7,10 @@ mod common;
 
 use common::{Edit, NOW, Scene};
 use countersign_evidence::verify::{Outcome, StepId, check_consistency};
-use countersign_evidence::{Evidence, EvidenceVote, Statement, dpop, jose, op_token};
-use countersign_model::{Subject, b64u};
+use countersign_evidence::{
+    Evidence, EvidenceVote, Statement, StepUpEvidence, dpop, jose, op_token,
+};
+use countersign_model::{StepUp, Subject, b64u};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -44,8 +46,39 @@ fn file_comes_back_and_holds_exactly_its_members() {
 }
 
 #[test]
+fn a_step_up_comes_back_exactly_and_leaves_with_the_tokens() {
+    for scene in &scenes()[1..3] {
+        let evidence = scene.evidence();
+        assert_eq!(Evidence::from_json(&evidence.to_json()).unwrap(), evidence);
+        assert!(
+            evidence
+                .without_tokens()
+                .votes
+                .iter()
+                .all(|vote| vote.step_up.is_none())
+        );
+        let whole = evidence.to_value();
+        let step_up = whole["votes"][0]["step_up"].as_object().unwrap();
+        for member in step_up.keys().filter(|name| *name != "access_token") {
+            let mut wire = whole.clone();
+            let step_up = wire["votes"][0]["step_up"].as_object_mut().unwrap();
+            step_up.remove(member);
+            assert!(Evidence::from_value(&wire).is_err(), "without {member}");
+        }
+        for (member, value) in [("extra", json!("x")), ("type", json!("password"))] {
+            let mut wire = whole.clone();
+            wire["votes"][0]["step_up"][member] = value;
+            assert!(Evidence::from_value(&wire).is_err(), "{member}");
+        }
+    }
+}
+
+#[test]
 fn every_part_is_needed() {
-    let scene = Scene::new();
+    scenes().iter().for_each(each_part_is_needed);
+}
+
+fn each_part_is_needed(scene: &Scene) {
     let whole = scene.evidence().to_value();
     let mut pointers: Vec<String> = whole
         .as_object()
@@ -95,22 +128,54 @@ fn texts(evidence: &mut Evidence) -> Vec<&mut String> {
         cic,
         id_token,
         claims_token,
-        step_up: _,
+        step_up,
     } in votes
     {
         texts.extend([jws, cic]);
         texts.extend(id_token.as_mut());
         texts.extend(claims_token.as_mut());
+        match step_up {
+            None => {}
+            Some(StepUpEvidence::Oidc {
+                id_token,
+                access_token,
+            }) => {
+                texts.push(id_token);
+                texts.extend(access_token.as_mut());
+            }
+            Some(StepUpEvidence::Webauthn {
+                authenticator_data,
+                client_data_json,
+                signature,
+                key,
+            }) => texts.extend([authenticator_data, client_data_json, signature, key]),
+        }
     }
     texts
+}
+
+/// Plain, with consent, with a security key, in stages.
+fn scenes() -> [Scene; 4] {
+    [
+        Edit::Nothing,
+        Edit::Scene(Scene::ask_for_consent),
+        Edit::Scene(|s| s.ask_for(|r| r.step_up = StepUp::Webauthn)),
+        Edit::Scene(Scene::ask_in_stages),
+    ]
+    .map(Scene::with)
 }
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
     #[test]
-    fn no_byte_may_change(which: prop::sample::Index, at: prop::sample::Index, to in "[A-Za-z0-9_.=-]") {
-        let scene = Scene::new();
+    fn no_byte_may_change(
+        scene in 0_usize..4,
+        which: prop::sample::Index,
+        at: prop::sample::Index,
+        to in "[A-Za-z0-9_.=-]",
+    ) {
+        let scene = &scenes()[scene];
         let mut evidence = scene.evidence();
         let mut texts = texts(&mut evidence);
         let count = texts.len();
@@ -136,6 +201,30 @@ proptest! {
 }
 
 proptest! {
+    #[test]
+    fn no_assertion_but_the_authenticators_own_is_taken(
+        data in prop::collection::vec(any::<u8>(), 0..48),
+        client in prop::collection::vec(any::<u8>(), 0..80),
+        signature in prop::collection::vec(any::<u8>(), 0..80),
+        which in 0..7,
+    ) {
+        let scene = &scenes()[2];
+        let mut evidence = scene.evidence();
+        let Some(StepUpEvidence::Webauthn { authenticator_data, client_data_json, signature: signed, .. }) =
+            &mut evidence.votes[0].step_up
+        else {
+            panic!("no assertion")
+        };
+        // Each part alone, and any two together, stand among genuine others.
+        let honest = (authenticator_data.clone(), client_data_json.clone(), signed.clone());
+        if which & 1 == 0 { *authenticator_data = b64u(&data); }
+        if which & 2 == 0 { *client_data_json = b64u(&client); }
+        if which & 4 == 0 { *signed = b64u(&signature); }
+        prop_assume!(honest != (authenticator_data.clone(), client_data_json.clone(), signed.clone()));
+        let refusal = scene.release(&evidence).unwrap_err();
+        prop_assert_eq!(refusal.step, StepId::StepUp);
+    }
+
     #[test]
     fn no_input_panics(bytes in prop::collection::vec(any::<u8>(), 0..80), text in "[A-Za-z0-9_.-]{0,80}") {
         let _ = Evidence::from_json(&bytes);

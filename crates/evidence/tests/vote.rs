@@ -70,9 +70,12 @@ fn a_deny_needs_no_step_up_and_no_words() {
         "match_missing"
     );
     scene.match_words = Some("right");
+    let vote = cast(&scene, Some("challenge-elin")).unwrap();
+    assert_eq!(vote.step_up_auth_time(), Some(vote.vote().iat + 8));
+    scene.edit = Edit::Evidence(|e| e.votes[0].step_up = None);
     assert_eq!(
         cast(&scene, Some("challenge-elin")).unwrap_err().code,
-        "step_up_unsupported"
+        "step_up_missing"
     );
 }
 

@@ -1,7 +1,9 @@
 //! The operation: what is asked, shown, signed and executed. Specification: `docs/spec/operation.md`.
 //!
-//! An [`Operation`] holds its canonical bytes and what was read from exactly these. It does not know what an
-//! action means; gates build it, `countersign-display` shows it.
+//! An [`Operation`] holds a value that has one canonical form, and what was read from exactly this value. It does not
+//! know what an action means; gates build it, `countersign-display` shows it.
+
+use std::sync::OnceLock;
 
 use serde_json::Value;
 
@@ -10,11 +12,11 @@ use crate::{Digest, MemberError, Members, Nonce, PepId, Subject};
 
 static ABSENT: Value = Value::Null;
 
-/// An AuthZEN evaluation tuple, read strictly, in canonical form.
-#[derive(Clone, PartialEq)]
+/// An AuthZEN evaluation tuple, read strictly.
+#[derive(Clone)]
 pub struct Operation {
-    bytes: Vec<u8>,
-    digest: Digest,
+    /// Written out when somebody asks: a gate asks its policy about many calls that nobody has to approve.
+    canonical: OnceLock<Canonical>,
     value: Value,
     subject: Subject,
     subject_type: String,
@@ -26,6 +28,21 @@ pub struct Operation {
     nonce: Nonce,
     justification: Option<String>,
     ticket: Option<String>,
+}
+
+#[derive(Clone)]
+struct Canonical {
+    bytes: Vec<u8>,
+    digest: Digest,
+}
+
+impl Canonical {
+    fn of(bytes: Vec<u8>) -> Self {
+        Self {
+            digest: Digest::of(&bytes),
+            bytes,
+        }
+    }
 }
 
 /// Why bytes are no operation.
@@ -58,7 +75,7 @@ impl Operation {
     /// Reads bytes that must be in canonical form.
     pub fn parse(bytes: &[u8]) -> Result<Self, OperationError> {
         let value = json::parse_canonical(bytes, json::OPERATION)?;
-        Self::from_strict(bytes.to_vec(), value)
+        Self::from_strict(Canonical::of(bytes.to_vec()).into(), value)
     }
 
     /// Makes an operation of a value that was put together here, or that came as part of a larger JSON text.
@@ -67,10 +84,10 @@ impl Operation {
     /// of that text can know: read it with [`json::parse`].
     pub fn build(value: Value) -> Result<Self, OperationError> {
         json::check(&value, json::OPERATION)?;
-        Self::from_strict(json::canonical(&value), value)
+        Self::from_strict(OnceLock::new(), value)
     }
 
-    fn from_strict(bytes: Vec<u8>, value: Value) -> Result<Self, OperationError> {
+    fn from_strict(canonical: OnceLock<Canonical>, value: Value) -> Result<Self, OperationError> {
         let whole = |error| OperationError::Shape {
             part: "operation",
             error,
@@ -88,8 +105,7 @@ impl Operation {
         let (resource_type, resource_id) = read_resource(&resource).map_err(part("resource"))?;
         let context = read_context(&context).map_err(part("context"))?;
         Ok(Self {
-            digest: Digest::of(&bytes),
-            bytes,
+            canonical,
             value,
             subject,
             subject_type,
@@ -106,12 +122,17 @@ impl Operation {
 
     /// The canonical bytes: what is transmitted, shown and signed.
     pub fn bytes(&self) -> &[u8] {
-        &self.bytes
+        &self.canonical().bytes
     }
 
     /// `H(bytes)`.
     pub fn digest(&self) -> Digest {
-        self.digest
+        self.canonical().digest
+    }
+
+    fn canonical(&self) -> &Canonical {
+        self.canonical
+            .get_or_init(|| Canonical::of(json::canonical(&self.value)))
     }
 
     /// The whole tuple.
@@ -189,11 +210,18 @@ impl Operation {
     }
 }
 
+impl PartialEq for Operation {
+    /// Of the values, which have one canonical form each.
+    fn eq(&self, other: &Self) -> bool {
+        self.value == other.value
+    }
+}
+
 impl std::fmt::Debug for Operation {
     /// The digest only: the text of an operation never goes to a log.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Operation")
-            .field("digest", &self.digest)
+            .field("digest", &self.digest())
             .finish_non_exhaustive()
     }
 }

@@ -28,7 +28,11 @@ impl Person {
     pub fn same(&self, other: &Self) -> Option<bool> {
         match (self, other) {
             (Self::Account(a), Self::Account(b)) => Some(a == b),
-            (Self::Claims(a), Self::Claims(b)) if a.keys().eq(b.keys()) => Some(a == b),
+            (Self::Claims(a), Self::Claims(b)) if a == b => Some(true),
+            // Some providers fold the case of a mail address, some do not: that is not enough for two people.
+            (Self::Claims(a), Self::Claims(b)) if a.keys().eq(b.keys()) && !alike(a, b) => {
+                Some(false)
+            }
             (Self::Claims(_), Self::Claims(_)) => None,
             (Self::Unknown(a), Self::Unknown(b) | Self::Account(b))
             | (Self::Account(a), Self::Unknown(b)) => (a == b).then_some(true),
@@ -81,6 +85,14 @@ impl Person {
     }
 }
 
+/// Whether only the case of letters differs.
+fn alike(one: &BTreeMap<String, String>, other: &BTreeMap<String, String>) -> bool {
+    let folded = |claims: &BTreeMap<String, String>| -> Vec<String> {
+        claims.values().map(|value| value.to_lowercase()).collect()
+    };
+    folded(one) == folded(other)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -115,6 +127,11 @@ mod tests {
             (&one, &one, Some(true)),
             (&one, &claims(&[("oid", "2")]), Some(false)),
             (&one, &claims(&[("email", "1")]), None),
+            (
+                &claims(&[("email", "Elin@a.example")]),
+                &claims(&[("email", "elin@A.example")]),
+                None,
+            ),
             (&one, &claims(&[("oid", "1"), ("tid", "t")]), None),
             (&one, &ann, None),
             (&one, &pairwise, None),

@@ -159,6 +159,16 @@ proptest! {
     }
 
     #[test]
+    fn what_is_too_long_is_told_to_the_byte(value in strict_value()) {
+        prop_assume!(json::check(&value, OPERATION).is_ok());
+        let bytes = json::canonical(&value).len();
+        for (max_bytes, fits) in [(bytes - 1, false), (bytes, true), (bytes + 1, true)] {
+            let limits = json::Limits { max_bytes, ..OPERATION };
+            prop_assert_eq!(json::check(&value, limits).is_ok(), fits);
+        }
+    }
+
+    #[test]
     fn different_values_never_share_canonical_bytes(a in strict_value(), b in strict_value()) {
         prop_assume!(json::check(&a, OPERATION).is_ok() && json::check(&b, OPERATION).is_ok());
         prop_assert_eq!(a == b, json::canonical(&a) == json::canonical(&b));

@@ -16,7 +16,8 @@ pub(crate) fn text<'a>(claims: &'a Value, name: &'static str) -> Result<&'a str,
         .ok_or(OpTokenError::Claim(name))
 }
 
-/// A NumericDate: an integer, or a float without a fraction (some providers write `1700000000.0`).
+/// A NumericDate: an integer, or a float, as some providers write it (`1700000000.313789`). Parts of a second are cut
+/// off: earlier is the stricter reading of `exp` and `auth_time`.
 pub(crate) fn time(claims: &Value, name: &'static str) -> Result<UnixSecs, OpTokenError> {
     opt_time(claims, name)?.ok_or(OpTokenError::Claim(name))
 }
@@ -31,10 +32,8 @@ pub(crate) fn opt_time(
     };
     let secs = match (value.as_i64(), value.as_f64()) {
         (Some(secs), _) => secs,
-        #[allow(clippy::cast_possible_truncation)] // whole, and within 2^53
-        (None, Some(float)) if float.fract() == 0.0 && (0.0..=MAX_EXACT).contains(&float) => {
-            float as i64
-        }
+        #[allow(clippy::cast_possible_truncation)] // within 2^53
+        (None, Some(float)) if (0.0..=MAX_EXACT).contains(&float) => float.floor() as i64,
         (None, _) => return Err(OpTokenError::Claim(name)),
     };
     if secs < 0 {

@@ -182,25 +182,24 @@ impl OpConfig {
         stated
     }
 
-    /// Somebody whom these claims of this provider describe. An authentication context that it may not assert is
-    /// left out.
+    /// Somebody whom these claims of this provider describe. What it may not assert is left out of the claims too:
+    /// a policy may look at them by name.
     pub fn voter(&self, subject: Subject, mut claims: Value) -> Voter {
         let groups = self.groups_of(&claims);
-        let acrs: Vec<String> = self
-            .acrs_of(&claims)
-            .into_iter()
-            .map(str::to_owned)
-            .collect();
-        if self.acrs_allowed.is_some()
-            && let Some(members) = claims.as_object_mut()
-        {
-            match self.acr_claim {
-                AcrClaim::Acr if acrs.is_empty() => drop(members.remove("acr")),
-                AcrClaim::Acr => {}
-                AcrClaim::Acrs if members.contains_key("acrs") => {
-                    members.insert("acrs".to_owned(), Value::from(acrs));
+        let acrs = Value::from_iter(self.acrs_of(&claims));
+        if let Some(members) = claims.as_object_mut() {
+            if self.groups_allowed.is_some() {
+                members.remove(&self.groups.path);
+            }
+            if self.acrs_allowed.is_some() {
+                let first = acrs.get(0).cloned();
+                members.remove("acr");
+                members.remove("acrs");
+                match (self.acr_claim, first) {
+                    (_, None) => {}
+                    (AcrClaim::Acr, Some(acr)) => drop(members.insert("acr".to_owned(), acr)),
+                    (AcrClaim::Acrs, Some(_)) => drop(members.insert("acrs".to_owned(), acrs)),
                 }
-                AcrClaim::Acrs => {}
             }
         }
         Voter {

@@ -113,3 +113,58 @@ impl AtHash {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn with(alg: &str, at_hash: Value) -> IdToken {
+        IdToken {
+            subject: Subject::parse("https://op.example|elin").unwrap(),
+            iat: UnixSecs(0),
+            exp: UnixSecs(1),
+            auth_time: None,
+            nonce: None,
+            claims: json!({"at_hash": at_hash}),
+            alg: alg.to_owned(),
+        }
+    }
+
+    #[test]
+    fn at_hash_is_the_left_half_by_the_id_tokens_own_hash() {
+        // The first is OpenID Connect Core's own, appendix A.3; the others were made with Python's hashlib.
+        let token = "jHkWEdUXMU1BwAsC4vtUsZwnNvTIxEl0z9K3vx5KF0Y";
+        let by_256 = "77QmUPtjPfzWtF2AnpK9RQ";
+        let by_384 = "jtAeDp945y1dDqU3nkIVGNZP1HjH_MFs";
+        let by_512 = "q7nS86GgvvFaZkzALLWqJYaJIKw2wCDAVfCAsm5CrBM";
+        for (algs, right) in [
+            (["RS256", "PS256", "ES256"].as_slice(), by_256),
+            (&["RS384", "PS384", "ES384"], by_384),
+            (&["RS512", "PS512", "EdDSA", "Ed25519"], by_512),
+        ] {
+            for alg in algs {
+                for stated in [by_256, by_384, by_512] {
+                    let expected = if stated == right {
+                        AtHash::Right
+                    } else {
+                        AtHash::Wrong
+                    };
+                    assert_eq!(
+                        AtHash::of(&with(alg, json!(stated)), token),
+                        expected,
+                        "{alg}"
+                    );
+                }
+            }
+        }
+        assert_eq!(
+            AtHash::of(&with("HS256", json!(by_256)), token),
+            AtHash::Wrong
+        );
+        assert_eq!(AtHash::of(&with("ES256", json!(1)), token), AtHash::Wrong);
+        let mut without = with("ES256", json!(by_256));
+        without.claims = json!({});
+        assert_eq!(AtHash::of(&without, token), AtHash::Absent);
+    }
+}

@@ -7,6 +7,7 @@ mod bindings;
 mod common;
 mod people;
 mod sameness;
+mod step_up;
 mod votes;
 
 use common::{Edit, NOW, Scene, TestPolicy};

@@ -179,13 +179,19 @@ fn a_step_up_that_is_asked_for_is_never_ignored() {
     check(vec![
         (
             "oidc",
-            Whole(|s| ask_for(s, |r| r.step_up = StepUp::Oidc)),
+            Whole(|s| {
+                ask_for(s, |r| r.step_up = StepUp::Oidc);
+                s.edit = Evidence(|e| e.votes[1].step_up = None);
+            }),
             step,
             "step_up_missing",
         ),
         (
             "webauthn",
-            Whole(|s| ask_for(s, |r| r.step_up = StepUp::Webauthn)),
+            Whole(|s| {
+                ask_for(s, |r| r.step_up = StepUp::Webauthn);
+                s.edit = Evidence(|e| e.votes[1].step_up = None);
+            }),
             step,
             "step_up_missing",
         ),

@@ -9,7 +9,7 @@ use crate::common::{self, Edit, NOW, Scene, key, subject};
 use crate::compare;
 
 /// What the verifier is configured with.
-pub fn trust(scene: &Scene) -> Value {
+pub(crate) fn trust(scene: &Scene) -> Value {
     let policy = match scene.policy.as_ref().map(|policy| &policy.answer) {
         Some(PolicyAnswer::Approve(requirement)) => requirement.to_value(),
         _ => Value::Null,
@@ -41,7 +41,7 @@ pub fn trust(scene: &Scene) -> Value {
 }
 
 /// The moment of execution.
-pub fn release(scene: &Scene) -> Value {
+pub(crate) fn release(scene: &Scene) -> Value {
     let rebuilt =
         Operation::build(scene.rebuilt.clone().unwrap_or_else(common::operation)).unwrap();
     json!({"me": scene.me.as_str(), "asked_at": scene.asked_at.0, "now": scene.now.0,
