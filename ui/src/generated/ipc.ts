@@ -54,7 +54,11 @@ session_ends_at: number,
 /**
  * Where the device key lives, as a sentence that says what that means.
  */
-key_storage: string, };
+key_storage: string, 
+/**
+ * The security keys that may confirm this person's votes, by name. Absent where this program has no way to one.
+ */
+security_keys?: Array<Line> | null, };
 
 /**
  * One who acts on the requester's behalf.
@@ -165,7 +169,11 @@ server: string,
 /**
  * The provider's issuer, one of those that the server named.
  */
-issuer: string, } | { "call": "cancel_sign_in" } | { "call": "sign_out", 
+issuer: string, } | { "call": "add_security_key", 
+/**
+ * For which account; the first one where none is named.
+ */
+account?: string | null, } | { "call": "cancel_sign_in" } | { "call": "sign_out", 
 /**
  * Of which account ([`Account::id`]); the first one where none is named.
  */
