@@ -140,7 +140,9 @@ export class Store {
   /** The connection that a vote on this request takes. Without the agent there is none. */
   connectionOf(row: Row): Connection {
     if (this.lost) return "reconnecting";
-    return this.accountOf(row)?.connection ?? this.state?.connection ?? "connecting";
+    const all = this.state?.connection ?? "connecting";
+    // The whole is as well off as the worst of them: where there is one account, that is the answer.
+    return (this.state?.accounts.length ?? 0) > 1 ? (this.accountOf(row)?.connection ?? all) : all;
   }
 
   /** Opens a request in the inbox. Only a person's act leads here, never an arrival. */

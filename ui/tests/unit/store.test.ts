@@ -191,3 +191,13 @@ test("a vote that takes a sign-in stays on the card until it says that it counts
   await store.stepUp("cancel");
   expect(played.calls.filter((call) => call.call === "cancel_step_up")).toHaveLength(1);
 });
+
+test("with several accounts each vote takes the connection of its own", async () => {
+  const { store, played } = await started("inbox/account-out");
+  const [mine, theirs] = ["txn-sql", "txn-http"].map((txn) => store.state?.inbox.find((row) => row.txn === txn));
+  if (mine === undefined || theirs === undefined) throw new Error("no rows");
+  expect([store.connectionOf(mine), store.connectionOf(theirs)]).toEqual(["connected", "signed_out"]);
+  expect(store.accountOf(theirs)?.id).toBe("elin-2");
+  played.emit({ event: "goodbye" });
+  expect(store.connectionOf(mine)).toBe("reconnecting");
+});
