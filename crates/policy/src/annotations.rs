@@ -359,3 +359,21 @@ impl Asks {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_guide_explains_every_annotation() {
+        let guide = include_str!("../../../docs/POLICY.md");
+        for name in PERMIT
+            .iter()
+            .chain(&VOTE_PERMIT)
+            .chain(&FORBID)
+            .chain(&["id"])
+        {
+            assert!(guide.contains(&format!("| `@{name}(\"")), "@{name}");
+        }
+    }
+}

@@ -9,7 +9,7 @@ use countersign_model::{
     By, Issuer, MatchWords, NotifyButtons, ReasonRule, Requirement, StepUp, Subject,
 };
 
-use crate::annotations::{Rule, Terms};
+use crate::annotations::{Rule, Terms, near};
 use crate::error::Source;
 use crate::merge::strictest;
 use crate::policy::{Entry, Policy};
@@ -108,6 +108,7 @@ impl Policy {
             }
         }
         self.may_contradict(&mut findings);
+        self.odd_scopes(&mut findings);
         findings.found.sort_by_key(|finding| finding.place);
         findings.found
     }
@@ -199,6 +200,43 @@ impl Policy {
             }
             Rule::Permit(_) | Rule::Forbid { .. } => false,
         })
+    }
+
+    /// Nobody can list all scopes of an API. But where one has a letter more than another it is often a slip, and a
+    /// scope that does not exist can never be had.
+    fn odd_scopes(&self, findings: &mut Findings<'_>) {
+        let mut scopes: BTreeMap<&str, (&Entry, &str)> = BTreeMap::new();
+        for entry in &self.rules {
+            let Rule::Permit(Terms { approve, token }) = &entry.rule else {
+                continue;
+            };
+            let step_up = approve
+                .as_ref()
+                .and_then(|one| one.requirement.scope.as_deref());
+            let token = token.scope.iter().flat_map(|scopes| scopes.split(' '));
+            let named = step_up.map(|scope| (scope, "scope")).into_iter();
+            for (scope, annotation) in named.chain(token.map(|scope| (scope, "token_scope"))) {
+                scopes.entry(scope).or_insert((entry, annotation));
+            }
+        }
+        // More than this no person reads, and pairs are many.
+        let all: Vec<&str> = scopes.keys().copied().take(500).collect();
+        for (scope, (entry, annotation)) in scopes.iter().take(500) {
+            let Some(other) = all
+                .iter()
+                .find(|other| other.len() != scope.len() && near(other, scope))
+            else {
+                continue;
+            };
+            findings.push(
+                Weight::Warning,
+                entry,
+                entry.offset_of(annotation),
+                format!(
+                    "the scope `{scope}` is a letter away from `{other}`: is one of them a slip?"
+                ),
+            );
+        }
     }
 
     /// Two permits of one action that nothing could meet together: where both apply, it is denied.

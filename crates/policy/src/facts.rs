@@ -28,6 +28,8 @@ pub(crate) struct Mentions {
     pub(crate) resource_types: BTreeSet<String>,
     /// Entities other than people and actions: the requests name none, so nothing ever equals one.
     pub(crate) strangers: Vec<String>,
+    /// The size of a call's body, or the call as a whole, of which the size is a part.
+    pub(crate) body_size: bool,
 }
 
 /// A piece of a `like` pattern.
@@ -46,9 +48,12 @@ pub(crate) fn mentions(policy: &Value) -> Mentions {
     for entity in scope.iter().filter_map(|at| policy.pointer(at)) {
         entity_literal(entity, &mut found);
     }
+    // How often the call stands there, and how often only one attribute of it is looked at.
+    let (mut calls, mut attributes) = (0_usize, 0_usize);
     walk(
         policy.get("conditions").unwrap_or(&Value::Null),
         &mut |node| {
+            calls += usize::from(variable(Some(node)) == Some("context"));
             if let Some(entity) = node.pointer("/Value/__entity") {
                 entity_literal(entity, &mut found);
             }
@@ -67,10 +72,12 @@ pub(crate) fn mentions(policy: &Value) -> Mentions {
             }
             for operator in [".", "has"] {
                 if let Some(access) = node.get(operator) {
+                    let name = access.get("attr").and_then(Value::as_str);
                     if variable(access.get("left")) == Some("principal") {
-                        let name = access.get("attr").and_then(Value::as_str);
                         found.claims.extend(name.map(str::to_owned));
                     }
+                    attributes += usize::from(variable(access.get("left")) == Some("context"));
+                    found.body_size |= name == Some("body_bytes");
                 }
             }
             for operator in ["hasTag", "getTag"] {
@@ -83,6 +90,7 @@ pub(crate) fn mentions(policy: &Value) -> Mentions {
             }
         },
     );
+    found.body_size |= calls != attributes;
     found
 }
 
@@ -303,6 +311,22 @@ mod tests {
         ] {
             let expected = expected.map(|all| all.into_iter().map(str::to_owned).collect());
             assert_eq!(only_with(&form(condition), "type"), expected, "{condition}");
+        }
+    }
+
+    #[test]
+    fn a_look_at_the_bodys_size_is_found_however_it_is_written() {
+        for (condition, looks) in [
+            ("when { context has body_bytes && context.body_bytes > 1 }", true),
+            ("when { context has body_bytes }", true),
+            (r#"unless { context has "body\u{5f}bytes" }"#, true),
+            (r#"when { context has "body_bytes" && context["body\u{5f}bytes"] > 1 }"#, true),
+            (r#"when { context == {"pep": "g"} }"#, true),
+            (r#"when { (if principal.sub == "m" then context else context) has pep }"#, true),
+            (r#"when { context.pep == "body_bytes" && context has ticket }"#, false),
+            ("", false),
+        ] {
+            assert_eq!(mentions(&form(condition)).body_size, looks, "{condition}");
         }
     }
 

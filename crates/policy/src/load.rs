@@ -95,6 +95,7 @@ fn assemble(
     });
     let has_token_rules = terms().any(|terms| terms.token != TokenRule::default());
     let has_cool_downs = approvals().any(|approve| approve.cool_down_secs.is_some());
+    let has_body_sizes = drafts.iter().any(|draft| draft.mentions.body_size);
     Ok(Policy {
         digest: Digest::of(text.as_bytes()),
         authorizer: Authorizer::new(),
@@ -106,6 +107,7 @@ fn assemble(
         voting_depends,
         has_token_rules,
         has_cool_downs,
+        has_body_sizes,
         positions: drafts
             .iter()
             .enumerate()

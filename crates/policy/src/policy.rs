@@ -35,6 +35,7 @@ pub struct Policy {
     pub(crate) voting_depends: bool,
     pub(crate) has_token_rules: bool,
     pub(crate) has_cool_downs: bool,
+    pub(crate) has_body_sizes: bool,
 }
 
 /// One rule.
@@ -322,6 +323,10 @@ impl PolicyCheck for Policy {
             return None;
         }
         self.terms(operation)?.approve?.cool_down_secs
+    }
+
+    fn looks_at_body_size(&self) -> bool {
+        self.has_body_sizes
     }
 }
 

@@ -245,3 +245,17 @@ when { principal.sub == "x" };
         ]
     );
 }
+
+#[test]
+fn scopes_that_are_a_letter_apart_are_pointed_out() {
+    let text = r#"@id("one") @step_up("oidc") @scope("approve:orders.delete") permit (principal, action == Action::"a", resource);
+@id("two") @step_up("oidc") @scope("approve:orders.delet") permit (principal, action == Action::"b", resource);
+@id("three") @token_scope("orders approve") permit (principal, action == Action::"b", resource);"#;
+    assert_eq!(
+        found(text, &Surroundings::default()),
+        [
+            "warning one 1:29: the scope `approve:orders.delete` is a letter away from `approve:orders.delet`: is one of them a slip?",
+            "warning two 2:29: the scope `approve:orders.delet` is a letter away from `approve:orders.delete`: is one of them a slip?",
+        ]
+    );
+}

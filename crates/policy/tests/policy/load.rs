@@ -586,3 +586,15 @@ fn an_error_knows_its_column() {
         assert_eq!((error.line, error.column), (line, column), "{error}");
     }
 }
+
+#[test]
+fn the_guides_examples_load_together() {
+    let guide = include_str!("../../../../docs/POLICY.md");
+    let text: Vec<&str> = guide
+        .split("```cedar\n")
+        .skip(1)
+        .map(|rest| rest.split("```").next().unwrap())
+        .collect();
+    assert!(text.len() > 5);
+    assert_eq!(refusal(&text.concat()), "loads");
+}

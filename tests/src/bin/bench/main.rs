@@ -7,6 +7,7 @@ mod frame;
 mod gate;
 mod measure;
 mod nats;
+mod policy;
 mod process;
 mod release;
 mod signed_in;
@@ -19,6 +20,7 @@ const NAMES: &str = "\
   frame     request made -> frame at the approver, beside fdatasync and NATS core
   release   vote cast -> blocked call answered, beside fdatasync
   gate      a call that needs no approval, beside nginx as a proxy, nginx with auth_request, no proxy
+  policy    one answer of the policy, beside bare Cedar and regorus over the same rules, 10 and 10,000 of them
   start     app: cold start to a window with content, beside a hello-world Tauri app and chromium --app
   tray      app: memory and wake-ups with no window open
   all       all of them";
@@ -30,12 +32,14 @@ async fn main() -> Result<()> {
         "frame" => frame::run().await,
         "release" => release::run().await,
         "gate" => gate::run().await,
+        "policy" => policy::run(),
         "start" => start::run(),
         "tray" => tray::run().await,
         "all" => {
             frame::run().await?;
             release::run().await?;
             gate::run().await?;
+            policy::run()?;
             start::run()?;
             tray::run().await
         }
