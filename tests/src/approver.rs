@@ -11,7 +11,7 @@ use countersign_evidence::SecretKey;
 use countersign_model::Clock;
 use countersign_oidc::Opener;
 use tempfile::TempDir;
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, watch};
 use url::Url;
 
 use crate::person::Person;
@@ -56,30 +56,78 @@ impl KeyStore for Keys {
 
 /// Opens no browser: the person's own hands walk the pages. Clones are the same hands.
 #[derive(Debug, Clone)]
-pub struct Hands(Arc<Mutex<Person>>);
+pub struct Hands(Arc<Doing>);
+
+#[derive(Debug)]
+struct Doing {
+    person: Mutex<Person>,
+    way_back: watch::Sender<WayBack>,
+    /// How often they have been through all pages.
+    through: watch::Sender<u32>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum WayBack {
+    Open,
+    Closed,
+}
 
 impl Hands {
     fn of(person: Person) -> Self {
-        Self(Arc::new(Mutex::new(person)))
+        Self(Arc::new(Doing {
+            person: Mutex::new(person),
+            way_back: watch::Sender::new(WayBack::Open),
+            through: watch::Sender::new(0),
+        }))
     }
 
     /// From now on they do it so.
     pub fn now(&self, change: impl FnOnce(&mut Person)) {
-        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        change(&mut self.0.person.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// Through all pages, they wait with the answer instead of taking it to the program.
+    pub fn close_the_way_back(&self) {
+        self.0.through.send_replace(0);
+        self.0.way_back.send_replace(WayBack::Closed);
+    }
+
+    /// They wait no longer.
+    pub fn open_the_way_back(&self) {
+        self.0.way_back.send_replace(WayBack::Open);
+    }
+
+    /// Waits until they have been through all pages.
+    pub async fn are_on_the_way_back(&self) {
+        let mut through = self.0.through.subscribe();
+        // The sender is in `self`, so this ends only when they are.
+        let _ = through.wait_for(|times| *times > 0).await;
+    }
+
+    async fn walk(&self, url: String) -> Result<()> {
+        let person = self
+            .0
+            .person
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        let back = person.sign_in(&url).await?;
+        self.0.through.send_modify(|times| *times += 1);
+        let mut way_back = self.0.way_back.subscribe();
+        way_back
+            .wait_for(|way| *way == WayBack::Open)
+            .await
+            .context("wait for the way back")?;
+        Person::return_to(back).await
     }
 }
 
 impl Opener for Hands {
     fn open(&self, url: &Url) -> Result<(), String> {
-        let person = self
-            .0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
-        let url = url.to_string();
+        let (hands, url) = (self.clone(), url.to_string());
         tokio::spawn(async move {
-            if let Err(error) = person.sign_in_and_return(&url).await {
-                tracing::warn!("{}: {error:#}", person.sub);
+            if let Err(error) = hands.walk(url).await {
+                tracing::warn!("the sign-in stops: {error:#}");
             }
         });
         Ok(())

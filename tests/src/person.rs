@@ -88,8 +88,16 @@ impl Person {
     /// As [`Person::sign_in`], and when the program does not answer.
     pub async fn sign_in_and_return(&self, url: &str) -> Result<()> {
         let back = self.sign_in(url).await?;
+        Self::return_to(back).await
+    }
+
+    /// Goes back to the program that waits at a loopback address.
+    ///
+    /// # Errors
+    /// When the program does not answer.
+    pub async fn return_to(program: Url) -> Result<()> {
         let answer = client()?
-            .get(back)
+            .get(program)
             .header("sec-fetch-mode", "navigate")
             .header("sec-fetch-dest", "document")
             .header("sec-fetch-site", "cross-site")

@@ -9,13 +9,13 @@ use countersign_evidence::SecretKey;
 
 use crate::canaille::Canaille;
 use crate::paths;
-use crate::provider::{APPROVER_CLIENT, CLI_CLIENT, ORDERS_AUDIENCE, Op};
+use crate::provider::{APPROVER_CLIENT, ORDERS_AUDIENCE, Op};
 
 /// The gate's id.
 pub const GATE: &str = "orders-gate";
 
-/// What the orders API's calls are, for the gate.
-const ROUTES: &str = r#"
+/// The calls that only [`Rules::QueryLevel`] speaks of. They come first: some look like others.
+const MORE_ROUTES: &str = r#"
 [[route]]
 method = "GET"
 path = "/customers/export"
@@ -60,7 +60,10 @@ resource_type = "orders.price"
 resource_id = "{sku}"
 service = "orders-api"
 title = "Remove price of {sku}"
+"#;
 
+/// What the orders API's calls are, for the gate.
+const ROUTES: &str = r#"
 [[route]]
 method = ["GET", "HEAD"]
 path = "/customers/{id}"
@@ -114,6 +117,13 @@ impl Rules {
             Self::QueryLevel => "tests/policies/query-level.cedar",
         };
         fs::read_to_string(paths::root().join(file)).with_context(|| format!("read {file}"))
+    }
+
+    fn more_routes(self) -> &'static str {
+        match self {
+            Self::Orders => "",
+            Self::QueryLevel => MORE_ROUTES,
+        }
     }
 }
 
@@ -174,7 +184,7 @@ impl Setup {
             .replace("{{second}}", second);
         setup.put("policy.cedar", &policy)?;
         setup.put("server.toml", &server_toml(providers, places))?;
-        setup.put("gate.toml", &gate_toml(providers, places, hold_secs))?;
+        setup.put("gate.toml", &gate_toml(providers, rules, places, hold_secs))?;
         Ok(setup)
     }
 
@@ -312,7 +322,8 @@ resource_types = ["orders.*"]
     )
 }
 
-fn gate_toml(providers: Providers<'_>, places: &Places, hold_secs: u32) -> String {
+fn gate_toml(providers: Providers<'_>, rules: Rules, places: &Places, hold_secs: u32) -> String {
+    let more_routes = rules.more_routes();
     let Places {
         server,
         server_listens: _,
@@ -326,7 +337,6 @@ fn gate_toml(providers: Providers<'_>, places: &Places, hold_secs: u32) -> Strin
 [[provider]]
 issuer = "{}"
 approver_client_id = "{APPROVER_CLIENT}"
-audience = "{CLI_CLIENT}"
 algorithms = ["ES256"]
 groups_claim = "groups"
 roles = ["approver"]
@@ -355,6 +365,6 @@ audience = "{ORDERS_AUDIENCE}"
 algorithms = ["RS256"]
 groups_claim = "groups"
 claims = ["name", "email", "amr", "acr", "auth_time"]
-{second}{ROUTES}"#
+{second}{more_routes}{ROUTES}"#
     )
 }

@@ -234,6 +234,21 @@ impl World {
         self.start_gate_on(socket)
     }
 
+    /// Stops server and gate and starts them again: with what their files say now.
+    ///
+    /// # Errors
+    /// When one does not start.
+    pub async fn restart(&mut self) -> Result<()> {
+        if let Some(server) = self.server.take() {
+            server.shutdown().await;
+        }
+        if let Some(gate) = self.gate.take() {
+            gate.shutdown().await;
+        }
+        self.start_server().await?;
+        self.start_gate().await
+    }
+
     async fn start_server_on(&mut self, socket: TcpListener) -> Result<()> {
         let config =
             ServerConfig::read(&self.setup.path("server.toml")).context("read server.toml")?;

@@ -111,7 +111,7 @@ async fn a_query_names_the_sign_in_that_it_needs() {
         said.contains(&format!("acr_values=\"{ACR_CODE}\"")),
         "{said}"
     );
-    assert!(said.contains("max_age=300"), "{said}");
+    assert!(said.contains("max_age=\"300\""), "{said}");
     let strong = world
         .token_by("mara", |flow| {
             flow.acr = Some(ACR_CODE.to_owned());
@@ -124,6 +124,6 @@ async fn a_query_names_the_sign_in_that_it_needs() {
     world.advance(400).await.unwrap();
     let answer = get(&world, CARD, &strong).await;
     assert_eq!(answer.status, 401, "{answer:?}");
-    assert!(answer.authenticate.unwrap().contains("max_age=300"));
+    assert!(answer.authenticate.unwrap().contains("max_age=\"300\""));
     assert_eq!(get(&world, "/customers/42", &strong).await.status, 200);
 }

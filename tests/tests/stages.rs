@@ -53,8 +53,13 @@ async fn one_stage_after_the_other_lets_it_through() {
         .await
         .unwrap();
     assert!(world.received().await.unwrap().is_empty());
-    let row = noor.request().await.unwrap();
-    let card = noor.app.card(&row.txn).await.unwrap();
+    noor.until("the second stage", |state| {
+        let mut inbox = state.inbox.iter();
+        inbox.find(|row| row.approvals == 1).map(|_| ())
+    })
+    .await
+    .unwrap();
+    let card = noor.app.card(&txn).await.unwrap();
     assert_eq!(states(&card), [StageState::Complete, StageState::Open]);
     noor.vote_on(&txn, Choice::Approve, None, None)
         .await

@@ -52,10 +52,11 @@ impl Scene {
     }
 
     /// It goes through after all.
-    async fn released(self) {
+    async fn released(self) -> World {
         let answer = self.held.await.unwrap().unwrap();
         assert_eq!(answer.status, 200, "{answer:?}");
         assert_eq!(self.world.received().await.unwrap(), ["PUT /prices/A-100"]);
+        self.world
     }
 }
 
@@ -94,10 +95,13 @@ async fn the_provider_consents_to_exactly_the_scope_of_this_operation() {
     let wanted: Value = serde_json::from_str(last["claims"].as_str().unwrap()).unwrap();
     assert_eq!(wanted["id_token"]["acr"]["essential"], true);
     assert_eq!(wanted["id_token"]["acr"]["values"][0], ACR_CODE);
-    let folder = scene.world.setup.path("evidence");
-    scene.released().await;
+    let world = scene.released().await;
     // What the gate keeps proves it again, with nothing but the provider's signature.
-    let file = std::fs::read_dir(folder).unwrap().next().unwrap().unwrap();
+    let file = std::fs::read_dir(world.setup.path("evidence"))
+        .unwrap()
+        .next()
+        .unwrap()
+        .unwrap();
     let evidence: Value = serde_json::from_slice(&std::fs::read(file.path()).unwrap()).unwrap();
     let vote = &evidence["votes"][0];
     let id = claims(vote["step_up"]["id_token"].as_str().unwrap()).unwrap();
@@ -184,7 +188,7 @@ async fn somebody_else_at_the_provider_confirms_nothing() {
     });
     let card = scene.elin.confirm(&scene.txn).await.unwrap();
     assert!(
-        sentence(&card).contains("another account"),
+        sentence(&card).contains("nother account"),
         "{}",
         sentence(&card)
     );
@@ -203,10 +207,20 @@ async fn a_provider_that_ignores_the_second_factor_confirms_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_provider_that_is_down_in_the_middle_loses_no_vote() {
+async fn a_provider_that_goes_down_in_the_middle_loses_no_vote() {
     let scene = Scene::set().await;
+    // She is through all pages, and on her way back with the code, when it goes down.
+    scene.elin.hands.close_the_way_back();
+    let events = scene.elin.app.events();
+    scene
+        .elin
+        .vote_on(&scene.txn, Choice::Approve, None, None)
+        .await
+        .unwrap();
+    scene.elin.hands.are_on_the_way_back().await;
     scene.world.op.set_down(true).await.unwrap();
-    let card = scene.elin.confirm(&scene.txn).await.unwrap();
+    scene.elin.hands.open_the_way_back();
+    let card = scene.elin.confirmation(events, &scene.txn).await.unwrap();
     let (problem, retry) = failure(&card).unwrap();
     assert_eq!(
         problem.code,
@@ -217,6 +231,26 @@ async fn a_provider_that_is_down_in_the_middle_loses_no_vote() {
     scene.nothing_is_approved().await;
     scene.world.op.set_down(false).await.unwrap();
     let card = scene.elin.confirm_again(&scene.txn).await.unwrap();
+    assert_eq!(failure(&card), None);
+    scene.released().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_provider_that_is_down_is_told_and_asked_again_later() {
+    let scene = Scene::set().await;
+    scene.world.op.set_down(true).await.unwrap();
+    let down = match scene.elin.confirm(&scene.txn).await {
+        Ok(card) => failure(&card).map(|(problem, _)| problem.sentence.clone()),
+        Err(refused) => Some(format!("{refused:#}")),
+    };
+    let said = down.unwrap();
+    assert!(said.contains("does not answer"), "{said}");
+    scene.nothing_is_approved().await;
+    scene.world.op.set_down(false).await.unwrap();
+    let card = match scene.elin.confirm_again(&scene.txn).await {
+        Ok(card) => card,
+        Err(_) => scene.elin.confirm(&scene.txn).await.unwrap(),
+    };
     assert_eq!(failure(&card), None);
     scene.released().await;
 }
