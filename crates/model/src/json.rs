@@ -142,7 +142,7 @@ fn most_bytes(value: &Value) -> usize {
     match value {
         Value::Null | Value::Bool(_) => 5,
         Value::Number(_) => 17,
-        Value::String(text) => text.len(),
+        Value::String(text) => 2 + 6 * text.len(),
         Value::Array(items) => 2 + items.iter().map(|item| 1 + most_bytes(item)).sum::<usize>(),
         Value::Object(members) => {
             let member = |(name, value): (&String, &Value)| 4 + name.len() + most_bytes(value);

@@ -264,7 +264,7 @@ impl std::fmt::Debug for Provider {
 }
 
 /// The `kid` that a token's header names: tells which key to look for, proves nothing.
-fn kid_of(token: &str) -> Option<String> {
+pub(crate) fn kid_of(token: &str) -> Option<String> {
     peek_kid(token)
         .ok()
         .flatten()

@@ -12,7 +12,7 @@ use countersign_model::{Digest, UnixSecs};
 
 use crate::error::OidcError;
 use crate::keys::KeySet;
-use crate::provider::Provider;
+use crate::provider::{Provider, kid_of};
 
 /// Tokens whose signature is remembered.
 const MAX_REMEMBERED: usize = 4096;
@@ -57,6 +57,10 @@ pub struct ResourceServer {
 #[derive(Debug)]
 struct Remembered {
     token: AccessToken,
+    /// Its provider's place among the trusted.
+    provider: usize,
+    /// The key that it names.
+    kid: Option<String>,
     /// By these keys: another fetch, and it is verified anew.
     keys: Arc<KeySet>,
     at: UnixSecs,
@@ -77,28 +81,29 @@ impl ResourceServer {
     /// # Errors
     /// [`AccessError`]: no good, unknown, or not verifiable now.
     pub async fn verify(&self, token: &str) -> Result<AccessToken, AccessError> {
+        let digest = Digest::of(token.as_bytes());
+        if let Some(verified) = self.again(digest).await? {
+            return Ok(verified);
+        }
         let named = peek_issuer(token)?;
         let found = self
             .trusted
             .iter()
-            .find(|(provider, _)| provider.issuer().as_str() == named);
-        let Some((provider, rules)) = found else {
+            .enumerate()
+            .find(|(_, (provider, _))| provider.issuer().as_str() == named);
+        let Some((place, (provider, rules))) = found else {
             return Err(AccessError::UnknownIssuer);
         };
-        let keys = provider
-            .keys_for(&[token])
-            .await
-            .map_err(AccessError::Unavailable)?;
+        let kid = kid_of(token);
+        let keys = keys_of(provider, kid.as_deref()).await?;
         let now = provider.now();
-        let digest = Digest::of(token.as_bytes());
-        if let Some(token) = self.remembered(digest, &keys, now) {
-            return Ok(token);
-        }
         let verified = verify_access_token(token, rules, &keys.current, now)?;
         self.remember(
             digest,
             Remembered {
                 token: verified.clone(),
+                provider: place,
+                kid,
                 keys,
                 at: now,
             },
@@ -106,28 +111,50 @@ impl ResourceServer {
         Ok(verified)
     }
 
-    fn remembered(&self, digest: Digest, keys: &Arc<KeySet>, now: UnixSecs) -> Option<AccessToken> {
-        let remembered = self
+    /// A token that verified before, where that still holds.
+    async fn again(&self, digest: Digest) -> Result<Option<AccessToken>, AccessError> {
+        let known = self.with(|remembered| {
+            let known = remembered.get(&digest)?;
+            Some((known.provider, known.kid.clone()))
+        });
+        let Some((place, kid)) = known else {
+            return Ok(None);
+        };
+        let Some((provider, _)) = self.trusted.get(place) else {
+            return Ok(None);
+        };
+        let keys = keys_of(provider, kid.as_deref()).await?;
+        let now = provider.now();
+        Ok(self.with(|remembered| {
+            let found = remembered.get(&digest)?;
+            // Its beginning was judged at `at`; a clock that went back judges it again. Its end has no grace here.
+            let holds =
+                Arc::ptr_eq(&found.keys, &keys) && found.at <= now && now <= found.token.exp;
+            holds.then(|| found.token.clone())
+        }))
+    }
+
+    fn with<T>(&self, act: impl FnOnce(&mut HashMap<Digest, Remembered>) -> T) -> T {
+        act(&mut self
             .remembered
             .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        let found = remembered.get(&digest)?;
-        // Its beginning was judged at `at`; a clock that went back judges it again. Its end has no grace here.
-        let holds = Arc::ptr_eq(&found.keys, keys) && found.at <= now && now <= found.token.exp;
-        holds.then(|| found.token.clone())
+            .unwrap_or_else(PoisonError::into_inner))
     }
 
     fn remember(&self, digest: Digest, token: Remembered) {
-        let mut remembered = self
-            .remembered
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        if remembered.len() >= MAX_REMEMBERED {
-            let now = token.at;
-            remembered.retain(|_, old| now <= old.token.exp && Arc::ptr_eq(&old.keys, &token.keys));
-        }
-        if remembered.len() < MAX_REMEMBERED {
-            remembered.insert(digest, token);
-        }
+        self.with(|remembered| {
+            if remembered.len() >= MAX_REMEMBERED {
+                let now = token.at;
+                remembered
+                    .retain(|_, old| now <= old.token.exp && Arc::ptr_eq(&old.keys, &token.keys));
+            }
+            if remembered.len() < MAX_REMEMBERED {
+                remembered.insert(digest, token);
+            }
+        });
     }
+}
+
+async fn keys_of(provider: &Arc<Provider>, kid: Option<&str>) -> Result<Arc<KeySet>, AccessError> {
+    provider.keys(kid).await.map_err(AccessError::Unavailable)
 }
