@@ -7,11 +7,14 @@
 
 mod approve;
 mod browser;
+mod call;
+mod challenge;
 mod clock;
 mod devices;
 mod exit;
 mod folders;
 mod gate;
+mod live_line;
 mod policy;
 mod requester;
 mod serve;
@@ -27,6 +30,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::approve::{ApproveCommand, Place};
+use crate::call::CallArgs;
 use crate::devices::DevicesCommand;
 use crate::exit::{Exit, Stop, TABLE};
 use crate::policy::PolicyCommand;
@@ -65,10 +69,27 @@ Every key of the file is explained in server.example.toml.")]
 Examples:
   curl -X DELETE -H \"Authorization: Bearer $(countersign token)\" https://orders.example/customers/42
   countersign token --device --issuer https://id.example.com --client countersign-cli --resource urn:example:orders
+  countersign token --for-challenge 'Bearer error=\"insufficient_scope\", scope=\"orders:export\"'
+  countersign token --add-scope orders:export --acr urn:example:mfa --max-age 300
 
 Without flags it reads requester.toml (issuer, client_id, resource, scopes, redirect_path) in
 $XDG_CONFIG_HOME/countersign. Only the token goes to stdout.")]
     Token {
+        #[command(flatten)]
+        requester: RequesterArgs,
+    },
+    /// Makes one HTTP call: shows the matching words, waits for the approval, follows challenges.
+    #[command(after_help = "\
+Examples:
+  countersign call -X DELETE https://orders.example/customers/42 --justification \"asked by the customer\"
+  countersign call https://orders.example/prices -H 'content-type: application/json' -d @prices.json
+  COUNTERSIGN_TOKEN=$CI_TOKEN countersign call -X POST https://orders.example/releases/7
+
+What the API answers goes to stdout, everything else to stderr. The exit code says how it ended: 0 done, 1 refused
+or an error of the API, 4 denied, 5 expired, withdrawn or void, 6 no answer, 7 not signed in.")]
+    Call {
+        #[command(flatten)]
+        call: CallArgs,
         #[command(flatten)]
         requester: RequesterArgs,
     },
@@ -207,6 +228,7 @@ async fn run(command: Command) -> anyhow::Result<Exit> {
             println!("{}", Requester::read(&requester)?.token().await?);
             Ok(Exit::Done)
         }
+        Command::Call { call, requester } => call::run(call, &requester).await,
         Command::Wait {
             id,
             server,

@@ -12,6 +12,7 @@ use countersign_oidc::{
 use serde::Deserialize;
 
 use crate::browser::{self, Browser};
+use crate::challenge::Challenge;
 use crate::clock::SystemClock;
 use crate::exit::{Exit, Stop};
 use crate::terminal::safe;
@@ -46,6 +47,18 @@ pub(crate) struct RequesterArgs {
     /// A scope to ask for; may be given several times.
     #[arg(long = "scope", value_name = "SCOPE")]
     scopes: Vec<String>,
+    /// A scope to ask for besides the configured ones; may be given several times.
+    #[arg(long = "add-scope", value_name = "SCOPE")]
+    add_scopes: Vec<String>,
+    /// An authentication context that the sign-in must reach; of several, one.
+    #[arg(long = "acr", value_name = "ACR")]
+    acr_values: Vec<String>,
+    /// How long ago the sign-in may have been, in seconds.
+    #[arg(long = "max-age", value_name = "SECONDS")]
+    max_age_secs: Option<u32>,
+    /// What an API's `WWW-Authenticate` asks for (`insufficient_scope`, `insufficient_user_authentication`).
+    #[arg(long, value_name = "HEADER")]
+    for_challenge: Option<String>,
     /// Sign in on another device, by a code.
     #[arg(long)]
     device: bool,
@@ -60,6 +73,8 @@ pub(crate) struct Requester {
     client_id: Option<String>,
     resource: Option<String>,
     scopes: Vec<String>,
+    acr_values: Vec<String>,
+    max_age_secs: Option<u32>,
     redirect_path: String,
     /// The approval server, where the file names one.
     pub(crate) server: Option<String>,
@@ -85,7 +100,7 @@ impl Requester {
             redirect_path,
             server,
         } = file;
-        Ok(Self {
+        let mut requester = Self {
             issuer: args.issuer.clone().or(issuer),
             client_id: args.client.clone().or(client_id),
             resource: args.resource.clone().or(resource),
@@ -98,6 +113,8 @@ impl Requester {
             } else {
                 args.scopes.clone()
             },
+            acr_values: Vec::new(),
+            max_age_secs: None,
             redirect_path: redirect_path.unwrap_or_else(|| "/callback".to_owned()),
             server,
             device: args.device,
@@ -106,7 +123,40 @@ impl Requester {
             } else {
                 Browser::Open
             },
-        })
+        };
+        requester.follow(&Challenge {
+            scopes: args.add_scopes.clone(),
+            acr_values: args.acr_values.clone(),
+            max_age_secs: args.max_age_secs,
+        });
+        if let Some(header) = &args.for_challenge {
+            let challenge = Challenge::read(header)?.ok_or_else(|| {
+                Stop::with(
+                    Exit::Usage,
+                    "the challenge asks for nothing that a new token would bring",
+                )
+            })?;
+            requester.follow(&challenge);
+        }
+        Ok(requester)
+    }
+
+    /// Asks for what a challenge names too, from now on.
+    pub(crate) fn follow(&mut self, challenge: &Challenge) {
+        let Challenge {
+            scopes,
+            acr_values,
+            max_age_secs,
+        } = challenge;
+        for scope in scopes {
+            if !self.scopes.contains(scope) {
+                self.scopes.push(scope.clone());
+            }
+        }
+        if !acr_values.is_empty() {
+            self.acr_values.clone_from(acr_values);
+        }
+        self.max_age_secs = max_age_secs.or(self.max_age_secs);
     }
 
     /// The same for another API.
@@ -147,8 +197,8 @@ impl Requester {
             scopes: self.scopes.clone(),
             resource: self.resource.clone(),
             redirect_path: self.redirect_path.clone(),
-            acr_values: Vec::new(),
-            max_age_secs: None,
+            acr_values: self.acr_values.clone(),
+            max_age_secs: self.max_age_secs,
         };
         let tokens = if self.device {
             token_by_device(&provider, &wish, &show).await

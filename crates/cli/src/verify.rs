@@ -5,10 +5,11 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use countersign_evidence::op_token::{OpConfig, OpKeys, PersonRule, Refreshed};
+use countersign_evidence::op_token::OpKeys;
 use countersign_evidence::verify::{self, Outcome, Step, StepId};
 use countersign_evidence::{Ask, Evidence, PublicKey, Trust, TrustedOp};
-use countersign_model::{Clock as _, Issuer, PepId, ServerId, json};
+use countersign_model::{Clock as _, PepId, ServerId, json};
+use countersign_oidc::settings::{self, ProviderSettings, Rest};
 use countersign_policy::Policy;
 use serde::Deserialize;
 
@@ -43,16 +44,14 @@ struct Pep {
     key_file: PathBuf,
 }
 
+/// What all files say of a provider, and its keys as the auditor has them.
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
 struct Provider {
-    issuer: String,
-    approver_client_id: String,
-    algorithms: Option<Vec<String>>,
-    groups_claim: Option<String>,
-    refreshed_tokens_repeat_nonce: Option<bool>,
-    person_claim: Option<String>,
     jwks_file: Option<PathBuf>,
+    #[serde(flatten)]
+    settings: ProviderSettings,
+    #[serde(flatten)]
+    rest: Rest,
 }
 
 /// What an auditor trusts, read and checked.
@@ -194,25 +193,20 @@ impl Anchors {
         let ops = provider
             .into_iter()
             .map(|provider| {
-                let issuer =
-                    Issuer::parse(&provider.issuer).map_err(|error| wrong(error.to_string()))?;
-                let mut config = OpConfig::new(issuer, &provider.approver_client_id);
-                if let Some(algorithms) = provider.algorithms {
-                    config.algorithms = algorithms;
+                let Provider {
+                    jwks_file,
+                    settings,
+                    rest,
+                } = provider;
+                if let Some(unknown) = settings::unknown_key(&rest) {
+                    return Err(wrong(format!(
+                        "`provider.{unknown}` is no key of a provider"
+                    )));
                 }
-                if let Some(claim) = provider.groups_claim {
-                    config.groups.path = claim;
-                }
-                if provider.refreshed_tokens_repeat_nonce == Some(true) {
-                    config.refreshed = Refreshed::RepeatsNonce;
-                }
-                if let Some(claim) = provider.person_claim {
-                    config.person = PersonRule::Claims(vec![claim]);
-                }
-                let keys = provider
-                    .jwks_file
-                    .map(|file| op_keys(&beside(&file)))
-                    .transpose()?;
+                let config = settings
+                    .op_config()
+                    .map_err(|error| wrong(format!("`provider.{}`: {}", error.key, error.why)))?;
+                let keys = jwks_file.map(|file| op_keys(&beside(&file))).transpose()?;
                 Ok(TrustedOp { config, keys })
             })
             .collect::<anyhow::Result<_>>()?;

@@ -1,6 +1,5 @@
 //! `countersign wait`: watches a request that this requester asked for, live, until it is decided.
 
-use std::io::{IsTerminal as _, Write as _};
 use std::path::Path;
 use std::time::Duration;
 
@@ -10,6 +9,7 @@ use countersign_model::{Clock as _, ServerId, Txn};
 
 use crate::clock::SystemClock;
 use crate::exit::{Exit, Stop};
+use crate::live_line::LiveLine;
 use crate::requester::{Requester, RequesterArgs};
 use crate::terminal::{duration, safe};
 
@@ -272,44 +272,6 @@ pub(crate) fn client(server: &ServerId) -> anyhow::Result<reqwest::Client> {
         builder = builder.no_proxy();
     }
     builder.build().context("cannot set up the connection")
-}
-
-/// One line that is rewritten in place on a terminal; elsewhere a new line for each change.
-struct LiveLine {
-    terminal: bool,
-    last: String,
-}
-
-impl LiveLine {
-    fn new() -> Self {
-        Self {
-            terminal: std::io::stderr().is_terminal(),
-            last: String::new(),
-        }
-    }
-
-    fn say(&mut self, text: &str) {
-        // On a terminal the time left is worth a rewrite; in a log only what changed is.
-        let what = text
-            .rsplit_once(" · ")
-            .map_or(text, |(what, _)| what)
-            .to_owned();
-        if self.terminal {
-            eprint!("\r\x1b[K{text}");
-            // Nothing depends on its being seen.
-            let _ = std::io::stderr().flush();
-        } else if what != self.last {
-            eprintln!("{text}");
-        }
-        self.last = what;
-    }
-
-    fn end(&mut self, text: &str) {
-        if self.terminal {
-            eprint!("\r\x1b[K");
-        }
-        eprintln!("{text}");
-    }
 }
 
 #[cfg(test)]

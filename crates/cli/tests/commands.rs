@@ -65,10 +65,13 @@ fn help_has_examples_and_the_exit_codes() {
         "gate http",
         "gate keygen",
         "token",
+        "call",
         "wait",
         "verify",
         "approve",
         "policy check",
+        "policy explain",
+        "policy test",
     ] {
         let help = place.run(&format!("{command} --help"));
         assert_eq!(help.status.code(), Some(0), "{command}");
@@ -127,7 +130,9 @@ fn policy_check_says_what_is_there_or_which_line_is_wrong() {
     assert_eq!(good.status.code(), Some(0), "{}", err(&good));
     assert!(out(&good).contains("orders.customers.delete, orders.customers.read"));
     place.write("bad.cedar", &POLICY.replace("@approvals", "@aprovals"));
-    refused(&place.run("policy check bad.cedar"), 2, "line 2");
+    let bad = place.run("policy check bad.cedar");
+    assert_eq!(bad.status.code(), Some(2), "{}", out(&bad));
+    assert!(err(&bad).contains("bad.cedar:2:15"), "{}", err(&bad));
     refused(&place.run("policy check nowhere.cedar"), 1, "cannot read");
 }
 
@@ -218,6 +223,34 @@ fn a_token_needs_a_provider_and_a_client() {
         &place.run("wait abc --server http://127.0.0.1:1"),
         2,
         "COUNTERSIGN_TOKEN",
+    );
+}
+
+#[test]
+fn a_challenge_is_followed_or_refused_by_name() {
+    let place = Place::new();
+    for (header, part) in [
+        ("Basic", "not one for bearer tokens"),
+        ("Bearer", "asks for nothing"),
+    ] {
+        let line =
+            format!("token --issuer https://id.example.com --client c --for-challenge {header}");
+        refused(&place.run(&line), 2, part);
+    }
+    refused(
+        &place.run("call http://orders.example/customers/42"),
+        2,
+        "https only",
+    );
+    refused(
+        &place.run("call https://orders.example/ -H nonsense"),
+        2,
+        "no header field",
+    );
+    refused(
+        &place.run("call https://orders.example/ -H approval-id:x"),
+        2,
+        "set by this command itself",
     );
 }
 

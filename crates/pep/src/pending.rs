@@ -165,6 +165,8 @@ impl Pending {
         let evidence = self.evidence()?;
         let verified = self.verify(&evidence, rebuilt, policy.as_ref()).await?;
         let bytes = evidence.to_json();
+        // Of a thousand who verified at once, those who came too late need not write.
+        pep.store.unspent(nonce)?;
         let written = self.write_down(&bytes).await?;
 
         // CRASH P6: verified and written down, nothing spent. A retry starts over; the next start removes the file.

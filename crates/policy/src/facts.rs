@@ -317,13 +317,25 @@ mod tests {
     #[test]
     fn a_look_at_the_bodys_size_is_found_however_it_is_written() {
         for (condition, looks) in [
-            ("when { context has body_bytes && context.body_bytes > 1 }", true),
+            (
+                "when { context has body_bytes && context.body_bytes > 1 }",
+                true,
+            ),
             ("when { context has body_bytes }", true),
             (r#"unless { context has "body\u{5f}bytes" }"#, true),
-            (r#"when { context has "body_bytes" && context["body\u{5f}bytes"] > 1 }"#, true),
+            (
+                r#"when { context has "body_bytes" && context["body\u{5f}bytes"] > 1 }"#,
+                true,
+            ),
             (r#"when { context == {"pep": "g"} }"#, true),
-            (r#"when { (if principal.sub == "m" then context else context) has pep }"#, true),
-            (r#"when { context.pep == "body_bytes" && context has ticket }"#, false),
+            (
+                r#"when { (if principal.sub == "m" then context else context) has pep }"#,
+                true,
+            ),
+            (
+                r#"when { context.pep == "body_bytes" && context has ticket }"#,
+                false,
+            ),
             ("", false),
         ] {
             assert_eq!(mentions(&form(condition)).body_size, looks, "{condition}");

@@ -1,6 +1,7 @@
 //! From text to a policy that is known to be sound, or to one error for the person who wrote it.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::LazyLock;
 
 use cedar_policy::{
     Authorizer, Effect, Policy as CedarPolicy, PolicyId, PolicySet, Schema, SchemaFragment,
@@ -21,7 +22,12 @@ use crate::sound;
 /// The longest policy, in bytes.
 pub const MAX_POLICY_BYTES: usize = 4 * 1024 * 1024;
 
-const BUILT_IN: &str = include_str!("schema.cedarschema");
+/// Read once: it is the same for every policy.
+static BUILT_IN: LazyLock<Result<SchemaFragment, String>> = LazyLock::new(|| {
+    SchemaFragment::from_cedarschema_str(include_str!("schema.cedarschema"))
+        .map(|(schema, _)| schema)
+        .map_err(|error| error.to_string())
+});
 
 impl Policy {
     /// Reads, validates and takes a policy.
@@ -142,8 +148,7 @@ fn schema(actions: &BTreeSet<String>) -> Result<Schema, String> {
         .map(|action| (action.clone(), applies.clone()))
         .collect();
     let own = json!({ "": { "entityTypes": {}, "actions": actions } });
-    let (built_in, _) =
-        SchemaFragment::from_cedarschema_str(BUILT_IN).map_err(|error| error.to_string())?;
+    let built_in = BUILT_IN.as_ref().map_err(String::clone)?.clone();
     let own = SchemaFragment::from_json_value(own).map_err(|error| error.to_string())?;
     Schema::from_schema_fragments([built_in, own]).map_err(|error| error.to_string())
 }

@@ -85,3 +85,49 @@ async fn what_matches_no_route_is_denied_unless_the_policy_names_it() {
     assert_eq!(problem(answer).await, (403, "policy_denied".to_owned()));
     assert!(scene.reached().is_empty());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_allowed_body_without_a_length_streams_through_too() {
+    let scene = Scene::new().await;
+    let piece = axum::body::Bytes::from(vec![b'x'; 100_000]);
+    let pieces =
+        futures_util::stream::iter((0..30).map(move |_| Ok::<_, std::io::Error>(piece.clone())));
+    let answer = scene
+        .call(Method::PUT, "/customers/7")
+        .header("content-type", "text/plain")
+        .body(reqwest::Body::wrap_stream(pieces))
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(answer.status(), StatusCode::OK);
+    let reached = scene.reached();
+    assert_eq!(reached[0].body.len(), 3_000_000);
+    assert!(
+        reached[0]
+            .headers
+            .iter()
+            .any(|(name, value)| name == "transfer-encoding" && value == "chunked")
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_without_a_length_is_read_first_where_a_rule_asks_for_its_size() {
+    let scene = Scene::planned(Plan {
+        rules: r#"
+@id("large")
+forbid (principal, action == Action::"orders.customers.update", resource)
+when { context has body_bytes && context.body_bytes > 10 };
+"#,
+        ..Plan::default()
+    })
+    .await;
+    for (size, status) in [(10, StatusCode::OK), (11, StatusCode::FORBIDDEN)] {
+        let piece = futures_util::stream::iter([Ok::<_, std::io::Error>(vec![b'x'; size])]);
+        let call = scene.call(Method::PUT, "/customers/7");
+        let call = call
+            .header("content-type", "text/plain")
+            .body(reqwest::Body::wrap_stream(piece));
+        assert_eq!(call.send().await.unwrap().status(), status, "{size}");
+    }
+    assert_eq!(scene.reached().len(), 1);
+}

@@ -177,3 +177,93 @@ async fn an_upstream_that_is_away_is_502_and_the_approval_is_used() {
         (&json!(false), &json!("upstream"))
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hang_up_behind_a_pipelined_byte_withdraws_too() {
+    let scene = Scene::new().await;
+    let mut stream = scene.connect().await;
+    let text = format!(
+        "DELETE /customers/42 HTTP/1.1\r\nhost: gate\r\nauthorization: Bearer {}\r\n\r\nG",
+        scene.token()
+    );
+    stream.write_all(text.as_bytes()).await.unwrap();
+    let txn = scene.world.server.opened().await;
+    drop(stream);
+    scene.world.server.withdrawn(1).await;
+    assert_eq!(scene.world.server.cancelled(), [txn]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn calls_that_were_sent_ahead_are_answered_after_the_one_that_was_held() {
+    let scene = Scene::new().await;
+    let mut stream = scene.connect().await;
+    let token = scene.token();
+    let call = |line: &str, more: &str| {
+        format!("{line} HTTP/1.1\r\nhost: gate\r\nauthorization: Bearer {token}\r\n{more}\r\n")
+    };
+    let both =
+        call("DELETE /customers/42", "") + &call("GET /customers/7", "connection: close\r\n");
+    stream.write_all(both.as_bytes()).await.unwrap();
+    let txn = scene.world.server.opened().await;
+    scene.world.server.approve(&txn);
+    let mut answers = String::new();
+    stream.read_to_string(&mut answers).await.unwrap();
+    assert_eq!(answers.matches("HTTP/1.1 200 ").count(), 2, "{answers}");
+    let reached: Vec<String> = scene
+        .reached()
+        .into_iter()
+        .map(|call| call.method)
+        .collect();
+    assert_eq!(reached, ["DELETE", "GET"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_caller_says_how_long_to_be_held() {
+    let scene = Scene::new().await;
+    let call = scene.call(Method::DELETE, "/customers/42");
+    let answer = call.header("prefer", "wait=0").send().await.unwrap();
+    assert!(answer.headers().contains_key("approval-id"));
+    assert_eq!(problem(answer).await, (403, "approval_pending".to_owned()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn evidence_that_cannot_be_written_releases_nothing_and_costs_no_approval() {
+    let scene = Scene::new().await;
+    let folder = scene.world.dir.path().join("evidence");
+    let id = scene
+        .asked(scene.call(Method::DELETE, "/customers/42"))
+        .await;
+    scene.world.server.approve(&id);
+    let again = async || {
+        let call = scene.call(Method::DELETE, "/customers/42");
+        call.header("approval-id", &id).send().await.unwrap()
+    };
+    // Whoever runs the tests may write anywhere: a folder that is gone refuses them too.
+    std::fs::remove_dir(&folder).unwrap();
+    let answer = again().await;
+    assert_eq!(answer.headers()["approval-id"], id.as_str());
+    assert_eq!(
+        problem(answer).await,
+        (503, "evidence_unwritten".to_owned())
+    );
+    assert!(scene.reached().is_empty());
+    std::fs::create_dir(&folder).unwrap();
+    assert_eq!(again().await.status(), StatusCode::OK);
+    let files: Vec<_> = std::fs::read_dir(&folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    assert_eq!(files, [format!("{id}.json")]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_redemption_leaves_no_evidence_of_a_release() {
+    let scene = Scene::new().await;
+    scene.world.server.lie(Lie::RefusesRedeem);
+    let held = tokio::spawn(scene.call(Method::DELETE, "/customers/42").send());
+    let txn = scene.world.server.opened().await;
+    scene.world.server.approve(&txn);
+    assert_eq!(held.await.unwrap().unwrap().status(), StatusCode::FORBIDDEN);
+    let folder = scene.world.dir.path().join("evidence");
+    assert_eq!(std::fs::read_dir(folder).unwrap().count(), 0);
+}

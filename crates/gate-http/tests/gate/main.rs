@@ -5,8 +5,12 @@
 
 mod allowed;
 mod callers;
+mod challenges;
+mod federation;
 mod held;
+mod keys;
 mod refused;
+mod reload;
 mod retries;
 mod scene;
 #[path = "../../../pep/tests/support/mod.rs"]

@@ -123,3 +123,78 @@ async fn calls_that_two_servers_could_read_differently_are_refused() {
             .all(|(name, _)| name != "upgrade")
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_streaming_body_that_asks_for_another_method_never_arrives_whole() {
+    let scene = Scene::new().await;
+    let part = |name: &str, value: &str| {
+        format!("--x\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n")
+    };
+    let multipart = part("note", &"n".repeat(300_000)) + &part("_method", "DELETE") + "--x--\r\n";
+    let json = json!({ "note": "n".repeat(300_000), "_method": "DELETE" }).to_string();
+    let form = format!("note={}&_method=DELETE", "n".repeat(300_000));
+    for (kind, body) in [
+        ("multipart/form-data; boundary=x", multipart.clone()),
+        ("application/json", json),
+        ("application/x-www-form-urlencoded", form.clone()),
+        ("", form),
+    ] {
+        for chunked in [false, true] {
+            let mut call = scene.call(Method::PUT, "/customers/7");
+            if !kind.is_empty() {
+                call = call.header("content-type", kind);
+            }
+            let call = if chunked {
+                let pieces: Vec<_> = body.as_bytes().chunks(65_536).map(<[u8]>::to_vec).collect();
+                let pieces = pieces.into_iter().map(Ok::<_, std::io::Error>);
+                call.body(reqwest::Body::wrap_stream(futures_util::stream::iter(
+                    pieces,
+                )))
+            } else {
+                call.body(body.clone())
+            };
+            let answer = problem(call.send().await.unwrap()).await;
+            assert_eq!(
+                answer,
+                (400, "method_override".to_owned()),
+                "{kind} {chunked}"
+            );
+        }
+    }
+    assert!(
+        scene.reached().is_empty(),
+        "the upstream read no body to its end"
+    );
+    let zipped = scene
+        .call(Method::PUT, "/customers/7")
+        .header("content-type", "application/json")
+        .header("content-encoding", "gzip")
+        .body("x");
+    assert_eq!(
+        problem(zipped.send().await.unwrap()).await,
+        (400, "body_encoded".to_owned())
+    );
+    // Large forms without one pass, streaming.
+    let good = part("note", &"n".repeat(300_000)) + &part("payment_method", "card") + "--x--\r\n";
+    let call = scene.call(Method::PUT, "/customers/7");
+    let call = call
+        .header("content-type", "multipart/form-data; boundary=x")
+        .body(good.clone());
+    assert_eq!(call.send().await.unwrap().status(), StatusCode::OK);
+    assert_eq!(scene.reached()[0].body, good);
+
+    // An operator who says that the service heeds none of it is believed.
+    let scene = Scene::with("hold_secs = 30\nmethod_overrides = \"ignored\"").await;
+    let call = scene.call(Method::PUT, "/customers/7");
+    let call = call
+        .header("content-type", "multipart/form-data; boundary=x")
+        .body(multipart);
+    assert_eq!(call.send().await.unwrap().status(), StatusCode::OK);
+    let query = scene
+        .call(Method::PUT, "/customers/7?_method=DELETE")
+        .body("x");
+    assert_eq!(
+        problem(query.send().await.unwrap()).await,
+        (400, "method_override".to_owned())
+    );
+}

@@ -27,7 +27,10 @@ pub(crate) type Log = Arc<Mutex<Vec<Reached>>>;
 
 async fn remember(State(log): State<Log>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
-    let body = axum::body::to_bytes(body, 64 << 20).await.unwrap();
+    let Ok(body) = axum::body::to_bytes(body, 64 << 20).await else {
+        // Like any service: a body that broke off is no call.
+        return StatusCode::BAD_REQUEST.into_response();
+    };
     let headers = parts
         .headers
         .iter()
