@@ -363,6 +363,16 @@ impl Shared {
         let approver = self
             .open(number)
             .map_err(|error| problem(ProblemCode::Other, format!("{error}.")))?;
+        // It may be the same person again: then their security keys are listed again.
+        let before = self.all().into_iter().find(|approver| {
+            let state = approver.state();
+            let state = state.borrow();
+            let account = state.account.as_ref();
+            account.is_some_and(|it| it.server == server && it.issuer == issuer)
+        });
+        if let Some(before) = before {
+            approver.take_key_ring_of(&before);
+        }
         Ok((number, approver))
     }
 
@@ -437,7 +447,8 @@ impl Shared {
         }
     }
 
-    /// The same person at the same server is one account: the older session ends.
+    /// The same person at the same server is one account: the older session ends here. Its binding is not revoked,
+    /// because votes by it may wait for their release; it ends by itself.
     async fn end_older(&self, newest: usize) {
         let id_of = |approver: &Approver| {
             let state = approver.state();
@@ -454,8 +465,8 @@ impl Shared {
             .collect();
         for (number, approver) in older {
             if id_of(&approver).as_ref() == Some(&id) {
-                if let Err(trouble) = approver.sign_out().await {
-                    tracing::warn!("the older session is left to end: {}", trouble.sentence);
+                if let Err(trouble) = approver.leave().await {
+                    tracing::warn!("the older session's keys are left: {}", trouble.sentence);
                 }
                 self.close(number);
             }

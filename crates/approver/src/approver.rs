@@ -314,6 +314,21 @@ impl Approver {
         }
     }
 
+    /// Ends the session here, and leaves the binding at the server to end by itself.
+    pub(crate) async fn leave(&self) -> Result<(), Problem> {
+        self.inner.folder.forget_key_ring();
+        self.inner.forget(None).await
+    }
+
+    /// Lists the same security keys at the next sign-in as another account here does.
+    pub(crate) fn take_key_ring_of(&self, other: &Self) {
+        if let Some(ring) = other.inner.folder.key_ring()
+            && let Err(error) = self.inner.folder.keep_key_ring(&ring)
+        {
+            tracing::warn!("security keys are not listed at this sign-in: {error}");
+        }
+    }
+
     /// The card of a request: an open one from memory, a closed one from the server. The card that was given
     /// last is the one that can be voted on.
     ///

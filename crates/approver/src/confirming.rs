@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use countersign_api::http;
 use countersign_api::ipc::{Card, Means, Problem, ProblemCode, StepUpPhase};
+use countersign_client::ApiError;
 use countersign_evidence::StepUpEvidence;
 use countersign_evidence::documents::step_up_resource;
 use countersign_evidence::op_token::OpKeys;
@@ -17,10 +18,11 @@ use tokio::task::AbortHandle;
 use crate::inner::{Inner, When};
 use crate::item::{Around, Item, confirmation};
 use crate::kept_vote::KeptVote;
-use crate::problem::{of_oidc, of_step_up, problem};
+use crate::problem::{is_of_step_up, of_oidc, of_step_up, problem};
 use crate::security_key;
 use crate::session::{Session, lock};
 use crate::state::Event;
+use crate::vote::refused;
 use crate::wire;
 
 /// A confirmation under way, or one that failed and waits for the person.
@@ -143,12 +145,22 @@ impl Inner {
                     retry: true,
                 })?;
         }
-        let sent = self.deliver(session, &txn, vote, proof).await;
-        sent.map(drop).map_err(|problem| Stopped {
-            retry: problem.code == ProblemCode::ServerUnreachable
-                || problem.code == ProblemCode::SignedOut,
-            problem,
-        })
+        match self.deliver(session, &txn, vote, proof).await {
+            Ok(_) => Ok(()),
+            Err(error) => {
+                if is_of_step_up(&error)
+                    && let Some(confirming) = lock(&self.confirming).get_mut(&vote.txn)
+                {
+                    // What was refused is refused again: the next try asks the provider anew.
+                    confirming.proof = None;
+                }
+                let unauthorized = matches!(error, ApiError::Unauthorized { .. });
+                Err(Stopped {
+                    retry: error.is_transient() || unauthorized,
+                    problem: refused(&error),
+                })
+            }
+        }
     }
 
     async fn confirmation_ended(
@@ -310,6 +322,9 @@ impl Inner {
 
     /// Takes back what an earlier run kept: what needed a confirmation waits for the person.
     pub(crate) fn restore_votes(&self, session: &Session) {
+        // Of the session before, where there was one: its key is gone.
+        lock(&self.unanswered).clear();
+        lock(&self.confirming).clear();
         for vote in self.folder.kept_votes(session.binding()) {
             if vote.takes.nothing() {
                 lock(&self.unanswered).insert(vote.txn.clone(), vote);

@@ -12,7 +12,7 @@ use countersign_api::http::{
     VoteView,
 };
 use countersign_api::ipc::{
-    self, Ballot, Before, Card, Choice, Connection, Kind, Outcome, Problem, ReasonRule, Row,
+    self, Ballot, Before, Card, Choice, Connection, Kind, Outcome, Party, Problem, ReasonRule, Row,
     StageLine, StageState, StepUpAsked, StepUpPhase, VoteLine, WhyLocked,
 };
 use countersign_display as display;
@@ -456,6 +456,7 @@ fn row(
                 kind: wire::kind(display::kind(operation)),
                 requester: wire::line(display::requester(operation)),
                 initials: display::initials(display::stated_name(operation)),
+                party: wire::party(display::party(operation)),
                 summary: wire::line(display::summary(operation)),
                 resource: wire::line(display::resource(operation)),
                 asked_at: request.iat.0,
@@ -476,6 +477,7 @@ fn row(
             kind: Kind::Other,
             requester: wire::ours("Unknown"),
             initials: "?".to_owned(),
+            party: Party::Person,
             summary: wire::ours("Not genuine: what the server sent does not verify"),
             resource: wire::ours("not shown"),
             asked_at: *claimed_end,

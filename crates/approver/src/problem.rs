@@ -47,6 +47,13 @@ pub(crate) fn of_api(error: &ApiError) -> Problem {
     problem(code, sentence(&error.to_string()))
 }
 
+/// Whether the server refused a confirmation: a 401 (RFC 9470) that is not about the access token.
+pub(crate) fn is_of_step_up(error: &ApiError) -> bool {
+    let code = error.code();
+    matches!(error, ApiError::Unauthorized { .. })
+        && (code.starts_with("step_up_") || code.starts_with("consent_"))
+}
+
 /// A provider's.
 pub(crate) fn of_oidc(error: &OidcError) -> Problem {
     let code = match error {
@@ -72,7 +79,6 @@ pub(crate) fn of_step_up(error: &StepUpError) -> Problem {
         | StepUpError::OtherAccount
         | StepUpError::Level { .. }
         | StepUpError::ScopeNotGranted { .. }
-        | StepUpError::ConsentUnproven { .. }
         | StepUpError::NotFresh
         | StepUpError::Unable { .. } => problem(ProblemCode::Other, sentence(&error.to_string())),
     }

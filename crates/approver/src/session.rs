@@ -15,13 +15,14 @@ use countersign_evidence::op_token::{AcrClaim, OpConfig};
 use countersign_evidence::{Ask, Pop, PublicKey, Statement};
 use countersign_model::{Clock, Digest, PepId, Requirement, Txn, UnixSecs};
 use countersign_oidc::Provider;
+use countersign_oidc::settings::ALGORITHMS;
 use tokio::time::Instant;
 
 use crate::approver::Options;
 use crate::claims::Claims;
 use crate::item::{Item, Pins, confirmation};
 use crate::kept::{ACCOUNT, Account, AccountFile, Folder, Secrets};
-use crate::problem::sentence;
+use crate::problem::{is_of_step_up, sentence};
 use crate::releases::Releases;
 use crate::security_key::KeptKey;
 use crate::wire;
@@ -37,12 +38,6 @@ const MAX_UNKNOWN_GATES: usize = 64;
 const OVER: [&str; 3] = ["invalid_grant", "binding_revoked", "use_fresh_sign_in"];
 /// 401s that are about the person's claims, not about the access token.
 const CLAIMS: [&str; 2] = ["claims_too_old", "use_fresh_sign_in"];
-
-/// The algorithms that an agent takes from a provider. Which of them a provider may use is for the operators of
-/// server and gates to narrow.
-const ALGORITHMS: [&str; 10] = [
-    "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA", "Ed25519",
-];
 
 /// A session. Everything in it belongs to one binding.
 pub(crate) struct Session {
@@ -79,7 +74,8 @@ pub(crate) enum SessionError {
     Over(String),
 }
 
-/// The configuration by which an agent reads a provider's tokens.
+/// The configuration by which an agent reads a provider's tokens: by any algorithm that can be verified. Which of
+/// them a provider may use is for the operators of server and gates to narrow.
 pub(crate) fn op_config(
     issuer: countersign_model::Issuer,
     provider: &WellKnownProvider,
@@ -212,7 +208,9 @@ impl Session {
         call: impl Fn(Arc<ApproverApi>) -> F,
     ) -> Result<T, ApiError> {
         match call(Arc::clone(&self.api)).await {
-            Err(error @ ApiError::Unauthorized { .. }) if !CLAIMS.contains(&error.code()) => {
+            Err(error @ ApiError::Unauthorized { .. })
+                if !CLAIMS.contains(&error.code()) && !is_of_step_up(&error) =>
+            {
                 match self.renew().await {
                     Ok(()) => {
                         self.with_stream(countersign_client::stream::Stream::renewed);

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::item::{Genuine, Item, Stage, ended};
 use crate::kept::{Account, Secrets};
-use crate::problem::problem;
+use crate::problem::{is_of_step_up, of_api, problem, sentence};
 
 /// What a person decided.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -200,5 +200,9 @@ pub(crate) fn refused(error: &ApiError) -> Problem {
         let sentence = "You have voted on this already, perhaps on another device.";
         return problem(ProblemCode::Forbidden, sentence);
     }
-    crate::problem::of_api(error)
+    if is_of_step_up(error) {
+        let sentence = format!("{} Nothing was approved.", sentence(&error.to_string()));
+        return problem(ProblemCode::Other, sentence);
+    }
+    of_api(error)
 }

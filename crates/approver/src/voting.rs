@@ -69,7 +69,8 @@ impl Approver {
         inner.unanswered(&vote);
         inner
             .deliver(&session, &id, &vote, Proof::default())
-            .await?;
+            .await
+            .map_err(|error| refused(&error))?;
         let item = session.read(&id).await.map_err(|error| of_api(&error))?;
         inner.learned(&session, &item);
         inner.draw(&session, &item)
@@ -275,7 +276,7 @@ impl Inner {
         txn: &Txn,
         vote: &KeptVote,
         proof: Proof,
-    ) -> Result<http::VoteAnswer, Problem> {
+    ) -> Result<http::VoteAnswer, ApiError> {
         let Proof {
             step_up,
             claims_token,
@@ -294,7 +295,7 @@ impl Inner {
             Err(error) if error.is_transient() => self.told(vote),
             Ok(_) | Err(_) => self.forget_vote(txn.as_str()),
         }
-        sent.map_err(|error| refused(&error))
+        sent
     }
 
     /// The person hears that it could not be sent: from now on it waits for them.
@@ -317,13 +318,14 @@ impl Inner {
 
     /// Sends what an earlier run signed and could not send. Called with a list of requests that is up to date.
     pub(crate) async fn take_up(self: &Arc<Self>, session: &Arc<Session>) {
-        let waiting: Vec<KeptVote> = lock(&self.unanswered)
-            .values()
-            .filter(|vote| !vote.is_told)
-            .cloned()
-            .collect();
-        for vote in waiting {
+        let waiting: Vec<String> = lock(&self.unanswered).keys().cloned().collect();
+        for txn in waiting {
             let _voting = self.voting.lock().await;
+            // As it stands now: while we waited for our turn the person may have decided anew.
+            let vote = lock(&self.unanswered).get(&txn).cloned();
+            let Some(vote) = vote.filter(|vote| !vote.is_told) else {
+                continue;
+            };
             let Ok(txn) = Txn::parse(&vote.txn) else {
                 continue;
             };
@@ -341,7 +343,8 @@ impl Inner {
                 Ok(_) => self
                     .deliver(session, &txn, &vote, Proof::default())
                     .await
-                    .map(drop),
+                    .map(drop)
+                    .map_err(|error| refused(&error)),
                 Err(trouble) => Err(trouble),
             };
             match sent {

@@ -62,6 +62,7 @@ pub(crate) fn exhibit(exhibit: display::Exhibit) -> ipc::Exhibit {
 
 pub(crate) fn identity(identity: display::Identity) -> ipc::Identity {
     let display::Identity {
+        party: kind_of_party,
         issuer,
         according_to,
         name,
@@ -77,6 +78,7 @@ pub(crate) fn identity(identity: display::Identity) -> ipc::Identity {
         acr,
     } = authenticated;
     ipc::Identity {
+        party: party(kind_of_party),
         issuer: line(issuer),
         according_to: line(according_to),
         name: line(name),
@@ -95,6 +97,13 @@ pub(crate) fn identity(identity: display::Identity) -> ipc::Identity {
             .collect(),
         claims: fields(claims),
         reported: fields(reported),
+    }
+}
+
+pub(crate) fn party(party: display::Party) -> ipc::Party {
+    match party {
+        display::Party::Person => ipc::Party::Person,
+        display::Party::Workload => ipc::Party::Workload,
     }
 }
 

@@ -29,7 +29,7 @@ use countersign_evidence::op_token::{
 use countersign_model::Issuer;
 
 /// Algorithms that a provider may be allowed: all that `countersign-evidence` verifies.
-const ALGORITHMS: [&str; 10] = [
+pub const ALGORITHMS: [&str; 10] = [
     "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA", "Ed25519",
 ];
 

@@ -96,16 +96,6 @@ pub enum StepUpError {
         /// Which.
         scope: String,
     },
-    /// The consent is not proven.
-    #[error(
-        "the identity provider's answer does not prove the consent `{scope}` ({why}). Nothing was approved. Tell whoever runs the provider"
-    )]
-    ConsentUnproven {
-        /// Which.
-        scope: String,
-        /// What is lacking.
-        why: String,
-    },
     /// The provider did not make the person sign in again.
     #[error(
         "the identity provider did not ask you to sign in again, which this vote needs. Nothing was approved. Try again; if it stays so, tell whoever runs the provider"
@@ -133,7 +123,6 @@ impl StepUpError {
             Self::OtherAccount => "step_up_other_account",
             Self::Level { .. } => "step_up_level",
             Self::ScopeNotGranted { .. } => "step_up_scope_not_granted",
-            Self::ConsentUnproven { .. } => "step_up_consent_unproven",
             Self::NotFresh => "step_up_not_fresh",
             Self::Unable { .. } => "step_up_unable",
             Self::Oidc(error) => error.code(),
@@ -142,29 +131,31 @@ impl StepUpError {
 
     /// What an OAuth error means here.
     fn of_flow(error: OidcError, request: &StepUpRequest) -> Self {
-        match error {
-            OidcError::Declined => Self::Declined,
-            OidcError::Refused { code } => match (code.as_str(), &request.acr, &request.consent) {
-                // OpenID Connect Core Error Code `unmet_authentication_requirements` 1.0.
-                ("unmet_authentication_requirements", Some(wanted), _) => Self::Level {
-                    wanted: wanted.clone(),
-                    found: None,
-                },
-                ("invalid_scope" | "consent_required", _, Some(consent)) => Self::ScopeNotGranted {
-                    scope: consent.scope.clone(),
-                },
-                (
-                    "invalid_target"
-                    | "invalid_request"
-                    | "request_not_supported"
-                    | "unauthorized_client"
-                    | "invalid_scope",
-                    _,
-                    _,
-                ) => Self::Unable { code },
-                (_, _, _) => Self::Oidc(OidcError::Refused { code }),
+        if matches!(error, OidcError::Declined) {
+            return Self::Declined;
+        }
+        let OidcError::Refused { code } = error else {
+            return Self::Oidc(error);
+        };
+        match (code.as_str(), &request.acr, &request.consent) {
+            // OpenID Connect Core Error Code `unmet_authentication_requirements` 1.0.
+            ("unmet_authentication_requirements", Some(wanted), _) => Self::Level {
+                wanted: wanted.clone(),
+                found: None,
             },
-            other => Self::Oidc(other),
+            ("invalid_scope" | "consent_required", _, Some(consent)) => Self::ScopeNotGranted {
+                scope: consent.scope.clone(),
+            },
+            (
+                "invalid_target"
+                | "invalid_request"
+                | "request_not_supported"
+                | "unauthorized_client"
+                | "invalid_scope",
+                _,
+                _,
+            ) => Self::Unable { code },
+            (_, _, _) => Self::Oidc(OidcError::Refused { code }),
         }
     }
 }

@@ -17,7 +17,8 @@ use countersign_evidence::op_token::{AcrClaim, OpConfig};
 use countersign_evidence::{SecretKey, dpop};
 use countersign_model::{Clock, Issuer, UnixSecs};
 use countersign_oidc::{
-    Confirmed, Consent, Opener, Provider, StepUpError, StepUpRequest, refresh_claims, step_up,
+    Confirmed, Consent, Opener, Provider, StepUpError, StepUpRequest, TokenWish, refresh_claims,
+    step_up, token_by_browser,
 };
 use serde_json::{Value, json};
 use url::Url;
@@ -459,6 +460,36 @@ async fn only_algorithms_that_the_provider_names_prove_a_key() {
         let (_op, provider) = start(manners).await;
         let found = provider.proof_alg().await.unwrap();
         assert_eq!(found.map(|found| found.as_str()), alg);
+    }
+}
+
+#[tokio::test]
+async fn a_challenge_for_a_better_sign_in_becomes_parameters_of_the_next_one() {
+    let (op, provider) = start(good()).await;
+    let wish = |acr: &[&str], max_age_secs| TokenWish {
+        client_id: "cli".to_owned(),
+        scopes: vec!["openid".to_owned(), "orders:export".to_owned()],
+        resource: Some("urn:orders".to_owned()),
+        redirect_path: "/callback".to_owned(),
+        acr_values: acr.iter().map(|acr| (*acr).to_owned()).collect(),
+        max_age_secs,
+    };
+    let browser = Browser(Arc::clone(&op));
+    token_by_browser(&provider, &wish(&["mfa", "hw"], Some(0)), &browser, &|_| ())
+        .await
+        .unwrap();
+    let asked = op.asked.lock().unwrap().clone();
+    assert_eq!(asked["acr_values"], "mfa hw");
+    assert_eq!((&*asked["max_age"], &*asked["prompt"]), ("60", "login"));
+    let claims: Value = serde_json::from_str(&asked["claims"]).unwrap();
+    let acr = json!({"essential": true, "values": ["mfa", "hw"]});
+    assert_eq!(claims["id_token"]["acr"], acr);
+    token_by_browser(&provider, &wish(&[], None), &browser, &|_| ())
+        .await
+        .unwrap();
+    let asked = op.asked.lock().unwrap().clone();
+    for name in ["acr_values", "max_age", "prompt", "claims"] {
+        assert!(!asked.contains_key(name), "{name}");
     }
 }
 

@@ -340,7 +340,7 @@ words: Array<string> | null,
  */
 ballot: Ballot, 
 /**
- * SHA-256 of the plain-text card (base64url): goes into the vote, and back with [`Call::Vote`].
+ * SHA-256 of the plain-text card (base64url): goes into the vote, and back with `Call::Vote`.
  */
 display_digest: string, };
 
@@ -509,6 +509,10 @@ cursor: string | null, };
  */
 export type Identity = { 
 /**
+ * What kind of party it is.
+ */
+party: Party, 
+/**
  * Who vouches: the provider's issuer.
  */
 issuer: Line, 
@@ -587,6 +591,11 @@ daemon: string, } | { "state": "missing" };
  * Where a request stands.
  */
 export type Outcome = "pending" | "approved" | "redeemed" | "denied" | "expired" | "withdrawn" | "voided";
+
+/**
+ * What kind of party somebody is.
+ */
+export type Party = "person" | "workload";
 
 /**
  * What a person prefers about the window on this device.
@@ -728,6 +737,10 @@ requester: Line,
  * Two letters for the face.
  */
 initials: string, 
+/**
+ * What kind of party asks.
+ */
+party: Party, 
 /**
  * The sentence without the person: `Delete customer 42`.
  */
@@ -963,7 +976,7 @@ since: number, } | { "phase": "sending" } | { "phase": "failed",
  */
 problem: Problem, 
 /**
- * [`Call::RetryStepUp`] may help: the signed vote is kept.
+ * `Call::RetryStepUp` may help: the signed vote is kept.
  */
 retry: boolean, };
 

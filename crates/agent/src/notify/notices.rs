@@ -181,6 +181,7 @@ mod tests {
             kind: Kind::Http,
             requester: line(Role::Name, "Mara Lindqvist"),
             initials: "ML".into(),
+            party: countersign_api::ipc::Party::Person,
             summary: Line {
                 indent: 0,
                 spans: vec![

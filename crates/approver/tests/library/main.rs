@@ -114,6 +114,8 @@ struct Does {
     lose_exchanges: u32,
     /// So many next votes are counted, and their answers lost.
     lose_votes: u32,
+    /// Every vote is refused with a 401 of this code.
+    refuse_votes: Option<&'static str>,
     /// The token endpoint's answer to a renewal, when it is not the usual one.
     renewal: Option<Value>,
     refreshes: bool,
@@ -292,6 +294,12 @@ async fn vote(
     if does.lose_votes > 0 {
         does.lose_votes -= 1;
         return error(502);
+    }
+    if let Some(code) = does.refuse_votes {
+        let problem = json!({
+            "type": "about:blank", "title": "Refused", "status": 401, "code": code, "detail": "It does not hold.",
+        });
+        return (StatusCode::UNAUTHORIZED, Json(problem)).into_response();
     }
     let view = does.requests.get_mut(&txn).unwrap();
     view["locked"] = "voted".into();
@@ -558,6 +566,7 @@ async fn world() -> World {
             requests: BTreeMap::new(),
             lose_exchanges: 0,
             lose_votes: 0,
+            refuse_votes: None,
             renewal: None,
             refreshes: true,
             gives_tokens: true,

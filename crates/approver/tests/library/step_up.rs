@@ -286,6 +286,23 @@ async fn a_server_that_does_not_answer_costs_no_second_sign_in() {
 }
 
 #[tokio::test]
+async fn a_confirmation_that_the_server_refuses_is_asked_for_anew() {
+    let world = world().await;
+    let (app, digest) = ready(&world, oidc).await;
+    world.does(|does| does.refuse_votes = Some("step_up_reused"));
+    let renewals = world.seen(|seen| seen.renewals);
+    let (sentence, retry) = failed(approve(&app, &digest).await);
+    assert!(retry && sentence.contains("It does not hold"), "{sentence}");
+    assert_eq!(world.seen(|seen| seen.renewals), renewals);
+    assert!(app.state().borrow().account.is_some(), "still signed in");
+    let opened = world.seen(|seen| seen.browser_opened);
+    world.does(|does| does.refuse_votes = None);
+    app.retry_step_up("t1").await.unwrap();
+    assert!(voted(&settled(&app).await));
+    assert_eq!(world.seen(|seen| seen.browser_opened), opened + 1);
+}
+
+#[tokio::test]
 async fn a_request_that_ends_meanwhile_ends_the_confirmation() {
     let world = world().await;
     let (app, digest) = ready(&world, oidc).await;
