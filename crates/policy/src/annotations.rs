@@ -185,7 +185,7 @@ pub(crate) fn near(known: &str, name: &str) -> bool {
     } else {
         (name, known)
     };
-    if known == name || !name.is_ascii() || long.len() - short.len() > 1 {
+    if long.len() - short.len() > 1 {
         return false;
     }
     let same_start = long

@@ -411,7 +411,7 @@ fn asked_for(entry: &Entry, gates: &[GateFacts], findings: &mut Findings<'_>) {
         .actions
         .as_ref()
         .is_some_and(|all| all.contains(crate::entities::VOTE));
-    if matches!(entry.rule, Rule::Vote { .. }) || about_votes {
+    if about_votes {
         return;
     }
     const ALWAYS: [&str; 6] = ["type", "iss", "sub", "groups", "act", "client_id"];

@@ -91,6 +91,20 @@ fn names_of_strangers_are_found() {
         ]
     );
     assert_eq!(found(NAMES, &Surroundings::default()), [""; 0]);
+    let known = ProviderFacts {
+        groups: Some(set(&["dba"])),
+        ..provider(ISSUER)
+    };
+    let all = [
+        "https://third.example.com",
+        "https://fourth.example.com",
+        OTHER,
+    ]
+    .map(provider);
+    assert_eq!(
+        found(NAMES, &among([vec![known], all.to_vec()].concat())),
+        [""; 0]
+    );
 }
 
 fn step_up(annotations: &str) -> String {
@@ -164,7 +178,30 @@ fn a_step_up_that_no_voters_provider_can_give_is_found() {
         acrs: Some(set(&["higher"])),
         ..provider(OTHER)
     };
-    assert_eq!(found(&token, &among(vec![low(), higher])), [""; 0]);
+    assert_eq!(found(&token, &among(vec![low(), higher.clone()])), [""; 0]);
+    // A provider whose accounts never ask helps nobody who does.
+    let never_asks = ProviderFacts {
+        requests: false,
+        ..higher
+    };
+    assert_eq!(found(&token, &among(vec![low(), never_asks])).len(), 1);
+}
+
+#[test]
+fn only_those_who_vote_on_that_action_count() {
+    let text = format!(
+        "@id(\"p\") @step_up(\"oidc\") permit (principal, action == Action::\"a\", resource);
+         @id(\"q\") permit (principal, action == Action::\"b\", resource);
+         @id(\"v\") permit (principal, action == Action::\"vote\", resource)
+         when {{ resource.action == \"a\" && principal.groups.contains(\"{ISSUER}#dba\") }};
+         @id(\"w\") permit (principal, action == Action::\"vote\", resource)
+         when {{ resource.action == \"b\" && principal.groups.contains(\"{OTHER}#dba\") }};"
+    );
+    let cannot = ProviderFacts {
+        steps_up: Err("it cannot".to_owned()),
+        ..provider(ISSUER)
+    };
+    assert_eq!(found(&text, &among(vec![cannot, provider(OTHER)])).len(), 1);
 }
 
 #[test]
@@ -202,7 +239,7 @@ fn what_no_gate_asks_with_is_found() {
         gates: Some(vec![gate()]),
     };
     let text = r#"@id("p") permit (principal, action in [Action::"a", Action::"b"], resource)
-when { resource.type == "orders.custmer" && principal has acr && principal has email };
+when { resource.type == "orders.custmer" && principal has acr && principal has email && principal.sub != "x" };
 @id("v") permit (principal, action == Action::"vote", resource)
 when { principal has acr && principal.sub == "x" };"#;
     assert_eq!(

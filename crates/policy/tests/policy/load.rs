@@ -37,6 +37,10 @@ fn annotations_that_are_unknown_or_do_not_parse_are_refused() {
             r#"`@approvals("02")`: write a number from "1" to "32""#,
         ),
         (
+            r#"@approvals("+2")"#,
+            r#"`@approvals("+2")`: write a number from "1" to "32""#,
+        ),
+        (
             r#"@approvals("33")"#,
             r#"`@approvals("33")`: write a number from "1" to "32""#,
         ),
@@ -194,6 +198,44 @@ fn annotations_that_are_unknown_or_do_not_parse_are_refused() {
             format!("line 1, policy `p`: {expected}")
         );
     }
+}
+
+#[test]
+fn what_is_too_long_or_too_much_is_refused() {
+    let numbered = |count: usize, between: &str, form: fn(usize) -> String| {
+        (0..count).map(form).collect::<Vec<_>>().join(between)
+    };
+    let voters = "@id(\"v\") permit (principal, action == Action::\"vote\", resource) when { principal.sub == \"x\" };";
+    let refused = |annotation: String| refusal(&(permit(&annotation) + voters));
+    for (name, fits, too_much) in [
+        ("irreversible", "a".repeat(512), "a".repeat(513)),
+        (
+            "token_scope",
+            numbered(16, " ", |n| format!("s{n}")),
+            numbered(17, " ", |n| format!("s{n}")),
+        ),
+        (
+            "digest_only",
+            numbered(16, ",", |n| format!("a/b{n}")),
+            numbered(17, ",", |n| format!("a/b{n}")),
+        ),
+        (
+            "lift",
+            numbered(16, ",", |n| format!("/a{n}")),
+            numbered(17, ",", |n| format!("/a{n}")),
+        ),
+    ] {
+        assert_eq!(refused(format!("@{name}(\"{fits}\")")), "loads", "{name}");
+        assert!(
+            refused(format!("@{name}(\"{too_much}\")")).starts_with("line 1, policy `p`: `@"),
+            "{name}"
+        );
+    }
+    // What says the same twice is no contradiction.
+    assert_eq!(
+        refused("@by(\"requester\") @step_up(\"oidc\") @approvals(\"1\")".to_owned()),
+        "loads"
+    );
 }
 
 #[test]
@@ -381,6 +423,12 @@ fn a_forbid_declares_no_action() {
             "line 4, policy `f`: no permit names the action `x`, so this would \
              forbid nothing; where nothing is meant to permit it, say so with `@never_permitted(\"x\")`",
         ),
+        // Two letters away is no slip of the pen.
+        (
+            r#"@id("f") forbid (principal, action == Action::"orders.purrrge", resource);"#,
+            "line 4, policy `f`: no permit names the action `orders.purrrge`, so this would \
+             forbid nothing; where nothing is meant to permit it, say so with `@never_permitted(\"orders.purrrge\")`",
+        ),
         (
             r#"@id("f") @never_permitted("orders.wipe") forbid (principal, action == Action::"orders.wip", resource);"#,
             "line 4, policy `f`: `@never_permitted` names `orders.wipe`, and the scope does not",
@@ -477,6 +525,10 @@ fn stages_have_voters_and_voters_have_stages() {
     let security = vote("sec", "@stage(\"security\")", "");
     let both = format!("{lead}{security}");
     assert_eq!(staged("lead:1, security:2", &both), "loads");
+    assert_eq!(
+        staged("lead:1, security:2\") @approvals(\"3", &both),
+        "loads"
+    );
     assert_eq!(
         staged("lead:1, security:2", &lead),
         "line 2, policy `p`: nobody could vote on `a` in the stage `security`: no permit of `Action::\"vote\"` with \

@@ -6,4 +6,5 @@ mod check;
 mod explain;
 mod load;
 mod properties;
+mod terms;
 mod world;
