@@ -8,7 +8,7 @@
 use countersign_model::{Operation, Requirement, json};
 use serde_json::Value;
 
-use crate::document::{Exhibit, Field, Identity, Kind, Line, Role, Span};
+use crate::document::{Exhibit, Field, Identity, Kind, Line, Party, Role, Span};
 use crate::http::Http;
 use crate::record::record;
 use crate::sentence::{kind, sentence};
@@ -200,6 +200,9 @@ impl Card {
         }
         text.fields(1, &exhibit.details, "none");
         text.heading("Who");
+        if who.party == Party::Workload {
+            text.line(1, &Line::ours("a workload, not a person"));
+        }
         text.labeled("vouched for by", &who.issuer);
         text.labeled("according to", &who.according_to);
         text.labeled("name", &who.name);

@@ -136,6 +136,8 @@ pub struct Exhibit {
 /// A party, as somebody vouches for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
+    /// What kind of party it is.
+    pub party: Party,
     /// Who vouches: the provider's issuer.
     pub issuer: Line,
     /// Through whom we know: the gate that checked the token.
@@ -152,6 +154,15 @@ pub struct Identity {
     pub claims: Vec<Field>,
     /// What the gate says of device and place by itself: no provider vouches for it.
     pub reported: Vec<Field>,
+}
+
+/// What kind of party somebody is, as the gate tells by the provider that it came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Party {
+    /// A person.
+    Person,
+    /// A program with an identity of its own: a CI job, a service.
+    Workload,
 }
 
 /// How and when a person signed in, as the provider states it. In a window's own words; the plain text has the claims.

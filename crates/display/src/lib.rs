@@ -22,8 +22,7 @@ mod visible;
 mod who;
 
 pub use card::{Card, RENDERER, card};
-pub use document::{
-    Actor, Authenticated, Exhibit, Field, Identity, Kind, Line, Role, Span,
-};
+pub use document::{Actor, Authenticated, Exhibit, Field, Identity, Kind, Line, Party, Role, Span};
 pub use sentence::{initials, kind, requester, resource, sentence, stated_name, summary};
 pub use visible::{count_made_visible, safe_line};
+pub use who::party;

@@ -3,7 +3,7 @@
 use countersign_model::{Operation, UnixSecs};
 use serde_json::Value;
 
-use crate::document::{Actor, Authenticated, Field, Identity, Line, Role};
+use crate::document::{Actor, Authenticated, Field, Identity, Line, Party, Role};
 use crate::sentence::{requester, stated_name};
 use crate::text::{Numbers, lines, wrap};
 use crate::tree::{in_order, tree};
@@ -45,6 +45,7 @@ pub(crate) fn identity(operation: &Operation, gate: &str) -> Identity {
         }
     }
     Identity {
+        party: party(operation),
         issuer: safe_line(operation.subject().iss.as_str(), Role::Data),
         according_to: safe_line(gate, Role::Name),
         name: requester(operation),
@@ -61,6 +62,14 @@ pub(crate) fn identity(operation: &Operation, gate: &str) -> Identity {
                 Some(Field::new(name, claim(name, value)))
             })
             .collect(),
+    }
+}
+
+/// A subject of a type that is not known here is no person that anybody vouches for.
+pub fn party(operation: &Operation) -> Party {
+    match operation.subject_type() {
+        "user" => Party::Person,
+        _ => Party::Workload,
     }
 }
 

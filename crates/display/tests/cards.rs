@@ -290,3 +290,21 @@ fn a_time_that_is_no_time_is_a_claim_and_nothing_more() {
             .any(|field| field.label == "auth_time" && field.lines.len() == 1)
     );
 }
+
+#[test]
+fn a_workload_is_told_apart_from_a_person_and_is_not_called_one() {
+    let person = shown(&Operation::build(delete()).unwrap(), &requirement());
+    assert_eq!(person.who.party, countersign_display::Party::Person);
+    assert!(!person.plain_text().contains("not a person"));
+    for kind in ["workload", "robot", "USER"] {
+        let mut value = delete();
+        value["subject"]["type"] = json!(kind);
+        let card = shown(&Operation::build(value).unwrap(), &requirement());
+        assert_eq!(
+            card.who.party,
+            countersign_display::Party::Workload,
+            "{kind}"
+        );
+        assert!(card.plain_text().contains("  a workload, not a person\n"));
+    }
+}
