@@ -56,13 +56,16 @@ const settle = `const done = arguments[arguments.length - 1]; const began = Date
 /** Reads the card to its end, screen by screen. */
 const read = `const done = arguments[arguments.length - 1]; let left = 80;
   const step = () => { const link = document.querySelector("[data-unseen]"); if (link === null || left-- === 0) return setTimeout(() => done(null), 900); link.click(); setTimeout(step, 60); }; step();`;
+/** The end of a list of a hundred thousand, by its bar. */
+const toEnd = `const done = arguments[arguments.length - 1]; document.querySelector(".tab:nth-child(2)").click();
+  setTimeout(() => { const list = document.querySelector(".long-list"); list.scrollTo(0, list.scrollHeight); setTimeout(() => done(null), 500); }, 2500);`;
 const click = (selector) => `document.querySelector(${JSON.stringify(selector)}).click(); arguments[arguments.length - 1](null);`;
 
 const shots = [
   ["sql-ready", "inbox/sql", read], ["http", "inbox/http"], ["hostile", "inbox/hostile"], ["rtl", "inbox/rtl"], ["long", "inbox/long"], ["han", "inbox/han"],
   ["chain", "inbox/chain"], ["stages", "inbox/stages", read], ["own", "inbox/confirm-own", read], ["step-up", "inbox/step-up", read], ["step-up-waiting", "inbox/step-up-waiting"],
   ["step-up-down", "inbox/step-up-down"], ["storm", "inbox/storm", click(".row[data-storm]")], ["many", "inbox/many"], ["empty", "inbox/empty"], ["accounts", "inbox/accounts"], ["query", "inbox/query"],
-  ["history", "history", click(".tab:nth-child(2)")], ["settings", "settings", click(".tab:nth-child(3)")], ["first", "first"],
+  ["history", "history", click(".tab:nth-child(2)")], ["history-end", "history/long", toEnd], ["ci", "inbox/ci"], ["settings", "settings", click(".tab:nth-child(3)")], ["first", "first"],
 ];
 await mkdir(out, { recursive: true });
 try {

@@ -48,6 +48,7 @@ const shots = [
   ["inbox-hostile", "inbox/hostile"],
   ["inbox-rtl", "inbox/rtl"],
   ["inbox-rtl-end", "inbox/rtl", end],
+  ["inbox-ci", "inbox/ci"],
   ["inbox-han", "inbox/han"],
   ["inbox-query", "inbox/query"],
   ["inbox-long", "inbox/long"],

@@ -94,6 +94,9 @@ export function play(scene: Scene, live: boolean): Played {
       case "sign_in":
         put({ ...state, sign_in: { state: "waiting_for_browser", provider_name: "Example Staff", url: `${call.issuer}/authorize?client_id=countersign-approver` } });
         return nothing;
+      case "add_security_key":
+        put({ ...state, sign_in: { state: "waiting_for_browser", provider_name: "Example Staff", url: `${account.issuer}/authorize?client_id=countersign-approver` } });
+        return nothing;
       case "cancel_sign_in":
         put({ ...state, sign_in: { state: "idle" } });
         return nothing;

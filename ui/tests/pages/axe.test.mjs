@@ -26,7 +26,7 @@ const pages = [
   ["inbox/sql", (page) => page.keyboard.press("F1")], ["inbox/empty"], ["inbox/offline"], ["inbox/no-notifications"],
   ["inbox/signed-out"], ["inbox/no-agent"], ["history", past], ["history/long", (page) => tab(page, "History")], ["history/passed", verify], ["history/failed", verify], ["history", verify],
   ["settings", settings("General")], ["settings", settings("Notifications")], ["settings/trouble", settings("Notifications")],
-  ["settings", settings("Account and server")], ["settings", settings("Devices and keys")], ["settings/trouble", settings("About")],
+  ["settings", settings("Account and server")], ["settings", settings("Devices and keys")], ["settings/trouble", settings("About")], ["settings/keys", settings("Devices and keys")],
 ];
 for (const theme of ["light", "dark"]) {
   pages.forEach(([name, act], n) =>

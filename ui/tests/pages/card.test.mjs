@@ -401,3 +401,12 @@ test("who asked confirms it themselves, and the card says so", () =>
     assert.match(await page.locator("#approve").innerText(), /Confirm and sign in/);
     assert.match(await page.locator("[data-unit=votes]").innerText(), /Only you can confirm it/);
   }));
+
+test("a program is not called a person, and what only people have is not missing", () =>
+  scene("inbox/ci", async (page) => {
+    const who = await page.locator("[data-unit=who]").innerText();
+    assert.match(who, /Vouched for by ci\.example\.com, a workload, not a person, according to gate ci-runner-7/);
+    assert.match(who, /Started by\s+Aino Korhonen/);
+    assert.doesNotMatch(who, /Not stated by the provider[\s\S]*Not stated by the provider/);
+    assert.equal(await page.locator(".row[data-txn=txn-ci] .face.sq").count(), 1);
+  }));

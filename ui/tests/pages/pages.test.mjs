@@ -353,3 +353,15 @@ test("a hundred thousand past requests: few are drawn, no element is tall, the l
     await page.waitForFunction(() => [...document.querySelectorAll(".hrow")].some((row) => row.innerText.includes("Entry 99999")));
     assert.equal(await inside(), true);
   }));
+
+test("security keys are listed where there is a way to one, and added by a sign-in", () =>
+  scene("settings/keys", async (page) => {
+    await tab(page, "Settings");
+    await page.getByRole("navigation", { name: "Settings" }).getByRole("button", { name: "Devices and keys" }).click();
+    await page.getByText("Blue key on the ring").waitFor();
+    await page.locator("[data-act=add-key]").click();
+    await page.getByRole("heading", { name: "Go on in your browser" }).waitFor();
+    assert.deepEqual(await calls(page, "add_security_key"), [{ call: "add_security_key", account: "elin" }]);
+    await page.getByRole("button", { name: "Stop" }).click();
+    await page.getByRole("heading", { name: "Devices and keys" }).waitFor();
+  }));

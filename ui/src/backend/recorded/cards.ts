@@ -1,5 +1,5 @@
 /** Requests as an agent would send them: an HTTP call, a statement, hostile text, a long body, an agent's call. */
-import type { Authenticated, Card, Kind, Line, Outcome, Row, StepUpAsked, VoteLine } from "../../generated/ipc";
+import type { Authenticated, Card, Kind, Line, Outcome, Party, Row, StepUpAsked, VoteLine } from "../../generated/ipc";
 import { chip, field, indented, key, line, name, ours, punct, twin, value, verb } from "./lines";
 
 /** 22 November 2026, 14:03:57 UTC: when everything here is looked at. */
@@ -14,6 +14,7 @@ interface Base {
   kind: Kind;
   requester: Line;
   initials: string;
+  party?: Party;
   summary: Line;
   resource: Line;
   age: number;
@@ -29,6 +30,7 @@ export const row = (base: Base): Row => ({
   kind: base.kind,
   requester: base.requester,
   initials: base.initials,
+  party: base.party ?? "person",
   summary: base.summary,
   resource: base.resource,
   asked_at: NOW - base.age,
@@ -85,6 +87,7 @@ export const mara = (): Card => ({
     details: [],
   },
   who: {
+    party: "person",
     issuer: line("login.example.com"),
     according_to: line("pg-eu-2"),
     name: line("Mara Lindqvist"),
@@ -158,6 +161,7 @@ export const idris = (): Card => ({
     ],
   },
   who: {
+    party: "person",
     issuer: line("id.partner.example.net"),
     according_to: line("http-eu-1"),
     name: line("Idris Halloran"),
@@ -212,6 +216,7 @@ export const hostile = (lines = 1118): Card => ({
     details: [],
   },
   who: {
+    party: "person",
     issuer: line("id.partner.example.net"),
     according_to: line("pg-eu-2"),
     name: line("Pelle Anders", chip("U+202E RLO"), "nossel"),
@@ -252,6 +257,7 @@ export const assistant = (): Card => ({
     details: [],
   },
   who: {
+    party: "person",
     issuer: line("login.example.com"),
     according_to: line("mcp-eu-1"),
     name: line("Noor Castellan"),
@@ -286,6 +292,7 @@ export const layla = (): Card => ({
     details: [field("body", line(ours("application/json, 96 bytes, all shown")))],
   },
   who: {
+    party: "person",
     issuer: line("login.example.com"),
     according_to: line("http-eu-1"),
     name: line("ليلى حداد"),
@@ -336,11 +343,23 @@ export const longNames = (): Card => ({
 
 export const aino = (): Card => ({
   ...mara(),
-  row: row({ txn: "txn-ci", kind: "command", requester: line("Aino Korhonen"), initials: "AK", summary: line("Deploy ", value("4.18.0"), " to eu-west"), resource: line("deploy-prod"), age: 327, left: 1450, approvals: 1, needed: 2 }),
-  sentence: line(name("Aino Korhonen"), ours(" asks to "), verb("deploy"), ours(" "), name("storefront 4.18.0"), ours(" to "), name("eu-west production")),
+  row: row({ txn: "txn-ci", kind: "command", requester: line("release pipeline"), initials: "RP", party: "workload", summary: line("Deploy ", value("4.18.0"), " to eu-west"), resource: line("deploy-prod"), age: 327, left: 1450, approvals: 1, needed: 2 }),
+  sentence: line(name("release pipeline"), ours(" asks to "), verb("deploy"), ours(" "), name("storefront 4.18.0"), ours(" to "), name("eu-west production")),
   stamp: line("Can be rolled back"),
   lifted: [],
   exhibit: { title: line(), lines: ["deployctl", "release", "--service=storefront", "--version=4.18.0", "--region=eu-west", "--skip-canary"].map((arg, n) => line(ours(`${n}  `), arg)), details: [field("directory", "/srv/release")] },
+  who: {
+    party: "workload",
+    issuer: line("ci.example.com"),
+    according_to: line("ci-runner-7"),
+    name: line("release pipeline"),
+    sub: line("repo:shop/storefront:ref:refs/tags/v4.18.0"),
+    claims: [field("email"), field("groups"), field("auth_time"), field("amr"), field("acr"), field("client_id"), field("device"), field("location"), field("act"), field("repository", "shop/storefront"), field("workflow", "release.yml at v4.18.0"), field("initiator", "Aino Korhonen")],
+    authenticated: { auth_time: null, amr: [], acr: null },
+    actors: [],
+    reported: [],
+  },
+  gate: line("ci-runner-7"),
   display_digest: "d-ci",
 });
 
@@ -365,6 +384,7 @@ export const orders = (): Card => ({
     ],
   },
   who: {
+    party: "person",
     issuer: line("http://127.0.0.1:9100"),
     according_to: line(name("orders-gate")),
     name: line(name("Mara Lindqvist")),
@@ -472,7 +492,7 @@ export const chained = (): Card => {
 export const storm = (): Row[] =>
   Array.from({ length: 37 }, (_, n) =>
     row({
-      txn: `txn-storm-${n}`, kind: "sql", requester: line("schema-migrator"), initials: "SM", summary: line(verb("Alter"), " table ", name(`tenant_${String(102 + n * 7).padStart(4, "0")}.customers`)),
+      txn: `txn-storm-${n}`, kind: "sql", requester: line("schema-migrator"), initials: "SM", party: "workload", summary: line(verb("Alter"), " table ", name(`tenant_${String(102 + n * 7).padStart(4, "0")}.customers`)),
       resource: line("tenants-prod"), age: 97 - n, left: 370 + n, needed: 1,
     }),
   );

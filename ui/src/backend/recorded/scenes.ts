@@ -175,6 +175,7 @@ export const scenes: Record<string, () => Scene> = {
   "inbox/step-up-over": () => confirming(stepUp(), { phase: "failed", problem: { code: "other", sentence: "Example Login cannot confirm single votes: it reached no level that the policy accepts. Tell the people who run the server." }, retry: false }),
   "inbox/stages": () => confirming(staged()),
   "inbox/confirm-own": () => confirming(ownRequest()),
+  "inbox/ci": () => opened("txn-ci"),
   "inbox/chain": () => {
     const scene = base([chained(), mara()]);
     scene.open = "txn-tool";
@@ -244,6 +245,13 @@ export const scenes: Record<string, () => Scene> = {
   "history/failed": () => ({ ...usual(), report: reports.failed }),
   "history/long": () => ({ ...usual(), past: 100_000 }),
   "settings": usual,
+  "settings/keys": () => {
+    const scene = usual();
+    const withKey: Account = { ...account, security_keys: [line("Blue key on the ring")] };
+    scene.state.account = withKey;
+    scene.state.accounts = [withKey];
+    return scene;
+  },
   "settings/trouble": () => {
     const scene = usual();
     scene.state.notifications = { state: "missing" };
