@@ -68,7 +68,6 @@ impl Policy {
             .rules
             .iter()
             .filter(|entry| about(entry) && !applies(entry))
-            .filter(|entry| !matches!(entry.rule, Rule::Vote { .. }))
             .map(Entry::at)
             .collect();
         let (answer, asks, token) = match &decided.terms {
@@ -255,8 +254,8 @@ fn of_approval(approve: &Approve) -> Vec<(&'static str, String)> {
 /// The way annotations write it.
 fn time(secs: u32) -> String {
     match secs {
-        _ if secs % 3600 == 0 => format!("{}h", secs / 3600),
-        _ if secs % 60 == 0 => format!("{}m", secs / 60),
+        _ if secs.is_multiple_of(3600) => format!("{}h", secs / 3600),
+        _ if secs.is_multiple_of(60) => format!("{}m", secs / 60),
         _ => format!("{secs}s"),
     }
 }

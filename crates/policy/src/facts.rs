@@ -65,10 +65,10 @@ pub(crate) fn mentions(policy: &Value) -> Mentions {
                     }
                 }
             }
-            if let Some(like) = node.get("like") {
-                if attribute(like.get("left")) == Some(("resource", "action")) {
-                    found.action_patterns.push(pieces(like.get("pattern")));
-                }
+            if let Some(like) = node.get("like")
+                && attribute(like.get("left")) == Some(("resource", "action"))
+            {
+                found.action_patterns.push(pieces(like.get("pattern")));
             }
             for operator in [".", "has"] {
                 if let Some(access) = node.get(operator) {
@@ -81,11 +81,11 @@ pub(crate) fn mentions(policy: &Value) -> Mentions {
                 }
             }
             for operator in ["hasTag", "getTag"] {
-                if let Some(access) = node.get(operator) {
-                    if variable(access.get("left")) == Some("principal") {
-                        let name = access.pointer("/right/Value").and_then(Value::as_str);
-                        found.claims.extend(name.map(str::to_owned));
-                    }
+                if let Some(access) = node.get(operator)
+                    && variable(access.get("left")) == Some("principal")
+                {
+                    let name = access.pointer("/right/Value").and_then(Value::as_str);
+                    found.claims.extend(name.map(str::to_owned));
                 }
             }
         },
@@ -301,6 +301,10 @@ mod tests {
             ),
             (
                 r#"unless { User::"a".sub == "b" } when { resource.type == "x" }"#,
+                None,
+            ),
+            (
+                r#"when { [1, context.body_bytes * 2].contains(1) && resource.type == "x" }"#,
                 None,
             ),
             (

@@ -114,9 +114,6 @@ fn strictest_requirement(one: Requirement, other: &Requirement) -> Result<Requir
     if one.stages != *stages {
         return Err(Conflict { about: "@stages" });
     }
-    if one.stages != *stages {
-        return Err(Conflict { about: "@stages" });
-    }
     let merged = Requirement {
         by: one.by,
         approvals: one.approvals.max(*approvals),

@@ -29,7 +29,8 @@ fn each_member_names_the_rule_that_it_came_from() {
         r#"@id("plain") permit (principal, action == Action::"a", resource);
 @id("one") @approvals("3") @ttl("1h") @irreversible("Gone") @token_scope("a:write") @step_up("oidc")
 permit (principal, action == Action::"a", resource);
-@id("two") @approvals("2") @ttl("5m") @match("words") @irreversible("For ever") @token_scope("b") @token_max_age("90s")
+@id("two") @approvals("2") @ttl("5m") @match("words") @irreversible("For ever") @grant("1h") @lift("/resource/id")
+    @token_scope("b") @token_max_age("90s") @token_acr("x y") @digest_only("a/b, a/c")
 permit (principal, action == Action::"a", resource);
 @id("other") @approvals("9")
 permit (principal, action in [Action::"a", Action::"b"], resource) when { resource.id == "1" };
@@ -43,7 +44,7 @@ when { principal.groups.contains("{{issuer}}#dba") };"#,
     assert_eq!(explanation.answer, policy.answer(&asked));
     assert_eq!(explanation.token, policy.token_rule(&asked));
     assert_eq!(ids(&explanation.applies), ["plain:1", "one:2", "two:4"]);
-    assert_eq!(ids(&explanation.passed_over), ["other:6", "frozen:9"]);
+    assert_eq!(ids(&explanation.passed_over), ["other:7", "frozen:10"]);
     assert_eq!(
         asks(&explanation),
         [
@@ -57,13 +58,15 @@ when { principal.groups.contains("{{issuer}}#dba") };"#,
             "+ ttl 5m (two)",
             "- grant 2m ()",
             "+ irreversible Gone; For ever (one, two)",
+            "+ lift /resource/id (two)",
             "+ token_scope a:write b (one, two)",
+            "+ token_acr x y (two)",
             "+ token_max_age 90s (two)",
         ]
     );
     assert_eq!(explanation.voters.len(), 1);
     assert_eq!(explanation.voters[0].who, "database approvers");
-    assert_eq!(ids(&explanation.voters[0].rules), ["voters:10"]);
+    assert_eq!(ids(&explanation.voters[0].rules), ["voters:11"]);
 }
 
 #[test]
@@ -86,7 +89,7 @@ fn a_denial_names_its_rules_and_asks_for_nothing() {
 fn voters_are_told_for_each_stage() {
     let policy = load(
         r#"@id("release") @stages("lead:1, security:2") permit (principal, action == Action::"a", resource);
-@id("confirm") @by("requester") @step_up("webauthn") @cooldown("10m")
+@id("confirm") @by("requester") @step_up("webauthn") @cooldown("2h") @digest_only("a/c, a/b")
 permit (principal, action == Action::"b", resource);
 @id("leads") @people("team leads") @stage("lead") permit (principal, action == Action::"vote", resource)
 when { principal.groups.contains("{{issuer}}#leads") };
@@ -113,5 +116,6 @@ when { principal.groups.contains("{{issuer}}#security") };"#,
     let confirm = policy.explain(&changed("mara", "b", |_| {}));
     assert_eq!(confirm.voters[0].who, "the requester in person");
     assert!(asks(&confirm).contains(&"+ by requester (confirm)".to_owned()));
-    assert!(asks(&confirm).contains(&"+ cooldown 10m (confirm)".to_owned()));
+    assert!(asks(&confirm).contains(&"+ digest_only a/b, a/c (confirm)".to_owned()));
+    assert!(asks(&confirm).contains(&"+ cooldown 2h (confirm)".to_owned()));
 }

@@ -266,6 +266,14 @@ fn rules_about_votes_and_scopes_are_refused_by_name() {
             "line 1, policy `p`: a permit of `Action::\"vote\"` names no other action beside it",
         ),
         (
+            "@id(\"p\") permit (principal, action in [], resource);",
+            "line 1, policy `p`: its scope names no action; an action is written `Action::\"…\"`",
+        ),
+        (
+            "@id(\"p\") permit (principal, action == Other::Action::\"a\", resource);",
+            "line 1, policy `p`: its scope names no action; an action is written `Action::\"…\"`",
+        ),
+        (
             "@id(\"p\") permit (principal, action == Action::\"a b\", resource);",
             "line 1, policy `p`: no operation can have the action `a b`: its name is 1 to 128 of A-Z a-z 0-9 _ . : / -",
         ),
@@ -468,6 +476,18 @@ fn a_name_that_nothing_has_would_make_a_rule_silent() {
     );
     assert_eq!(forbid(r#"["dba"].containsAny(principal.groups)"#), group);
     assert_eq!(forbid(r#"principal.groups == ["dba"]"#), group);
+    assert_eq!(
+        forbid(r#"principal.groups.contains("id.example.com#dba")"#),
+        at(
+            "the group `id.example.com#dba` names no provider: write \"<issuer>#<name>\", such as \"https://id.example.com#dba\""
+        )
+    );
+    assert_eq!(
+        forbid(r#"principal.groups.contains("https://id.example.com#")"#),
+        at(
+            "the group `https://id.example.com#` names no provider: write \"<issuer>#<name>\", such as \"https://id.example.com#\""
+        )
+    );
     let person = at(
         "nobody is `mara`: write \"<issuer>|<subject>\", such as \"https://id.example.com|mara\"",
     );

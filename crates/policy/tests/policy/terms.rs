@@ -119,12 +119,12 @@ fn a_staged_requirement_says_its_stages() {
 #[test]
 fn a_token_rule_is_the_strictest_of_all_permits_and_asks_for_no_approval() {
     let policy = load(
-        r#"@id("plain") permit (principal, action == Action::"a", resource);
-           @id("one") @token_scope("a:write a:read") @token_acr("x y") @token_max_age("10m")
+        r#"@id("one") @token_scope("a:write a:read") @token_acr("x y") @token_max_age("10m")
            permit (principal, action == Action::"a", resource) when { resource.id == "42" };
            @id("two") @token_scope("b a:read") @token_acr("z y") @token_max_age("5m")
            permit (principal, action == Action::"a", resource) when { principal.sub == "mara" };
            @id("approved") @token_scope("c") @approvals("2") permit (principal, action == Action::"c", resource);
+           @id("plain") permit (principal, action == Action::"a", resource);
            @id("never") @why("No") forbid (principal, action == Action::"a", resource) when { principal.sub == "gone" };
            @id("dba") permit (principal, action == Action::"vote", resource)
            when { principal.groups.contains("{{issuer}}#dba") };"#,
@@ -241,6 +241,64 @@ fn the_longest_cool_down_counts() {
     assert_eq!(policy.cool_down_secs(&operation("otto", "a")), Some(600));
     assert_eq!(policy.cool_down_secs(&operation("otto", "b")), None);
     assert_eq!(policy.cool_down_secs(&operation("otto", "c")), None);
+}
+
+#[test]
+fn words_and_fields_of_several_permits_stand_together_once_and_have_a_bound() {
+    let two = |one: &str, other: &str| {
+        load(&format!(
+            r#"@id("one") {one} permit (principal, action == Action::"a", resource) when {{ resource.id == "42" }};
+               @id("two") {other} permit (principal, action == Action::"a", resource) when {{ principal.sub == "mara" }};"#
+        ))
+        .answer(&operation("mara", "a"))
+    };
+    let gone = r#"@irreversible("Gone") @lift("/a,/b")"#;
+    let PolicyAnswer::Approve(requirement) = two(gone, gone) else {
+        panic!("no approval");
+    };
+    assert_eq!(requirement.irreversible.as_deref(), Some("Gone"));
+    assert_eq!(requirement.lift, ["/a", "/b"]);
+    let too_much = |answer: PolicyAnswer| {
+        answer
+            == PolicyAnswer::Deny {
+                reason: "the policies `one` and `two` both apply and differ in the size of @lift or @irreversible \
+                         together, so nothing meets both"
+                    .to_owned(),
+            }
+    };
+    let lift = |from: usize| {
+        let all: Vec<String> = (from..from + 16).map(|n| format!("/f{n}")).collect();
+        format!("@lift(\"{}\")", all.join(","))
+    };
+    assert!(!too_much(two(&lift(0), &lift(0))));
+    assert!(too_much(two(&lift(0), &lift(1))));
+    let words = |letter: &str| format!("@irreversible(\"{}\")", letter.repeat(300));
+    assert!(!too_much(two(&words("a"), &words("a"))));
+    assert!(too_much(two(&words("a"), &words("b"))));
+}
+
+#[test]
+fn whether_a_rule_looks_at_a_bodys_size_is_known() {
+    let one = |condition: &str| {
+        load(&format!(
+            "@id(\"p\") permit (principal, action == Action::\"a\", resource) {condition};"
+        ))
+        .looks_at_body_size()
+    };
+    assert!(!one(""));
+    assert!(!one("when { context has ticket }"));
+    assert!(one(
+        "unless { context has body_bytes && context.body_bytes > 1000 }"
+    ));
+}
+
+#[test]
+fn a_service_is_an_attribute_and_no_tag() {
+    let policy = load(
+        r#"@id("p") permit (principal, action == Action::"a", resource) when { resource has service };
+           @id("f") forbid (principal, action == Action::"a", resource) when { resource.hasTag("service") };"#,
+    );
+    assert_eq!(policy.answer(&operation("mara", "a")), PolicyAnswer::Allow);
 }
 
 #[test]
