@@ -573,7 +573,7 @@ BINDING_CODES = {
 
 def seconds(claims, name):
     value = claims.get(name)
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or value != int(value) or value < 0:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or value < 0:
         raise Refused("token_claim")
     return int(value)
 

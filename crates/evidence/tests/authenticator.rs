@@ -75,12 +75,11 @@ fn credential(algorithm: Algorithm) -> (Passkey, PublicKey) {
     };
     // SPKI: the key's coordinates are its last bytes.
     let der = RustCryptoPublicKey::der_from_cose_key(&secret.public_key().to_cose_key()).unwrap();
-    let jwk = match algorithm {
-        Algorithm::ES256 => {
-            let (x, y) = der[der.len() - 64..].split_at(32);
-            json!({"kty": "EC", "crv": "P-256", "x": b64u(x), "y": b64u(y)})
-        }
-        _ => json!({"kty": "OKP", "crv": "Ed25519", "x": b64u(&der[der.len() - 32..])}),
+    let jwk = if algorithm == Algorithm::ES256 {
+        let (x, y) = der[der.len() - 64..].split_at(32);
+        json!({"kty": "EC", "crv": "P-256", "x": b64u(x), "y": b64u(y)})
+    } else {
+        json!({"kty": "OKP", "crv": "Ed25519", "x": b64u(&der[der.len() - 32..])})
     };
     (passkey, PublicKey::from_jwk(&jwk).unwrap())
 }

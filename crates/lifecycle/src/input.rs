@@ -15,6 +15,7 @@ pub enum Choice {
 
 /// What happens to an approval. Votes were verified before, and their person may vote by policy.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(clippy::large_enum_variant)] // One at a time: it is made, taken and gone.
 pub enum Input {
     /// A person votes.
     CastVote {

@@ -107,6 +107,16 @@ fn the_edges_of_time_are_inclusive() {
         scene.release(&scene.evidence()).is_ok(),
         "a float without a fraction is a time"
     );
+    // Parts of a second are cut off, so 0.75 s beyond the edge is beyond it.
+    assert_eq!(NOW.0 - 190 - 300, 1_795_331_210);
+    let inside = Scene::with(IdToken(|t| {
+        t.claims["auth_time"] = json!(1_795_331_210.75);
+    }));
+    assert!(inside.release(&inside.evidence()).is_ok());
+    let beyond = Scene::with(IdToken(|t| {
+        t.claims["auth_time"] = json!(1_795_331_209.75);
+    }));
+    assert!(beyond.release(&beyond.evidence()).is_err());
     let scene = Scene::with(IdToken(|t| t.claims["aud"] = json!([common::CLIENT])));
     assert!(
         scene.release(&scene.evidence()).is_ok(),
