@@ -195,6 +195,10 @@ fn a_body_is_approved_unseen_only_where_its_type_is_named() {
         "content-type",
         "application/zip, text/plain"
     ]])));
+    assert!(!may(json!([[
+        "content-type",
+        "application/zip; a=b, text/plain"
+    ]])));
     assert!(!may(json!([
         ["content-type", "application/zip"],
         ["content_type", "text/plain"]
