@@ -54,7 +54,9 @@ impl SteadyClock {
         let behind = shown.saturating_sub(now.0) > SKEW_SECS;
         if behind != self.told.swap(behind, Ordering::SeqCst) {
             if behind {
-                tracing::error!("the clock went back: time stands still here until it has caught up");
+                tracing::error!(
+                    "the clock went back: time stands still here until it has caught up"
+                );
             } else {
                 tracing::info!("the clock has caught up");
             }

@@ -1,12 +1,13 @@
 //! What happens without a call: expiry, what a crash left of a revocation, forgetting.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use countersign_model::{Digest, UnixSecs};
 use countersign_store::{Tx, Write};
 use serde_json::json;
+use tokio::sync::Mutex;
 
 use crate::app::App;
 use crate::app::change::entry_of;
@@ -60,8 +61,9 @@ impl Jobs {
     /// Each policy that comes into force is an entry, with its digest.
     async fn note_policy(&self, app: &App, now: UnixSecs) -> Result<(), Refused> {
         let digest = app.policy().digest();
-        let noted = || *self.policy.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = noted();
+        // Held until it is written: of two ticks at once, one writes it.
+        let mut noted = self.policy.lock().await;
+        let before = *noted;
         if before == Some(digest) {
             return Ok(());
         }
@@ -72,7 +74,7 @@ impl Jobs {
         let mut tx = Tx::new();
         tx.push(entry_of(now, None, "policy", &detail));
         let _ = app.commit(tx).await?;
-        *self.policy.lock().unwrap_or_else(PoisonError::into_inner) = Some(digest);
+        *noted = Some(digest);
         Ok(())
     }
 

@@ -118,8 +118,9 @@ impl Server {
         let jobs = Arc::new(Jobs::new());
         app.tasks.spawn(Arc::clone(&jobs).run(Arc::clone(&app)));
         app.tasks.spawn(feed(Arc::clone(&app)));
-        app.tasks
-            .spawn(Arc::clone(&app.policy).watch(POLICY_PERIOD, app.stop.clone().cancelled_owned()));
+        app.tasks.spawn(
+            Arc::clone(&app.policy).watch(POLICY_PERIOD, app.stop.clone().cancelled_owned()),
+        );
         app.tasks
             .spawn(http::serve::serve(listener, Arc::clone(&app)));
         tracing::info!(%addr, server = %app.config.public_url, "the approval server listens");

@@ -6,7 +6,7 @@ mod world;
 use std::sync::Arc;
 
 use countersign_evidence::Choice;
-use countersign_model::Clock;
+use countersign_model::{Clock, PolicyCheck as _};
 use countersign_server::Server;
 use countersign_store::{SqliteOptions, SqliteStore, Store as _};
 use serde_json::{Value, json};
@@ -47,10 +47,7 @@ async fn a_new_policy_judges_what_is_open_and_a_bad_one_changes_nothing() {
         (&json!(false), &json!("policy_denied"))
     );
     let asked = gate.ask_for(&world.operation(RENAME)).await.is(202);
-    assert_eq!(
-        asked["https://countersign.dev/arap/progress"]["needed"],
-        2
-    );
+    assert_eq!(asked["https://countersign.dev/arap/progress"]["needed"], 2);
     let digest = |view: &Value| {
         let jws = view["request_jws"].as_str().unwrap();
         let (_, request) = countersign_evidence::documents::Request::unverified(jws).unwrap();
@@ -155,7 +152,10 @@ async fn the_clock_does_not_go_back_over_a_restart() {
         .await
         .err()
         .unwrap();
-    assert!(format!("{error:#}").contains("500 seconds behind"), "{error:#}");
+    assert!(
+        format!("{error:#}").contains("500 seconds behind"),
+        "{error:#}"
+    );
 
     // Behind by little, it stands still.
     world.wait(450);
@@ -194,16 +194,37 @@ async fn what_was_made_before_the_start_is_not_taken_after_it() {
 #[tokio::test]
 async fn each_policy_in_force_is_an_entry_and_the_time_is_marked() {
     let mut world = World::new().await;
-    world.set_policy(&format!("{POLICY}\n// another text\n"));
+    world.pass(1).await;
+    let another = format!("{POLICY}\n// another text\n");
+    world.set_policy(&another);
     world.pass(100).await;
     world.stop().await;
     let store = SqliteStore::open(&world.state(), &SqliteOptions::default()).unwrap();
     assert_eq!(store.clock_shown().await.unwrap(), Some(world.now()));
     drop(store);
-    let database = world.state().join("countersign.db");
-    let said = std::fs::read(database).unwrap();
-    let text = String::from_utf8_lossy(&said);
-    assert!(text.contains(&world.policy_digest.to_string()));
+    let database = rusqlite::Connection::open(world.state().join("countersign.db")).unwrap();
+    let mut entries = database
+        .prepare("SELECT detail FROM entries WHERE kind = 'policy' ORDER BY number")
+        .unwrap();
+    let said: Vec<Value> = entries
+        .query_map([], |row| row.get::<_, String>(0))
+        .unwrap()
+        .map(|text| serde_json::from_str(&text.unwrap()).unwrap())
+        .collect();
+    let digest = |text: &str| {
+        let text = text.replace("{{issuer}}", world.issuer.as_str());
+        countersign_policy::Policy::load(&text)
+            .unwrap()
+            .digest()
+            .to_string()
+    };
+    assert_eq!(
+        said,
+        [
+            json!({ "digest": digest(POLICY), "before": null }),
+            json!({ "digest": digest(&another), "before": digest(POLICY) }),
+        ]
+    );
 }
 
 #[tokio::test]
@@ -215,7 +236,10 @@ async fn a_pages_end_tells_no_number() {
         let txn = gate.open(&world.operation(DELETE), 2).await;
         elin.vote(&world, &txn, Choice::Deny).await.is(200);
     }
-    let page = elin.get(&world, "/approver/v1/history?limit=2").await.is(200);
+    let page = elin
+        .get(&world, "/approver/v1/history?limit=2")
+        .await
+        .is(200);
     let next = page["next"].as_str().unwrap();
     assert!(next.parse::<i64>().is_err() && next.len() > 40, "{next}");
     let rest = elin

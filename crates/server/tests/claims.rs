@@ -98,6 +98,19 @@ async fn a_persons_devices_share_what_the_provider_said_last() {
 }
 
 #[tokio::test]
+async fn a_new_sign_in_without_the_group_ends_older_votes() {
+    let world = World::new().await;
+    let gate = world.gate();
+    let elin = world.sign_in("elin").await;
+    let txn = gate.open(&world.operation(RENAME), 1).await;
+    elin.vote(&world, &txn, Choice::Approve).await.is(200);
+    world.wait(1);
+    let mut phone = world.unbound("elin", |it| it["groups"] = json!([]));
+    phone.bind(&world).await;
+    assert_eq!(gate.task(&txn).await.is(200)["status"], "failed");
+}
+
+#[tokio::test]
 async fn newer_claims_go_with_the_evidence_until_it_is_used() {
     let world = World::new().await;
     let gate = world.gate();
@@ -138,7 +151,9 @@ async fn only_the_persons_own_token_is_taken() {
     send(&world, &elin, other_nonce)
         .await
         .refused(400, "claims_token_refused");
-    let event = world.id_token("elin", &elin.statement.nonce(), |it| it["events"] = json!({}));
+    let event = world.id_token("elin", &elin.statement.nonce(), |it| {
+        it["events"] = json!({})
+    });
     send(&world, &elin, event)
         .await
         .refused(400, "claims_token_refused");

@@ -88,6 +88,25 @@ fn each_mistake_is_named_with_its_key() {
             "`HS256`",
         ),
         ("[\"openid\", ", "[", "provider[0].scopes", "openid"),
+        ("#platform\"", "\"", "administrators", "<issuer>#<group>"),
+        (
+            "groups_claim = ",
+            "group_claim = ",
+            "provider[0].group_claim",
+            "unknown field",
+        ),
+        (
+            "# roles = [\"approver\", ",
+            "roles = [",
+            "provider",
+            "role `approver`",
+        ),
+        (
+            "# redirect_ports = [40001",
+            "redirect_ports = [0",
+            "provider[0].redirect_ports",
+            "must not contain 0",
+        ),
         (
             "orders-gate.public.jwk",
             "private.jwk",

@@ -492,7 +492,7 @@ async fn votes_that_do_not_count_are_written_down_and_change_nothing() {
     let mut late = good.clone();
     late.jti = "late".into();
     let jonas = world.sign_in("jonas").await;
-    late.sub_id = jonas.subject(&world);
+    late.sub_id = jonas.subject();
     late.binding_id = jonas.statement.id();
     jonas
         .cast(&world, &txn, &late.sign(&jonas.dk))

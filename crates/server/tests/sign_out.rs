@@ -123,28 +123,49 @@ async fn an_event_that_is_not_the_providers_to_say_ends_nothing() {
         "sub_id": { "format": "iss_sub", "iss": world.issuer.as_str(), "sub": "elin" },
         "events": { REVOKED: {} },
     });
-    let stranger = signed(
-        &SecretKey::generate_es256([7; 32]),
-        "secevent+jwt",
-        &claims,
-    );
+    let stranger = signed(&SecretKey::generate_es256([7; 32]), "secevent+jwt", &claims);
     for (token, err) in [
         (stranger, "invalid_key"),
         (signed(&world::op_key(), "JWT", &claims), "invalid_request"),
-        (signed(&world::op_key(), "at+jwt", &claims), "invalid_request"),
-        (good(|it| it["iss"] = json!("https://evil.example")), "invalid_issuer"),
-        (good(|it| it["aud"] = json!("https://other.example")), "invalid_audience"),
-        (good(|it| it["iat"] = json!(it["iat"].as_i64().unwrap() + 61)), "invalid_request"),
-        (good(|it| drop(it.as_object_mut().unwrap().remove("jti"))), "invalid_request"),
+        (
+            signed(&world::op_key(), "at+jwt", &claims),
+            "invalid_request",
+        ),
+        (
+            good(|it| it["iss"] = json!("https://evil.example")),
+            "invalid_issuer",
+        ),
+        (
+            good(|it| it["aud"] = json!("https://other.example")),
+            "invalid_audience",
+        ),
+        (
+            good(|it| it["iat"] = json!(it["iat"].as_i64().unwrap() + 61)),
+            "invalid_request",
+        ),
+        (
+            good(|it| drop(it.as_object_mut().unwrap().remove("jti"))),
+            "invalid_request",
+        ),
         (good(|it| it["events"] = json!({})), "invalid_request"),
         (good(|it| it["nonce"] = json!("n")), "invalid_request"),
-        (good(|it| it["sub_id"] = json!({ "format": "email", "email": "elin@example" })), "invalid_request"),
-        (good(|it| it["sub_id"]["iss"] = json!("https://other.example")), "invalid_request"),
+        (
+            good(|it| it["sub_id"] = json!({ "format": "email", "email": "elin@example" })),
+            "invalid_request",
+        ),
+        (
+            good(|it| it["sub_id"]["iss"] = json!("https://other.example")),
+            "invalid_request",
+        ),
         (elin.id_token.clone(), "invalid_request"),
         ("nothing".to_owned(), "invalid_request"),
     ] {
         let answer = push(&world, &token).await;
-        assert_eq!((answer.status, answer.body["err"].as_str()), (400, Some(err)), "{answer:?}");
+        assert_eq!(
+            (answer.status, answer.body["err"].as_str()),
+            (400, Some(err)),
+            "{answer:?}"
+        );
     }
     let call = world.http.post(world.url("/events/v1/0"));
     let as_form = Answer::of(call.body(good(|_| {}))).await;
@@ -153,7 +174,8 @@ async fn an_event_that_is_not_the_providers_to_say_ends_nothing() {
     Answer::of(call.body("x")).await.refused(404, "not_found");
     // What ends nothing is taken, so that it is not sent again.
     let verification = good(|it| {
-        it["events"] = json!({ "https://schemas.openid.net/secevent/ssf/event-type/verification": {} });
+        it["events"] =
+            json!({ "https://schemas.openid.net/secevent/ssf/event-type/verification": {} });
     });
     assert_eq!(push(&world, &verification).await.status, 202);
     elin.get(&world, "/approver/v1/requests").await.is(200);
@@ -182,11 +204,30 @@ async fn a_logout_ends_the_session_that_it_names() {
         it["sid"] = json!("s1");
         it.as_object_mut().unwrap().remove("sub");
     });
+    let (mut of_two, _) = Stream::open(&world, two).await;
     assert_eq!(log_out(&world, &by_sid).await.status, 200);
+    // The other session is told of both that ended, and not of itself.
+    let mut told = Vec::new();
+    for _ in 0..2 {
+        let frame = of_two.next().await;
+        assert_eq!(frame["type"], "binding.revoked");
+        told.push(frame["data"]["binding_id"].as_str().unwrap().to_owned());
+    }
+    told.sort();
+    let mut ended = [
+        one.statement.id().to_string(),
+        unnamed.statement.id().to_string(),
+    ];
+    ended.sort();
+    assert_eq!(told, ended);
     is_out(&world, one).await;
     is_out(&world, unnamed).await;
     two.get(&world, "/approver/v1/requests").await.is(200);
-    assert_eq!(log_out(&world, &by_sid).await.status, 200, "again is the same");
+    assert_eq!(
+        log_out(&world, &by_sid).await.status,
+        200,
+        "again is the same"
+    );
 
     let all = logout(&world, "elin", |_| {});
     assert_eq!(log_out(&world, &all).await.status, 200);
@@ -238,7 +279,12 @@ async fn administrators_list_and_end_devices() {
     let (elin, jonas) = (world.sign_in("elin").await, world.sign_in("jonas").await);
     let admin = world.access_token("ada", |it| it["groups"] = json!(["admins"]));
     let call = |method: Method, path: &str, token: &str| {
-        Answer::of(world.http.request(method, world.url(path)).bearer_auth(token))
+        Answer::of(
+            world
+                .http
+                .request(method, world.url(path))
+                .bearer_auth(token),
+        )
     };
     let nobody = world.access_token("otto", |it| it["groups"] = json!("admins"));
     call(Method::GET, "/admin/v1/devices", &nobody)
@@ -246,11 +292,19 @@ async fn administrators_list_and_end_devices() {
         .refused(403, "administrators_only");
 
     let all = call(Method::GET, "/admin/v1/devices", &admin).await.is(200);
-    let names: Vec<_> = all["devices"].as_array().unwrap().iter().map(|it| it["name"].clone()).collect();
+    let names: Vec<_> = all["devices"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| it["name"].clone())
+        .collect();
     assert_eq!(names, [json!("jonas the tester"), json!("elin the tester")]);
     let path = format!("/admin/v1/devices?person={}%7Celin", world.issuer);
     let hers = call(Method::GET, &path, &admin).await.is(200);
-    let id = hers["devices"][0]["binding_id"].as_str().unwrap().to_owned();
+    let id = hers["devices"][0]["binding_id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     assert_eq!(
         (hers["devices"].as_array().unwrap().len(), id.clone()),
         (1, elin.statement.id().to_string())

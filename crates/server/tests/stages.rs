@@ -33,7 +33,10 @@ async fn each_stage_opens_when_the_one_before_is_complete() {
     // Who votes later sees it and waits; their stream tells when their stage opens.
     let (mut of_seth, _) = Stream::open(&world, &seth).await;
     let view = seth.view(&world, &txn).await;
-    assert_eq!((locked(&view), &view["who_may_vote"]), (Some("not_yet"), &json!("leads")));
+    assert_eq!(
+        (locked(&view), &view["who_may_vote"]),
+        (Some("not_yet"), &json!("leads"))
+    );
     assert!(view.get("challenge").is_none());
     assert_eq!(view["stage"], json!({ "name": "lead", "prior": [] }));
     assert_eq!(
@@ -63,7 +66,10 @@ async fn each_stage_opens_when_the_one_before_is_complete() {
     let view = seth.view(&world, &txn).await;
     assert_eq!(locked(&view), None);
     assert_eq!(
-        (&view["stage"]["name"], view["stage"]["prior"].as_array().unwrap().len()),
+        (
+            &view["stage"]["name"],
+            view["stage"]["prior"].as_array().unwrap().len()
+        ),
         (&json!("security"), 1)
     );
     let task = gate.task(&txn).await.is(200);
@@ -104,7 +110,11 @@ async fn what_was_built_on_a_vote_falls_with_it() {
     assert_eq!(ended.status, 204);
     let view = seth.view(&world, &txn).await;
     assert_eq!(
-        (&view["state"], &view["stage"]["name"], &view["stages"][1]["approvals"]),
+        (
+            &view["state"],
+            &view["stage"]["name"],
+            &view["stages"][1]["approvals"]
+        ),
         (&json!("pending"), &json!("lead"), &json!(0))
     );
 }

@@ -4,13 +4,13 @@
 
 mod world;
 
-use countersign_evidence::Choice;
 use countersign_evidence::documents::Vote;
+use countersign_evidence::{Choice, SecretKey};
 use reqwest::Method;
 use serde_json::{Value, json};
 use world::device::Device;
 use world::socket::Stream;
-use world::{Answer, World};
+use world::{Answer, World, signed};
 
 const ERASE: &str = "orders.customers.erase";
 const EXPORT: &str = "orders.customers.export";
@@ -50,7 +50,9 @@ async fn a_vote_is_confirmed_by_the_providers_own_signature_over_it() {
         ("step_up_before_vote", |it, _| {
             it["auth_time"] = json!(it["auth_time"].as_i64().unwrap() - 6);
         }),
-        ("consent_scope", |_, it| it["scope"] = json!("approve:orders")),
+        ("consent_scope", |_, it| {
+            it["scope"] = json!("approve:orders")
+        }),
         ("consent_not_tied", |_, it| it["cnf"] = json!({})),
     ] {
         let step_up = elin.step_up(&world, &vote, &jws, change);
@@ -68,6 +70,16 @@ async fn a_vote_is_confirmed_by_the_providers_own_signature_over_it() {
     elin.cast_with(&world, &txn, &with(stolen))
         .await
         .refused(401, "step_up_other_account");
+
+    let mut withdrawn = elin.step_up(&world, &vote, &jws, |_, _| {});
+    let claims = withdrawn["id_token"].as_str().unwrap().split('.').nth(1);
+    let claims = countersign_model::b64u_decode(claims.unwrap()).unwrap();
+    let claims: Value = serde_json::from_slice(&claims).unwrap();
+    let key = SecretKey::generate_es256([9; 32]);
+    withdrawn["id_token"] = json!(signed(&key, "JWT", &claims));
+    elin.cast_with(&world, &txn, &with(withdrawn))
+        .await
+        .refused(403, "provider_key_withdrawn");
 
     let good = elin.step_up(&world, &vote, &jws, |_, _| {});
     for _ in 0..2 {
@@ -124,13 +136,9 @@ async fn one_sign_in_and_one_consent_key_serve_one_vote() {
     same_key.consent_jkt = vote.consent_jkt;
     let jws = same_key.sign(&elin.dk);
     let step_up = elin.step_up(&world, &same_key, &jws, |_, _| {});
-    elin.cast_with(
-        &world,
-        &second,
-        &json!({ "vote": jws, "step_up": step_up }),
-    )
-    .await
-    .refused(401, "step_up_used");
+    elin.cast_with(&world, &second, &json!({ "vote": jws, "step_up": step_up }))
+        .await
+        .refused(401, "step_up_used");
 
     let fresh = ballot(&world, &elin, &second).await;
     let jws = fresh.sign(&elin.dk);

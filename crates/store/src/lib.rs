@@ -20,8 +20,9 @@ use std::pin::Pin;
 use countersign_model::{Digest, PepId, Subject, Txn, UnixSecs};
 
 pub use rows::{
-    BindingRow, ClaimsRow, DenialRow, EntryRow, EventRow, HistoryFilter, NewBinding, NewRequest, NewVote, OpenLimits,
-    Remembered, RequestKey, RequestRow, RequestUpdate, SeenKind, SpentKind, VoteRow, Words,
+    BindingRow, ClaimsRow, DenialRow, EntryRow, EventRow, HistoryFilter, NewBinding, NewRequest,
+    NewVote, OpenLimits, Remembered, RequestKey, RequestRow, RequestUpdate, SeenKind, SpentKind,
+    VoteRow, Words,
 };
 pub use sqlite::{SqliteOptions, SqliteStore};
 pub use tx::{Commit, Conflict, Tx, Write};

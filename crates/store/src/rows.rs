@@ -267,6 +267,10 @@ pub struct BindingRow {
     pub session_ends_at: UnixSecs,
     /// When it was revoked.
     pub revoked_at: Option<UnixSecs>,
+    /// See [`NewBinding::auth_time`].
+    pub auth_time: UnixSecs,
+    /// See [`NewBinding::sid`].
+    pub sid: Option<String>,
 }
 
 impl BindingRow {

@@ -186,7 +186,10 @@ async fn check_end(store: &SqliteStore, acknowledged: &BTreeSet<String>, kill_at
     let says = |what: &str| acknowledged.contains(&format!("{what} ben"));
     let row = store.binding(conformance::digest("ben")).await.unwrap();
     let Some(row) = row else {
-        assert!(!says("bind"), "an acknowledged binding is gone at {kill_at}");
+        assert!(
+            !says("bind"),
+            "an acknowledged binding is gone at {kill_at}"
+        );
         return;
     };
     let spend = Write::Spend {
@@ -204,7 +207,10 @@ async fn check_end(store: &SqliteStore, acknowledged: &BTreeSet<String>, kill_at
         ended == spent && ended == person_ended,
         "half an end at {kill_at}: {row:?} {spent} {person_ended}"
     );
-    assert!(!says("end") || ended, "an acknowledged end is gone at {kill_at}");
+    assert!(
+        !says("end") || ended,
+        "an acknowledged end is gone at {kill_at}"
+    );
 }
 
 /// Everything acknowledged is there, and state, votes, grant, entries and events agree with each other.

@@ -59,7 +59,11 @@ impl Loaded {
             acting,
             voters: row.votes.iter().map(|vote| vote.person.clone()).collect(),
             operation,
-            stages: terms.stages.iter().map(|stage| stage.name.clone()).collect(),
+            stages: terms
+                .stages
+                .iter()
+                .map(|stage| stage.name.clone())
+                .collect(),
         };
         Ok(Loaded {
             row,

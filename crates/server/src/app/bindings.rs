@@ -69,7 +69,11 @@ impl App {
                     at: now,
                 });
             }
-            let by = if by.is_some() { "owner" } else { "administrator" };
+            let by = if by.is_some() {
+                "owner"
+            } else {
+                "administrator"
+            };
             let detail = json!({ "binding": id.to_string(), "by": by });
             tx.push(entry_of(now, None, "binding-revoked", &detail));
             let revoked = ServerBody::BindingRevoked {

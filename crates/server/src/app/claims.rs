@@ -179,7 +179,10 @@ pub(crate) fn keep_claims(
 #[allow(clippy::cast_possible_truncation)] // whole, and within 2^53, when it was verified
 pub(crate) fn issued_at(claims: &serde_json::Value) -> UnixSecs {
     let iat = claims.get("iat");
-    let whole = || iat.and_then(serde_json::Value::as_f64).map(|secs| secs as i64);
+    let whole = || {
+        iat.and_then(serde_json::Value::as_f64)
+            .map(|secs| secs as i64)
+    };
     let secs = iat.and_then(serde_json::Value::as_i64).or_else(whole);
     UnixSecs(secs.unwrap_or(i64::MIN))
 }

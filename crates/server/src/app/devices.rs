@@ -36,9 +36,10 @@ impl App {
 
     /// Revokes anybody's device. Once it is revoked, again is the same answer.
     pub(crate) async fn revoke_any(&self, id: Digest) -> Result<(), Refused> {
-        let row = self.store.binding(id).await?.ok_or_else(|| {
-            Refused::new(Kind::NotFound, "not_found", "There is no such device.")
-        })?;
+        let row =
+            self.store.binding(id).await?.ok_or_else(|| {
+                Refused::new(Kind::NotFound, "not_found", "There is no such device.")
+            })?;
         self.end_binding(&row, None).await
     }
 }

@@ -2,9 +2,7 @@
 
 use countersign_api::http::{AccessRequest, EvaluationAnswer, EvaluationContext};
 use countersign_evidence::op_token::{OpRole, OpStepUp};
-use countersign_model::{
-    Digest, Nonce, Operation, PepId, PolicyAnswer, Requirement, StepUp, json,
-};
+use countersign_model::{Digest, Nonce, Operation, PepId, PolicyAnswer, Requirement, StepUp, json};
 use serde_json::{Value, json};
 
 use super::App;

@@ -152,7 +152,11 @@ fn locked(policy: &dyn PolicyCheck, viewer: &Viewer, loaded: &Loaded) -> Option<
         stages
             .skip_while(|name| Some(name.as_str()) != stage)
             .skip(1)
-            .any(|name| policy.may_vote(&viewer.voter, operation, Some(name)).is_ok())
+            .any(|name| {
+                policy
+                    .may_vote(&viewer.voter, operation, Some(name))
+                    .is_ok()
+            })
     };
     Some(if stage.is_some() && later() {
         Locked::NotYet
@@ -163,7 +167,9 @@ fn locked(policy: &dyn PolicyCheck, viewer: &Viewer, loaded: &Loaded) -> Option<
 
 fn has_counted(viewer: &Viewer, loaded: &Loaded) -> bool {
     let votes = loaded.row.state.votes();
-    votes.iter().any(|vote| vote.subject == viewer.voter.subject)
+    votes
+        .iter()
+        .any(|vote| vote.subject == viewer.voter.subject)
 }
 
 /// Who has approved may still deny until the grant is used: they get the challenge too.
@@ -171,10 +177,9 @@ fn may_still_vote(viewer: &Viewer, loaded: &Loaded, locked: Option<Locked>) -> b
     match (locked, &loaded.row.state) {
         (None | Some(Locked::Voted), _) => true,
         (Some(Locked::Closed), State::Approved(_)) => has_counted(viewer, loaded),
-        (
-            Some(Locked::OwnRequest | Locked::NotEligible | Locked::NotYet | Locked::Closed),
-            _,
-        ) => false,
+        (Some(Locked::OwnRequest | Locked::NotEligible | Locked::NotYet | Locked::Closed), _) => {
+            false
+        }
     }
 }
 

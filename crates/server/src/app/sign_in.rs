@@ -110,6 +110,8 @@ impl App {
         tx.push(publish(now, None, Some(&person), &added));
         match self.commit(tx).await? {
             Ok(()) => {
+                // What the provider says at this sign-in counts for votes from other devices, too.
+                self.void_ineligible(&person).await?;
                 let row = self.store.binding(id).await?.ok_or_else(App::contended)?;
                 Ok(self.access(&row, now))
             }

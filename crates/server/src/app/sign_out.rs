@@ -10,7 +10,7 @@ use countersign_evidence::op_token::{
     EventRules, OpTokenError, Says, Whose, verify_logout_token, verify_security_event,
 };
 use countersign_model::{Digest, Issuer, Subject, UnixSecs};
-use countersign_store::{Conflict, SpentKind, Tx, Write};
+use countersign_store::{BindingRow, Conflict, SpentKind, Tx, Write};
 use serde_json::json;
 
 use super::change::{entry_of, publish};
@@ -100,7 +100,9 @@ impl App {
                 };
                 self.sign_out(sign_out).await?;
             }
-            Says::Else => tracing::info!(issuer = %config.issuer, "a security event ends nothing here"),
+            Says::Else => {
+                tracing::info!(issuer = %config.issuer, "a security event ends nothing here")
+            }
         }
         Ok(())
     }
@@ -126,8 +128,10 @@ impl App {
         });
         tx.push(entry_of(now, None, "signed-out", &detail));
         for person in &people {
-            // Every device is told to look; which ones are revoked, the same transaction decides.
             for row in self.store.bindings_of(person, now).await? {
+                if !ends(&row, &whose, iat) {
+                    continue;
+                }
                 let body = ServerBody::BindingRevoked {
                     binding_id: row.id.to_string(),
                 };
@@ -191,4 +195,13 @@ impl App {
         }
         Ok(())
     }
+}
+
+/// Whether a device's session is among those that end: as the store decides it too.
+fn ends(row: &BindingRow, whose: &Whose, iat: UnixSecs) -> bool {
+    let spared = match (&row.sid, &whose.sid) {
+        (Some(known), Some(named)) => known != named,
+        (None, _) | (_, None) => false,
+    };
+    row.auth_time <= iat && !spared
 }

@@ -6,9 +6,7 @@ use countersign_evidence::documents::{Ask, Request, jws_digest};
 use countersign_model::{
     Digest, Operation, PepId, PolicyAnswer, PolicyCheck, Requirement, Txn, UnixSecs, matching_words,
 };
-use countersign_store::{
-    Conflict, NewRequest, OpenLimits, SeenKind, SpentKind, Tx, Words, Write,
-};
+use countersign_store::{Conflict, NewRequest, OpenLimits, SeenKind, SpentKind, Tx, Words, Write};
 use serde_json::json;
 
 use super::App;

@@ -3,11 +3,9 @@
 
 use countersign_api::http::{StepUp, VoteAnswer, VoteRequest};
 use countersign_evidence::documents::{Grant, GrantVote, Vote, jws_digest, step_up_nonce};
-use countersign_evidence::verify::{
-    Before, VerifiedVote, verify_request_bundle, verify_vote,
-};
 use countersign_evidence::op_token::{OpKeys, peek_kid};
 use countersign_evidence::verify::StepUpEvidence;
+use countersign_evidence::verify::{Before, VerifiedVote, verify_request_bundle, verify_vote};
 use countersign_evidence::{Choice, EvidenceVote, Refusal, StepId, Trust, TrustedOp};
 use countersign_lifecycle as lifecycle;
 use countersign_lifecycle::{CountedVote, Effect, Input, State, Step};
@@ -467,7 +465,11 @@ fn by_current_keys(request: &VoteRequest, keys: &KeySet) -> Result<(), Refused> 
         }) => [Some(id_token), access_token.as_ref()],
         Some(StepUp::Webauthn { .. }) | None => [None, None],
     };
-    for token in confirming.into_iter().chain([claims_token.as_ref()]).flatten() {
+    for token in confirming
+        .into_iter()
+        .chain([claims_token.as_ref()])
+        .flatten()
+    {
         let kid = peek_kid(token).ok().flatten();
         if !kid.is_some_and(|kid| keys.current.knows(&kid)) {
             return Err(Refused::forbidden(

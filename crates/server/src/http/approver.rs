@@ -8,7 +8,8 @@ use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Response};
 use countersign_api::http::{
-    BindingList, ClaimsRequest, HistoryPage, HistoryQuery, RequestList, RequestView, VoteAnswer, VoteRequest,
+    BindingList, ClaimsRequest, HistoryPage, HistoryQuery, RequestList, RequestView, VoteAnswer,
+    VoteRequest,
 };
 use countersign_api::stream::{MAX_CLIENT_FRAME_BYTES, SUBPROTOCOL};
 use countersign_model::{Digest, Txn};
@@ -46,7 +47,10 @@ pub(crate) async fn show(
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
 ) -> Answer<RequestView> {
-    Ok(Json(app.show(&app.viewer(&me.binding).await?, &txn(&id)?).await?))
+    Ok(Json(
+        app.show(&app.viewer(&me.binding).await?, &txn(&id)?)
+            .await?,
+    ))
 }
 
 /// `POST /approver/v1/requests/{txn}/votes`.
@@ -66,7 +70,9 @@ pub(crate) async fn evidence(
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
 ) -> Result<Response, Problem> {
-    let evidence = app.evidence(&app.viewer(&me.binding).await?, &txn(&id)?).await?;
+    let evidence = app
+        .evidence(&app.viewer(&me.binding).await?, &txn(&id)?)
+        .await?;
     Ok(([(CONTENT_TYPE, "application/json")], evidence.to_json()).into_response())
 }
 
@@ -78,7 +84,9 @@ pub(crate) async fn history(
 ) -> Answer<HistoryPage> {
     let Query(query) = query
         .map_err(|error| Refused::malformed("query", format!("The query is refused: {error}.")))?;
-    Ok(Json(app.history(&app.viewer(&me.binding).await?, &query).await?))
+    Ok(Json(
+        app.history(&app.viewer(&me.binding).await?, &query).await?,
+    ))
 }
 
 /// `POST /approver/v1/claims`.

@@ -80,7 +80,8 @@ impl FromRequestParts<Arc<App>> for Administrator {
             .map(|provider| provider.config.op.groups_of(&token.claims))
             .unwrap_or_default();
         if groups.is_disjoint(&app.config.administrators) {
-            let detail = "Only members of a group that this server names as `administrators` may do this.";
+            let detail =
+                "Only members of a group that this server names as `administrators` may do this.";
             return Err(Refused::forbidden("administrators_only", detail).into());
         }
         Ok(Administrator)

@@ -36,10 +36,16 @@ pub(crate) async fn push(
     let kind = headers.get(CONTENT_TYPE).and_then(|it| it.to_str().ok());
     let kind = kind.and_then(|it| it.split(';').next()).map(str::trim);
     if !kind.is_some_and(|kind| kind.eq_ignore_ascii_case(SECEVENT)) {
-        return Ok(refused("invalid_request", format!("The body must be {SECEVENT}.")));
+        return Ok(refused(
+            "invalid_request",
+            format!("The body must be {SECEVENT}."),
+        ));
     }
     let Ok(token) = std::str::from_utf8(&body.0) else {
-        return Ok(refused("invalid_request", "The body is no token.".to_owned()));
+        return Ok(refused(
+            "invalid_request",
+            "The body is no token.".to_owned(),
+        ));
     };
     match app.security_event(provider, token.trim()).await {
         Ok(()) => Ok(StatusCode::ACCEPTED.into_response()),

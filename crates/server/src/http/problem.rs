@@ -134,7 +134,10 @@ const STEP_UP_MAX_AGE_SECS: u32 = 60;
 fn fresh_sign_in(name: &str, acr: Option<&str>) -> HeaderValue {
     let mut value = format!("{name} error=\"insufficient_user_authentication\"");
     // A context with a quote in it is left out: the body and the request say it too.
-    let fits = |acr: &&str| acr.chars().all(|c| c.is_ascii_graphic() && c != '"' && c != '\\');
+    let fits = |acr: &&str| {
+        acr.chars()
+            .all(|c| c.is_ascii_graphic() && c != '"' && c != '\\')
+    };
     if let Some(acr) = acr.filter(fits) {
         value.push_str(&format!(", acr_values=\"{acr}\""));
     }

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use countersign_api::http::{Endpoints, Keys, PepKey, ProviderStepUp, WellKnown, WellKnownProvider};
+use countersign_api::http::{
+    Endpoints, Keys, PepKey, ProviderStepUp, WellKnown, WellKnownProvider,
+};
 use countersign_evidence::op_token::{AcrClaim, OpRole, OpStepUp};
 use serde_json::{Value, json};
 

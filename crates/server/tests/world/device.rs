@@ -5,13 +5,14 @@ use countersign_evidence::documents::{
     step_up_resource,
 };
 use countersign_evidence::{SecretKey, dpop};
-use countersign_model::{Digest, Subject, Txn, b64u, b64u_decode};
+use countersign_model::{Digest, Issuer, Subject, Txn, b64u, b64u_decode};
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::{Answer, World};
 
 pub(crate) struct Device {
+    pub(crate) issuer: Issuer,
     pub(crate) sub: String,
     pub(crate) dk: SecretKey,
     pub(crate) sk: SecretKey,
@@ -23,6 +24,16 @@ pub(crate) struct Device {
 impl World {
     /// Keys and a sign-in, not yet bound. `change` alters the ID token's claims.
     pub(crate) fn unbound(&self, sub: &str, change: impl FnOnce(&mut Value)) -> Device {
+        self.unbound_at(&self.issuer, sub, change)
+    }
+
+    /// The same, at either provider.
+    pub(crate) fn unbound_at(
+        &self,
+        issuer: &Issuer,
+        sub: &str,
+        change: impl FnOnce(&mut Value),
+    ) -> Device {
         let dk = SecretKey::generate(*self.fresh("dk").as_bytes());
         let sk = SecretKey::generate(*self.fresh("sk").as_bytes());
         let statement = Statement {
@@ -32,8 +43,9 @@ impl World {
             rz: b64u(self.fresh("rz").as_bytes()),
             session_jkt: Digest::parse(&sk.public().thumbprint()).unwrap(),
         };
-        let id_token = self.id_token(sub, &statement.nonce(), change);
+        let id_token = self.id_token_of(issuer, sub, &statement.nonce(), change);
         Device {
+            issuer: issuer.clone(),
             sub: sub.to_owned(),
             dk,
             sk,
@@ -52,8 +64,8 @@ impl World {
 }
 
 impl Device {
-    pub(crate) fn subject(&self, world: &World) -> Subject {
-        Subject::new(world.issuer.clone(), &self.sub).unwrap()
+    pub(crate) fn subject(&self) -> Subject {
+        Subject::new(self.issuer.clone(), &self.sub).unwrap()
     }
 
     pub(crate) async fn bind(&mut self, world: &World) {
@@ -178,7 +190,7 @@ impl Device {
         let operation = b64u_decode(view["operation_b64"].as_str().unwrap()).unwrap();
         Vote {
             key_thumbprint: Digest::parse(&self.dk.public().thumbprint()).unwrap(),
-            sub_id: self.subject(world),
+            sub_id: self.subject(),
             server: world.id.clone(),
             pep: request.pep,
             jti: world.fresh("vote").to_string(),
@@ -225,11 +237,11 @@ impl Device {
     ) -> Value {
         let now = world.now().0;
         let mut sign_in = json!({
-            "iss": world.issuer.as_str(), "sub": self.sub, "aud": super::CLIENT, "iat": now, "exp": now + 300,
+            "iss": self.issuer.as_str(), "sub": self.sub, "aud": super::CLIENT, "iat": now, "exp": now + 300,
             "auth_time": now, "nonce": step_up_nonce(jws), "acr": "urn:test:mfa",
         });
         let mut consent = json!({
-            "iss": world.issuer.as_str(), "sub": self.sub, "aud": step_up_resource(&world.id),
+            "iss": self.issuer.as_str(), "sub": self.sub, "aud": step_up_resource(&world.id),
             "client_id": super::CLIENT, "iat": now, "exp": now + 300, "jti": world.fresh("jti").to_string(),
             "scope": "approve:customers.erase",
         });
@@ -239,8 +251,8 @@ impl Device {
         change(&mut sign_in, &mut consent);
         json!({
             "type": "oidc",
-            "id_token": super::signed(&super::op_key(), "JWT", &sign_in),
-            "access_token": super::signed(&super::op_key(), "at+jwt", &consent),
+            "id_token": super::signed(&world.key_of(&self.issuer), "JWT", &sign_in),
+            "access_token": super::signed(&world.key_of(&self.issuer), "at+jwt", &consent),
         })
     }
 

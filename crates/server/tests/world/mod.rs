@@ -6,13 +6,14 @@ pub(crate) mod device;
 pub(crate) mod gate;
 pub(crate) mod socket;
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use axum::Json;
 use axum::routing::get;
-use countersign_evidence::op_token::OpConfig;
+use countersign_evidence::op_token::{OpConfig, OpRole, OpStepUp, PersonRule};
 use countersign_evidence::{SecretKey, jose};
 use countersign_model::{
     Clock, Digest, Issuer, Operation, PepId, PolicyAnswer, Requirement, ServerId, UnixSecs,
@@ -80,6 +81,8 @@ pub(crate) fn key(name: &str) -> SecretKey {
 pub(crate) struct World {
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) issuer: Issuer,
+    /// A second provider, where there is one.
+    pub(crate) other: Option<Other>,
     pub(crate) id: ServerId,
     pub(crate) http: reqwest::Client,
     pub(crate) folder: tempfile::TempDir,
@@ -88,11 +91,34 @@ pub(crate) struct World {
     count: AtomicU64,
 }
 
+/// A second provider, and how its people are told apart; the first's are told apart alike.
+pub(crate) struct Other {
+    pub(crate) issuer: Issuer,
+    pub(crate) person: PersonRule,
+    pub(crate) roles: BTreeSet<OpRole>,
+}
+
 impl World {
     pub(crate) async fn new() -> World {
+        World::of(None).await
+    }
+
+    /// Of two providers.
+    pub(crate) async fn federated(person: PersonRule, roles: &[OpRole]) -> World {
+        let issuer = provider(&other_key()).await;
+        let roles = roles.iter().copied().collect();
+        World::of(Some(Other {
+            issuer,
+            person,
+            roles,
+        }))
+        .await
+    }
+
+    async fn of(other: Option<Other>) -> World {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let clock = Arc::new(ManualClock(AtomicI64::new(START)));
-        let issuer = provider().await;
+        let issuer = provider(&op_key()).await;
         let folder = tempfile::tempdir().unwrap();
         let policy = POLICY.replace("{{issuer}}", issuer.as_str());
         std::fs::write(folder.path().join("policy.cedar"), &policy).unwrap();
@@ -106,6 +132,7 @@ impl World {
         let mut world = World {
             clock,
             issuer,
+            other,
             id,
             http,
             folder,
@@ -148,6 +175,32 @@ impl World {
         };
         let mut op = OpConfig::new(self.issuer.clone(), CLIENT);
         op.algorithms = vec!["ES256".to_owned()];
+        let mut providers = vec![op];
+        if let Some(Other {
+            issuer,
+            person,
+            roles,
+        }) = &self.other
+        {
+            providers[0].person = person.clone();
+            let mut op = OpConfig::new(issuer.clone(), CLIENT);
+            op.algorithms = vec!["ES256".to_owned()];
+            op.person = person.clone();
+            op.roles = roles.clone();
+            op.step_up = OpStepUp::None {
+                why_not: "It has no fresh sign-in.".to_owned(),
+            };
+            providers.push(op);
+        }
+        let provider = |op: OpConfig| ProviderConfig {
+            name: format!("Login at {}", op.issuer),
+            op,
+            scopes: vec!["openid".to_owned()],
+            redirect_path: "/callback".to_owned(),
+            redirect_ports: Vec::new(),
+            audience: None,
+            events_audience: None,
+        };
         ServerConfig {
             public_url: self.id.clone(),
             listen: "127.0.0.1:0".parse().unwrap(),
@@ -156,15 +209,7 @@ impl World {
             session_secs: 12 * 3600,
             auditors: [format!("{}#auditors", self.issuer)].into(),
             administrators: [format!("{}#admins", self.issuer)].into(),
-            providers: vec![ProviderConfig {
-                name: "Test login".to_owned(),
-                op,
-                scopes: vec!["openid".to_owned()],
-                redirect_path: "/callback".to_owned(),
-                redirect_ports: Vec::new(),
-                audience: None,
-                events_audience: None,
-            }],
+            providers: providers.into_iter().map(provider).collect(),
             peps: vec![
                 pep("orders-gate", &["orders.*"]),
                 pep("other-gate", &["orders.customers.read"]),
@@ -225,13 +270,32 @@ impl World {
         nonce: &str,
         change: impl FnOnce(&mut Value),
     ) -> String {
+        self.id_token_of(&self.issuer, sub, nonce, change)
+    }
+
+    /// The same, of either provider.
+    pub(crate) fn id_token_of(
+        &self,
+        issuer: &Issuer,
+        sub: &str,
+        nonce: &str,
+        change: impl FnOnce(&mut Value),
+    ) -> String {
         let now = self.now().0;
         let mut claims = json!({
-            "iss": self.issuer.as_str(), "sub": sub, "aud": CLIENT, "iat": now, "exp": now + 3600,
+            "iss": issuer.as_str(), "sub": sub, "aud": CLIENT, "iat": now, "exp": now + 3600,
             "auth_time": now - 5, "nonce": nonce, "name": format!("{sub} the tester"), "groups": groups(sub),
         });
         change(&mut claims);
-        signed(&op_key(), "JWT", &claims)
+        signed(&self.key_of(issuer), "JWT", &claims)
+    }
+
+    pub(crate) fn key_of(&self, issuer: &Issuer) -> SecretKey {
+        if *issuer == self.issuer {
+            op_key()
+        } else {
+            other_key()
+        }
     }
 
     /// A word of the provider outside any sign-in; `change` alters its claims.
@@ -273,12 +337,16 @@ pub(crate) fn op_key() -> SecretKey {
     SecretKey::generate_es256(*Digest::of(b"provider").as_bytes())
 }
 
+fn other_key() -> SecretKey {
+    SecretKey::generate_es256(*Digest::of(b"other provider").as_bytes())
+}
+
 pub(crate) fn signed(key: &SecretKey, typ: &str, claims: &Value) -> String {
     jose::sign(key, typ, claims)
 }
 
 /// Discovery and keys of a provider; who signs in and how is said by the test.
-async fn provider() -> Issuer {
+async fn provider(key: &SecretKey) -> Issuer {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let issuer = format!("http://{}", listener.local_addr().unwrap());
     let document = json!({
@@ -287,7 +355,7 @@ async fn provider() -> Issuer {
         "token_endpoint": format!("{issuer}/token"),
         "jwks_uri": format!("{issuer}/jwks"),
     });
-    let public = op_key().public();
+    let public = key.public();
     let mut jwk = public.to_jwk();
     jwk["kid"] = json!(public.thumbprint());
     jwk["alg"] = json!("ES256");

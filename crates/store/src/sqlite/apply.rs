@@ -74,7 +74,8 @@ fn apply_one(connection: &Connection, write: &Write) -> Result<Option<u64>, Stop
             binding,
             claims_token,
         } => {
-            let sql = "UPDATE votes SET claims_token = ?2 WHERE binding = ?1 AND live = 1 AND request IN
+            let sql =
+                "UPDATE votes SET claims_token = ?2 WHERE binding = ?1 AND live = 1 AND request IN
                          (SELECT key FROM requests WHERE deadline IS NOT NULL)";
             run(connection, sql, params![binding.as_bytes(), claims_token])?;
         }

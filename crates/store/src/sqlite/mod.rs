@@ -17,8 +17,8 @@ use rusqlite::{Connection, OpenFlags};
 use tokio::sync::Semaphore;
 
 use crate::{
-    Answer, BindingRow, ClaimsRow, Commit, DenialRow, EntryRow, EventRow, HistoryFilter, Remembered,
-    RequestKey, RequestRow, Store, StoreError, Tx,
+    Answer, BindingRow, ClaimsRow, Commit, DenialRow, EntryRow, EventRow, HistoryFilter,
+    Remembered, RequestKey, RequestRow, Store, StoreError, Tx,
 };
 
 /// How a SQLite store is opened.

@@ -290,7 +290,7 @@ pub(crate) fn remembered(
 
 const BINDING: &str =
     "SELECT id, person, cic, id_token, claims_token, session_jkt, device_name, bound_at,
-  session_ends_at, revoked_at FROM bindings ";
+  session_ends_at, revoked_at, auth_time, sid FROM bindings ";
 
 fn binding_of(row: &Row<'_>) -> Read<BindingRow> {
     Ok(BindingRow {
@@ -304,6 +304,8 @@ fn binding_of(row: &Row<'_>) -> Read<BindingRow> {
         bound_at: UnixSecs(row.get("bound_at")?),
         session_ends_at: UnixSecs(row.get("session_ends_at")?),
         revoked_at: row.get::<_, Option<i64>>("revoked_at")?.map(UnixSecs),
+        auth_time: UnixSecs(row.get("auth_time")?),
+        sid: row.get("sid")?,
     })
 }
 

@@ -165,11 +165,7 @@ pub(crate) async fn sessions_end_up_to_a_moment(store: &impl Store) {
         at: UnixSecs(30),
     };
     done(store, vec![until]).await;
-    let late = |auth_time| {
-        vec![Write::AddBinding(Box::new(device(
-            "late", auth_time, None,
-        )))]
-    };
+    let late = |auth_time| vec![Write::AddBinding(Box::new(device("late", auth_time, None)))];
     assert_eq!(conflict(store, late(30)).await, Conflict::SignedOut);
     done(store, late(31)).await;
 
@@ -274,10 +270,7 @@ pub(crate) async fn a_denial_of_the_same_is_found(store: &impl Store) {
     let third = get(store, "d3").await;
     assert_eq!(store.denied(same, Some(third.key)).await.unwrap(), found);
     assert_eq!(store.denied(same, Some(second.key)).await.unwrap(), None);
-    assert_eq!(
-        store.denied(digest("another"), None).await.unwrap(),
-        None
-    );
+    assert_eq!(store.denied(digest("another"), None).await.unwrap(), None);
 }
 
 pub(crate) async fn the_clock_is_known_over_a_restart<S: Store>(open: &impl Fn() -> S) {
