@@ -357,8 +357,10 @@ test("a security key is asked for by name", () =>
     await readAll(page);
     await armed(page);
     assert.match(await say(page), /Approve asks for your security key/);
-    await page.locator("#approve").click();
+    await page.locator("#approve").press("Space");
     await page.locator("#say", { hasText: "Touch your security key. Nothing is approved until it answers." }).waitFor();
+    // The focus has not fallen out of the card with the button that had it, nor onto what stops it.
+    await page.waitForFunction(() => document.activeElement?.classList.contains("card-body"));
   }));
 
 test("until the gate has used it, an approval may be taken back even when it is complete", () =>
