@@ -1,5 +1,6 @@
 //! The table: each check is taken away in turn. With it, an attack is refused by its code; without it, the same
-//! attack passes. So none is idle, and none can be lost without a test that fails.
+//! attack passes. So none is idle, and none can be lost without a test that fails. One file because it
+//! is one table, read beside `check.rs` in its order.
 
 #[path = "../../tests/common/mod.rs"]
 mod common;
