@@ -103,7 +103,7 @@ scenes.forEach(([name, act, again], n) =>
               await frame();
             }
             await frame();
-            await new Promise((done) => setTimeout(done, 15));
+            await frame();
             const now = count();
             for (const tag of Object.keys(clean)) if (now[tag] > clean[tag]) trouble.push(`turn ${turn}: ${now[tag] - clean[tag]} more ${tag}`);
             for (const element of document.querySelectorAll("*"))
