@@ -31,6 +31,8 @@ pub(crate) struct Source<'a> {
     /// Of the sign-in.
     pub(crate) nonce: &'a str,
     pub(crate) sub: &'a str,
+    /// By its name for people.
+    pub(crate) name: &'a str,
 }
 
 impl Claims {
@@ -50,7 +52,7 @@ impl Claims {
             return Ok(());
         }
         let Some(refresh_token) = self.refresh_token.clone() else {
-            return self.too_old(good_until, fresh_secs, now);
+            return too_old(source, good_until, fresh_secs, now);
         };
         match refresh_claims(source.provider, source.config, &refresh_token, source.nonce).await {
             Ok(refreshed) => {
@@ -65,7 +67,7 @@ impl Claims {
                         ProblemCode::Other,
                         "The identity provider answered with somebody else's claims. Sign out and sign in again.",
                     )),
-                    Ok(None) => self.too_old(good_until, fresh_secs, now),
+                    Ok(None) => too_old(source, good_until, fresh_secs, now),
                     Err(error) => still_good(&error, good_until, now),
                 }
             }
@@ -73,24 +75,29 @@ impl Claims {
             Err(OidcError::Refused { code }) if code == "invalid_grant" => {
                 tracing::info!("the refresh token is no good any more");
                 self.refresh_token = None;
-                self.too_old(good_until, fresh_secs, now)
+                too_old(source, good_until, fresh_secs, now)
             }
             Err(error) => still_good(&error, good_until, now),
         }
     }
+}
 
-    fn too_old(&self, good_until: UnixSecs, fresh_secs: u32, now: UnixSecs) -> Result<(), Problem> {
-        if now <= good_until {
-            return Ok(());
-        }
-        let minutes = fresh_secs.div_ceil(60);
-        Err(problem(
-            ProblemCode::SignedOut,
-            format!(
-                "The policy wants what your identity provider says about you to be at most {minutes} minutes old, and it gives nothing newer without a sign-in. Sign in again, then vote."
-            ),
-        ))
+fn too_old(
+    source: &Source<'_>,
+    good_until: UnixSecs,
+    fresh_secs: u32,
+    now: UnixSecs,
+) -> Result<(), Problem> {
+    if now <= good_until {
+        return Ok(());
     }
+    let (minutes, name) = (fresh_secs.div_ceil(60), source.name);
+    Err(problem(
+        ProblemCode::SignedOut,
+        format!(
+            "The policy wants what {name} says about you to be at most {minutes} minutes old, and {name} gives nothing newer without a sign-in. Sign in again, then vote."
+        ),
+    ))
 }
 
 /// A refresh that failed costs nothing while the claims that are there are fresh enough.

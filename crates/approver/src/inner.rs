@@ -92,7 +92,8 @@ impl Inner {
         }
     }
 
-    pub(crate) fn enter(&self, session: &Arc<Session>) {
+    pub(crate) fn enter(self: &Arc<Self>, session: &Arc<Session>) {
+        session.belongs_to(self);
         *lock(&self.session) = Some(Arc::clone(session));
         self.restore_votes(session);
         let security_keys = self.options.security_key.as_ref().map(|_| {
@@ -197,6 +198,7 @@ impl Inner {
             config: &session.config,
             nonce: &session.nonce,
             sub: &session.account.subject.sub,
+            name: &session.account.file.provider.name,
         };
         let had = claims.refresh_token.clone();
         let freshened = claims.freshen(&source, fresh_secs, session.now()).await;

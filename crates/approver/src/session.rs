@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
 use countersign_api::http::{
-    GRANT_RENEW, ProviderStepUp, RequestView, TokenAnswer, TokenRequest, WellKnownProvider,
+    GRANT_RENEW, ID_TOKEN_TYPE, ProviderStepUp, RequestView, TokenAnswer, TokenRequest,
+    WellKnownProvider,
 };
 use countersign_api::ipc::{self, Connection, Means, Row};
 use countersign_client::{ApiError, ApproverApi, ServerHttp};
@@ -20,6 +21,7 @@ use tokio::time::Instant;
 
 use crate::approver::Options;
 use crate::claims::Claims;
+use crate::inner::{Inner, When};
 use crate::item::{Item, Pins, confirmation};
 use crate::kept::{ACCOUNT, Account, AccountFile, Folder, Secrets};
 use crate::problem::{is_of_step_up, sentence};
@@ -33,6 +35,11 @@ const MAX_ITEMS: usize = 500;
 const KEYS_PAUSE: Duration = Duration::from_secs(60);
 /// Unknown gates that are looked for in that time.
 const MAX_UNKNOWN_GATES: usize = 64;
+
+/// At a renewal claims are made newer when they are older than this, in seconds.
+const RENEWAL_CLAIMS_SECS: u32 = 60;
+/// How long a renewal waits for them.
+const CLAIMS_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Answers of the token endpoint after which only a full sign-in helps.
 const OVER: [&str; 3] = ["invalid_grant", "binding_revoked", "use_fresh_sign_in"];
@@ -60,6 +67,8 @@ pub(crate) struct Session {
     /// When the access token should be renewed.
     renew_at: Mutex<Option<Instant>>,
     renewing: tokio::sync::Mutex<()>,
+    /// What makes claims newer, and keeps the refresh token that comes with them.
+    inner: OnceLock<Weak<Inner>>,
     stream: Mutex<Option<countersign_client::stream::Stream>>,
     /// Approvals of this person that count only as long as their claims are new enough.
     pub(crate) releases: Mutex<Releases>,
@@ -127,6 +136,7 @@ impl Session {
             items: Mutex::default(),
             renew_at: Mutex::default(),
             renewing: tokio::sync::Mutex::default(),
+            inner: OnceLock::new(),
             stream: Mutex::default(),
             releases: Mutex::default(),
             account,
@@ -157,6 +167,30 @@ impl Session {
         *lock(&self.renew_at) = Some(Instant::now() + pause);
     }
 
+    /// The session is in use in this program.
+    pub(crate) fn belongs_to(&self, inner: &Arc<Inner>) {
+        // Set once: a session is never handed on.
+        let _ = self.inner.set(Arc::downgrade(inner));
+    }
+
+    /// What the provider says about the person now, where it says so without them: the server then knows before it
+    /// is asked to let them vote. Without it a renewal works the same.
+    async fn newer_claims(&self) -> Option<String> {
+        let inner = self.inner.get()?.upgrade()?;
+        let this = inner
+            .session()
+            .filter(|in_use| std::ptr::eq(Arc::as_ptr(in_use), self))?;
+        let fresh = inner.fresh_claims(&this, RENEWAL_CLAIMS_SECS, When::Ahead);
+        match tokio::time::timeout(CLAIMS_PATIENCE, fresh).await {
+            Ok(Ok(token)) => token,
+            Ok(Err(trouble)) => {
+                tracing::debug!("renewed without newer claims: {}", trouble.sentence);
+                None
+            }
+            Err(_) => None,
+        }
+    }
+
     /// Gets a new access token by the binding.
     pub(crate) async fn renew(&self) -> Result<(), SessionError> {
         let turn = lock(&self.renew_at).to_owned();
@@ -165,12 +199,13 @@ impl Session {
             // Someone else renewed while we waited.
             return Ok(());
         }
+        let claims_token = self.newer_claims().await;
         let nonce = self.api.nonce().await.map_err(SessionError::NotNow)?;
         let proof = self.proof(nonce);
         let request = TokenRequest {
             grant_type: GRANT_RENEW.to_owned(),
-            subject_token: None,
-            subject_token_type: None,
+            subject_token_type: claims_token.as_ref().map(|_| ID_TOKEN_TYPE.to_owned()),
+            subject_token: claims_token,
             cic: None,
             binding_id: Some(self.account.binding.to_string()),
             proof,

@@ -144,6 +144,8 @@ struct Seen {
     browser_opened: u32,
     exchanges: Vec<(String, String)>,
     renewals: u32,
+    /// The claims that came along with each.
+    renewed_with: Vec<Option<String>>,
     refreshes: u32,
     votes: Vec<Value>,
     revoked: Vec<String>,
@@ -209,7 +211,10 @@ async fn token(
         .into_response()
     };
     if let Some(binding) = form.get("binding_id") {
-        server.seen.lock().unwrap().renewals += 1;
+        let mut seen = server.seen.lock().unwrap();
+        seen.renewals += 1;
+        seen.renewed_with.push(form.get("subject_token").cloned());
+        drop(seen);
         if let Some(refusal) = server.does.lock().unwrap().renewal.clone() {
             return (StatusCode::BAD_REQUEST, Json(refusal)).into_response();
         }

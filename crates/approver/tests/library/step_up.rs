@@ -412,3 +412,26 @@ async fn newer_claims_are_sent_while_an_approval_waits_for_its_release() {
     let token = world.seen(|seen| seen.claims_tokens[0].clone());
     assert_eq!(payload(&token)["iat"], world.server.clock.now().0);
 }
+
+#[tokio::test]
+async fn a_renewal_brings_what_the_provider_says_now_where_it_says_so() {
+    for refreshes in [true, false] {
+        let world = world().await;
+        let (app, _) = ready(&world, |_| ()).await;
+        world.does(|does| {
+            does.refreshes = refreshes;
+            does.ended_tokens = vec!["token-0".to_owned()];
+        });
+        world.server.clock.forward(100);
+        // Not in memory, so it is read: with an access token that has ended.
+        world.put(world.request("t2", |_| ()));
+        card(&app, "t2").await;
+        let with = world.seen(|seen| seen.renewed_with.clone());
+        let [with] = &with[..] else {
+            panic!("one renewal")
+        };
+        let iat = with.as_ref().map(|token| payload(token)["iat"].clone());
+        let now = json!(world.server.clock.now().0);
+        assert_eq!(iat, refreshes.then_some(now));
+    }
+}

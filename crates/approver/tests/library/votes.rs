@@ -240,7 +240,9 @@ async fn older_claims_are_made_newer_for_a_vote_and_a_provider_that_cannot_is_na
         .unwrap_err();
     assert_eq!(problem.code, ProblemCode::SignedOut);
     assert!(
-        problem.sentence.contains("at most 5 minutes old"),
+        problem
+            .sentence
+            .contains("what Test ID says about you to be at most 5 minutes old"),
         "{}",
         problem.sentence
     );
