@@ -61,6 +61,12 @@ fn good() -> Vec<(&'static str, Edit)> {
         ("two stages", Whole(Scene::ask_in_stages)),
         ("self-confirmation", Whole(Scene::ask_for_confirmation)),
         (
+            "a time with parts of a second",
+            stepped!(SignIn, |t| {
+                t.claims["auth_time"] = json!(1_795_331_678.75);
+            }),
+        ),
+        (
             "a sign-in 5 seconds before the vote, by the provider's clock",
             stepped!(SignIn, |t| {
                 t.claims["auth_time"] = json!(NOW.0 - 35);
