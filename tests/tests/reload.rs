@@ -9,11 +9,9 @@ use countersign_tests::world::{Answer, World};
 use reqwest::Method;
 
 const READ: &str = "/customers/42";
-const READERS: &str = "action == Action::\"orders.customers.read\", resource)\nwhen { principal";
-
-/// Who reads is asked of nobody's groups any more.
-const NOBODY: &str =
-    "action == Action::\"orders.customers.read\", resource)\nwhen { false && principal";
+const READERS: &str = "@id(\"developers-read\")\npermit";
+/// Reading takes a scope that the token of this test does not have.
+const NOBODY: &str = "@id(\"developers-read\")\n@token_scope(\"orders:export\")\npermit";
 
 async fn status(world: &World, token: &str) -> u16 {
     let call = world.call(Method::GET, READ, token);
