@@ -88,7 +88,7 @@ fn pending(progress: &Progress, left_secs: i64) -> String {
         approvals,
         needed,
         who_may_vote,
-        stage: _,
+        stage,
         approved_by,
         denied_by: _,
         reason: _,
@@ -99,8 +99,12 @@ fn pending(progress: &Progress, left_secs: i64) -> String {
     } else {
         format!(" (by {})", names(approved_by))
     };
+    let stage = stage
+        .as_deref()
+        .map(|stage| format!(" (stage {})", safe(stage)))
+        .unwrap_or_default();
     format!(
-        "{} {} · {approvals} of {needed}{by} · waiting for {} · {} left",
+        "{} {} · {approvals} of {needed}{by} · waiting for {}{stage} · {} left",
         safe(first),
         safe(second),
         safe(who_may_vote),
@@ -297,6 +301,9 @@ mod tests {
             pending(&progress(), 540),
             "amber falcon · 1 of 2 (by Elin) · waiting for database approvers · 9 min left"
         );
+        let mut staged = progress();
+        staged.stage = Some("security".into());
+        assert!(pending(&staged, 540).contains("database approvers (stage security) · "));
     }
 
     #[test]

@@ -6,7 +6,7 @@
 //! upstream holds an unfinished body, which it does not act on.
 //!
 //! It reads names as leniently as the most lenient framework known, and does not parse the formats: a name that
-//! only some reader would take for an override is refused. Specification: `docs/spec/operation.md`.
+//! only some reader would take for an override is refused. For those who call: `docs/HTTP-GATE.md`, "Bodies".
 
 use std::sync::{Arc, OnceLock};
 

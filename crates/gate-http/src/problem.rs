@@ -394,3 +394,85 @@ fn waiting(told: &Told, requirement: &Requirement) -> String {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn requirement(change: impl FnOnce(&mut Value)) -> Requirement {
+        let mut value = json!({
+            "by": "others", "approvals": 2, "step_up": "none", "match": "none", "fresh_claims_secs": 300,
+            "reason": "optional", "notify_buttons": "none", "ttl_secs": 600, "grant_secs": 120,
+        });
+        change(&mut value);
+        Requirement::from_value(&value).unwrap()
+    }
+
+    fn told() -> Told {
+        Told {
+            words: vec!["amber".to_owned(), "falcon".to_owned()],
+            approvals: 1,
+            needed: 2,
+            who_may_vote: "security".to_owned(),
+            ..Told::default()
+        }
+    }
+
+    #[test]
+    fn a_caller_is_told_what_is_waited_for() {
+        let plain = requirement(|_| ());
+        assert_eq!(
+            waiting(&told(), &plain),
+            "This call needs an approval: 1 of 2 so far, now by security."
+        );
+        let staged = requirement(|it| {
+            it["stages"] =
+                json!([{ "name": "lead", "approvals": 1 }, { "name": "second", "approvals": 1 }]);
+            it["step_up"] = json!("oidc");
+        });
+        let in_second = Told {
+            stage: Some("second".to_owned()),
+            ..told()
+        };
+        assert_eq!(
+            waiting(&in_second, &staged),
+            "This call needs an approval: 1 of 2 so far, now by security (stage second), with a fresh sign-in at their identity provider."
+        );
+        let own = requirement(|it| {
+            it["by"] = json!("requester");
+            it["approvals"] = json!(1);
+            it["step_up"] = json!("oidc");
+        });
+        let said = waiting(&told(), &own);
+        assert!(
+            said.starts_with("You confirm this call yourself")
+                && said.contains("your own Countersign app"),
+            "{said}"
+        );
+    }
+
+    #[test]
+    fn the_problem_names_stages_step_up_and_who_confirms() {
+        let staged = requirement(|it| {
+            it["stages"] =
+                json!([{ "name": "lead", "approvals": 1 }, { "name": "second", "approvals": 1 }]);
+            it["step_up"] = json!("oidc");
+            it["scope"] = json!("approve:orders.delete");
+        });
+        let txn = Txn::parse("abc").unwrap();
+        let Problem(said) = Problem::pending(&txn, &told(), &staged);
+        assert_eq!(said.approval_id, Some(txn));
+        for (name, value) in [
+            ("by", json!("others")),
+            ("step_up", json!("oidc")),
+            ("consent_scope", json!("approve:orders.delete")),
+            (
+                "stages",
+                json!([{ "name": "lead", "approvals": 1 }, { "name": "second", "approvals": 1 }]),
+            ),
+            ("words", json!(["amber", "falcon"])),
+        ] {
+            assert_eq!(said.more[name], value, "{name}");
+        }
+    }
+}

@@ -5,6 +5,7 @@
 
 mod frame;
 mod gate;
+mod jwks;
 mod measure;
 mod nats;
 mod policy;
@@ -21,6 +22,7 @@ const NAMES: &str = "\
   release   vote cast -> blocked call answered, beside fdatasync
   gate      a call that needs no approval, beside nginx as a proxy, nginx with auth_request, no proxy
   policy    one answer of the policy, beside bare Cedar and regorus over the same rules, 10 and 10,000 of them
+  jwks      tokens that name unknown keys, beside known ones; how often the provider's keys are fetched
   start     app: cold start to a window with content, beside a hello-world Tauri app and chromium --app
   tray      app: memory and wake-ups with no window open
   all       all of them";
@@ -33,6 +35,7 @@ async fn main() -> Result<()> {
         "release" => release::run().await,
         "gate" => gate::run().await,
         "policy" => policy::run(),
+        "jwks" => jwks::run().await,
         "start" => start::run(),
         "tray" => tray::run().await,
         "all" => {
@@ -40,6 +43,7 @@ async fn main() -> Result<()> {
             release::run().await?;
             gate::run().await?;
             policy::run()?;
+            jwks::run().await?;
             start::run()?;
             tray::run().await
         }
