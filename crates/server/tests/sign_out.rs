@@ -67,15 +67,7 @@ async fn an_event_ends_sessions_streams_and_votes_and_later_sign_ins_count() {
     }
     jonas.get(&world, "/approver/v1/requests").await.is(200);
     // What was published comes before the end.
-    loop {
-        use futures_util::StreamExt as _;
-        use tokio_tungstenite::tungstenite::Message;
-        match of_elin.0.next().await.unwrap().unwrap() {
-            Message::Close(Some(frame)) => break assert_eq!(u16::from(frame.code), 4002),
-            Message::Text(_) => {}
-            other => panic!("{other:?}"),
-        }
-    }
+    assert_eq!(of_elin.close_code().await, 4002);
     of_jonas
         .next_is("request.closed", json!({ "txn": txn, "state": "voided" }))
         .await;
