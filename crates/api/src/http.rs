@@ -345,6 +345,9 @@ pub struct VoteView {
     /// How it was confirmed, where it was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub step_up: Option<StepUpMeans>,
+    /// It is an approval that counts no more: its device, its person's session or their claims have ended it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub void: bool,
 }
 
 /// How a vote was confirmed.

@@ -112,6 +112,8 @@ struct CastVote {
     at: i64,
     digest: Digest,
     step_up: Option<ipc::Means>,
+    /// The server says that it counts no more.
+    void: bool,
 }
 
 /// Whether a pending request can still be voted on.
@@ -502,7 +504,7 @@ impl Genuine {
         let people: BTreeSet<&Subject> = self
             .votes
             .iter()
-            .filter(|cast| cast.vote.vote == vote::Choice::Approve)
+            .filter(|cast| cast.vote.vote == vote::Choice::Approve && !cast.void)
             .map(|cast| &cast.vote.sub_id)
             .collect();
         u32::try_from(people.len()).unwrap_or(u32::MAX)
@@ -517,8 +519,9 @@ impl Genuine {
 
     /// This person's own approval, which a deny may replace.
     pub(crate) fn approved_by(&self, me: &Subject) -> Option<Digest> {
-        let mine =
-            |cast: &&CastVote| cast.vote.sub_id == *me && cast.vote.vote == vote::Choice::Approve;
+        let mine = |cast: &&CastVote| {
+            cast.vote.sub_id == *me && cast.vote.vote == vote::Choice::Approve && !cast.void
+        };
         self.votes.iter().rev().find(mine).map(|cast| cast.digest)
     }
 }
@@ -542,7 +545,9 @@ impl CastVote {
             at,
             digest: _,
             step_up,
+            void,
         } = self;
+        let counts = if *void { ", no longer counts" } else { "" };
         let binding: String = vote.binding_id.to_string().chars().take(10).collect();
         VoteLine {
             name: wire::safe(name, display::Role::Name),
@@ -556,7 +561,7 @@ impl CastVote {
                 .reason
                 .as_deref()
                 .map(|reason| wire::safe(reason, display::Role::Data)),
-            device: wire::ours(format!("device {binding}…, {alg} key")),
+            device: wire::ours(format!("device {binding}…, {alg} key{counts}")),
             mine: vote.sub_id == *me,
             stage: vote
                 .stage
@@ -636,6 +641,7 @@ fn cast(view: VoteView, open: &OpenRequest) -> Result<CastVote, String> {
         sub,
         at,
         step_up,
+        void,
     } = view;
     let alg = jose::peek(&jws, Vote::TYP).map(|peeked| peeked.alg.as_str());
     let (Ok((_, vote)), Ok(alg)) = (Vote::unverified(&jws), alg) else {
@@ -655,6 +661,7 @@ fn cast(view: VoteView, open: &OpenRequest) -> Result<CastVote, String> {
         at,
         digest,
         step_up: step_up.map(wire::means),
+        void,
     })
 }
 

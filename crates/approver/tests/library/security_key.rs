@@ -242,7 +242,9 @@ async fn what_the_key_does_not_do_is_said_and_nothing_is_sent() {
             phase: StepUpPhase::Failed { problem, retry },
             ..
         } => (problem.sentence, retry),
-        other => panic!("{other:?}"),
+        Ballot::StepUp { .. } | Ballot::Open { .. } | Ballot::Locked { .. } => {
+            panic!("it did not fail")
+        }
     };
     let (sentence, retry) = failed(vote(&app).await);
     assert!(

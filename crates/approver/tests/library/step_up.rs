@@ -52,7 +52,9 @@ fn failed(ballot: Ballot) -> (String, bool) {
             phase: StepUpPhase::Failed { problem, retry },
             ..
         } => (problem.sentence, retry),
-        other => panic!("{other:?}"),
+        Ballot::StepUp { .. } | Ballot::Open { .. } | Ballot::Locked { .. } => {
+            panic!("it did not fail")
+        }
     }
 }
 

@@ -5,9 +5,9 @@ use countersign_api::http::{
     StepUpMeans, VoteView,
 };
 use countersign_evidence::verify::StepUpEvidence;
-use countersign_lifecycle::State;
+use countersign_lifecycle::{Choice, State};
 use countersign_model::{By, PolicyCheck, Stage, Txn, b64u};
-use countersign_store::SeenKind;
+use countersign_store::{SeenKind, VoteRow};
 
 use super::App;
 use super::about::{Loaded, Viewer, asked, may_see};
@@ -89,6 +89,7 @@ impl App {
                     sub: vote.person.sub.clone(),
                     at: vote.at.0,
                     step_up: vote.step_up.as_deref().and_then(means_of),
+                    void: is_void(&row.state, vote),
                 })
                 .collect(),
             who_may_vote: policy.who_may_vote(
@@ -220,4 +221,13 @@ fn noticed(first: SeenKind) -> Noticed {
 pub(crate) fn size_of_view(view: &RequestView) -> usize {
     let votes: usize = view.votes.iter().map(|vote| vote.jws.len() + 512).sum();
     view.operation_b64.len() + view.request_jws.len() + view.ask_jws.len() + votes + 2_048
+}
+
+/// An approval that was counted, and counts no more.
+fn is_void(state: &State, vote: &VoteRow) -> bool {
+    let counts = state
+        .votes()
+        .iter()
+        .any(|counted| counted.digest == vote.digest);
+    vote.choice == Choice::Approve && !counts
 }
