@@ -107,7 +107,10 @@ fn text(card: &Card, now: UnixSecs) -> String {
             .map(|reason| format!(": {}", line(reason)))
             .unwrap_or_default();
         let ago = duration(now.0 - at);
-        out.pair("denied before", &format!("{ago} ago by {}{reason}", line(by)));
+        out.pair(
+            "denied before",
+            &format!("{ago} ago by {}{reason}", line(by)),
+        );
     }
 
     out.heading("What will be done, exactly");
