@@ -77,7 +77,7 @@ type Next = Poll<Option<Result<Frame<Bytes>, BrokenOff>>>;
 fn data_only(next: Next) -> Next {
     match next {
         Poll::Ready(Some(Ok(frame))) if !frame.is_data() => Poll::Ready(None),
-        other => other,
+        next @ (Poll::Ready(_) | Poll::Pending) => next,
     }
 }
 

@@ -4,6 +4,9 @@ use countersign_evidence::SecretKey;
 
 use super::scene::*;
 
+/// Spoils a token's claims.
+type Change = Box<dyn Fn(&mut Value)>;
+
 /// The scene's provider, and a second one.
 async fn scene(provider_keys: &'static str, second_keys: &str) -> (Scene, Op) {
     let world = World::new().await;
@@ -104,7 +107,7 @@ async fn each_provider_refuses_its_bad_tokens() {
     let (scene, second) = scene("", "audience = \"urn:orders\"").await;
     let now = scene.world.clock.now().0;
     for op in [&scene.world.op, &second] {
-        let bad: [(&str, Box<dyn Fn(&mut Value)>); 14] = [
+        let bad: [(&str, Change); 14] = [
             (
                 "token_expired",
                 Box::new(move |c| c["exp"] = json!(now - 61)),

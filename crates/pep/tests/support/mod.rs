@@ -1,7 +1,13 @@
 //! A provider and an approval server on loopback, both under the test's control. The server can lie in every way
 //! that it has; what it sends goes through the real client, the real verification and the real policy.
 
-#![allow(dead_code, unreachable_pub, missing_docs, clippy::unwrap_used)]
+#![allow(
+    dead_code,
+    unused_imports,
+    unreachable_pub,
+    missing_docs,
+    clippy::unwrap_used
+)]
 // Here `_` reads as "in this, the server stays honest".
 #![allow(clippy::wildcard_enum_match_arm)]
 
