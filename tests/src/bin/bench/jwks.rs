@@ -144,7 +144,7 @@ pub(crate) async fn run() -> Result<()> {
         }
     }
     let fetches = op.fetches.load(Ordering::SeqCst);
-    let minutes = (ROUNDS + 1) / 2;
+    let minutes = ROUNDS.div_ceil(2);
     let forged = (ROUNDS + 1) * A_ROUND;
     ensure!(
         fetches <= minutes + 1,

@@ -30,6 +30,13 @@ const MANY: usize = if cfg!(debug_assertions) { 100 } else { 10_000 };
 const REGO_FILE: usize = 1_000;
 const ISSUER: &str = "https://id.example.com";
 
+fn timed(name: String) -> Series {
+    Series::new(name, "us")
+}
+
+/// Answers the one question once.
+type Asked<'a> = Box<dyn FnMut() -> Result<bool> + 'a>;
+
 pub(crate) fn run() -> Result<()> {
     let few = Rules::new(FEW, Apart::ByAction)?;
     let begun = Instant::now();
@@ -41,22 +48,17 @@ pub(crate) fn run() -> Result<()> {
     );
     loading.push_time(begun.elapsed());
 
-    let mut series: Vec<(Series, Box<dyn FnMut() -> Result<bool>>)> = Vec::new();
-    let mut add = |name: &str, answer: Box<dyn FnMut() -> Result<bool>>| {
-        series.push((Series::new(name, "us"), answer));
-    };
+    let mut series: Vec<(Series, Asked<'_>)> = Vec::new();
     for (rules, name) in [
         (&few, format!("{FEW} rules")),
         (&many, format!("{MANY} rules")),
         (&of_one_action, format!("{MANY} rules of one action")),
     ] {
-        add(&format!("Countersign, {name}"), rules.countersign());
-        add(&format!("bare Cedar, {name}"), rules.bare_cedar());
-        add(
-            &format!("bare Cedar, entities made before, {name}"),
-            rules.prepared_cedar()?,
-        );
-        add(&format!("regorus, {name}"), rules.regorus());
+        series.push((timed(format!("Countersign, {name}")), rules.countersign()));
+        series.push((timed(format!("bare Cedar, {name}")), rules.bare_cedar()));
+        let name_prepared = format!("bare Cedar, entities made before, {name}");
+        series.push((timed(name_prepared), rules.prepared_cedar()?));
+        series.push((timed(format!("regorus, {name}")), rules.regorus()));
     }
     for _ in 0..ROUNDS {
         for (series, answer) in &mut series {
