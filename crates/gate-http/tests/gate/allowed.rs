@@ -60,6 +60,7 @@ async fn without_the_server_nothing_protected_passes() {
         .send()
         .await
         .unwrap();
+    assert!(answer.headers().contains_key("retry-after"));
     assert_eq!(problem(answer).await.0, 503);
     assert_eq!(
         scene

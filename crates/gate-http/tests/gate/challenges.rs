@@ -52,6 +52,8 @@ async fn a_call_needs_the_scope_that_its_query_needs_and_passes_with_it() {
             && header.contains("scope=\"orders:read\""),
         "{header}"
     );
+    assert_eq!(body["scope"], "orders:read");
+    assert!(body.get("acr_values").is_none() && body.get("max_age").is_none());
     assert_eq!(
         body["command"],
         format!(
@@ -107,6 +109,10 @@ async fn a_sign_in_that_is_too_weak_or_too_old_is_challenged_before_anybody_is_a
         assert!(
             header.contains("acr_values=\"urn:mfa\"") && header.contains("max_age=\"300\""),
             "{header}"
+        );
+        assert_eq!(
+            (&body["acr_values"], &body["max_age"]),
+            (&json!(["urn:mfa"]), &json!(300))
         );
         let command = body["command"].as_str().unwrap();
         assert!(
