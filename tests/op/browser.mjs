@@ -57,7 +57,7 @@ try {
     const kind = await which(page);
     if (shots) {
       mkdirSync(shots, { recursive: true });
-      await page.screenshot({ path: join(shots, `browser-${person}-${number}.png`) });
+      await page.screenshot({ path: join(shots, `browser-${person}-${number}-${kind ?? 'end'}.png`) });
     }
     if (here.origin !== provider || title.startsWith('Signed in')) break;
     if (stops && stops.at === kind && stops.by === 'close') break;

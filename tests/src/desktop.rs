@@ -105,6 +105,7 @@ impl Desktop {
         self.set("COUNTERSIGN_PERSON", &person.sub);
         self.set("COUNTERSIGN_PASSWORD", &person.password);
         self.set("COUNTERSIGN_SHOTS", shots.display());
+        self.set("COUNTERSIGN_HANDS", self.hands_file().display());
         for folder in ["config", "data", "cache", "state"] {
             fs::create_dir_all(home.join(folder)).with_context(|| format!("make {folder}"))?;
         }
@@ -205,7 +206,7 @@ impl Desktop {
         let deadline = Instant::now() + Duration::from_secs(20);
         while !ready() {
             if Instant::now() > deadline {
-                bail!("{what} does not start");
+                bail!("{what} does not come");
             }
             std::thread::sleep(Duration::from_millis(30));
         }
@@ -230,6 +231,29 @@ impl Desktop {
             .envs(self.environment.iter().cloned())
             .stdin(Stdio::null());
         command
+    }
+
+    fn hands_file(&self) -> PathBuf {
+        self.home.join("hands.json")
+    }
+
+    /// What the person does in the browser from now on (`op/browser.mjs` says how that is written).
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn hands(&self, what: &serde_json::Value) -> Result<()> {
+        fs::write(self.hands_file(), what.to_string()).context("write hands.json")
+    }
+
+    /// Waits until no window has this title.
+    ///
+    /// # Errors
+    /// When one stays.
+    pub fn window_is_gone(&self, title: &str) -> Result<()> {
+        self.wait_for("the end of a window", || {
+            self.windows()
+                .is_ok_and(|windows| !windows.iter().any(|known| known == title))
+        })
     }
 
     /// Where this session's `$HOME` is.

@@ -1,6 +1,10 @@
 //! The main job as a person does it, from the first sign-in to the proof, in the real window on a made desktop. Each
 //! step looks at the screen, and fails when it does not show what it should.
 
+mod step_up;
+
+pub use step_up::play_step_up;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -80,6 +84,21 @@ impl Story<'_> {
         if let Err(error) = &seen {
             say(&format!("   not seen: {error:#}"));
         }
+        self.pictures.push(picture);
+        seen
+    }
+
+    /// Waits until the screen shows one of these, and keeps the picture.
+    fn see_any(&mut self, name: &str, phrases: &[&str]) -> Result<Sight> {
+        let picture = self
+            .shots
+            .join(format!("{:02}-{name}.png", self.pictures.len() + 1));
+        let what = phrases.join("” or “");
+        let seen = self
+            .desktop()?
+            .look_until(&picture, &format!("“{what}”"), SOON, |sight| {
+                phrases.iter().any(|phrase| sight.shows(phrase))
+            });
         self.pictures.push(picture);
         seen
     }
