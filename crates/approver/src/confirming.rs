@@ -407,10 +407,7 @@ async fn holds(
         Ok(_) => Ok(()),
         Err(refusal) => {
             tracing::warn!(code = refusal.code, "a confirmation does not hold");
-            Err(failed(problem(
-                ProblemCode::Other,
-                format!("{} Nothing was approved.", refusal.sentence),
-            )))
+            Err(failed(problem(ProblemCode::Other, refusal.sentence)))
         }
     }
 }
@@ -418,10 +415,7 @@ async fn holds(
 /// The request went away under the confirmation.
 fn lost() -> Stopped {
     Stopped {
-        problem: problem(
-            ProblemCode::Closed,
-            "The request is over. Nothing was approved.",
-        ),
+        problem: problem(ProblemCode::Closed, "The request is over."),
         retry: false,
     }
 }

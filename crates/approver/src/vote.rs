@@ -201,8 +201,7 @@ pub(crate) fn refused(error: &ApiError) -> Problem {
         return problem(ProblemCode::Forbidden, sentence);
     }
     if is_of_step_up(error) {
-        let sentence = format!("{} Nothing was approved.", sentence(&error.to_string()));
-        return problem(ProblemCode::Other, sentence);
+        return problem(ProblemCode::Other, sentence(&error.to_string()));
     }
     of_api(error)
 }

@@ -67,20 +67,20 @@ pub struct Confirmed {
     pub access_token: Option<String>,
 }
 
-/// Why a vote was not confirmed. Each sentence stands on the card.
+/// Why a vote was not confirmed. Each sentence stands on the card, which says itself that nothing was approved.
 #[derive(Debug, thiserror::Error)]
 pub enum StepUpError {
     /// The person said no at the provider.
-    #[error("you declined at the identity provider. Nothing was approved")]
+    #[error("you declined at the identity provider")]
     Declined,
     /// Somebody else signed in.
     #[error(
-        "another account signed in at the identity provider than the one that votes here. Nothing was approved. Try again with your own account"
+        "another account signed in at the identity provider than the one that votes here. Try again with your own account"
     )]
     OtherAccount,
     /// The sign-in did not reach the level.
     #[error(
-        "the policy wants a sign-in at the level `{wanted}`, and the identity provider confirmed {}. Nothing was approved", level(.found)
+        "the policy wants a sign-in at the level `{wanted}`, and the identity provider confirmed {}", level(.found)
     )]
     Level {
         /// What the requirement asks for.
@@ -90,7 +90,7 @@ pub enum StepUpError {
     },
     /// The scope is not among what was granted.
     #[error(
-        "the identity provider did not give the consent `{scope}` that the policy wants. Nothing was approved. Try again and agree to it, or tell whoever runs the provider"
+        "the identity provider did not give the consent `{scope}` that the policy wants. Try again and agree to it, or tell whoever runs the provider"
     )]
     ScopeNotGranted {
         /// Which.
@@ -98,12 +98,12 @@ pub enum StepUpError {
     },
     /// The provider did not make the person sign in again.
     #[error(
-        "the identity provider did not ask you to sign in again, which this vote needs. Nothing was approved. Try again; if it stays so, tell whoever runs the provider"
+        "the identity provider did not ask you to sign in again, which this vote needs. Try again; if it stays so, tell whoever runs the provider"
     )]
     NotFresh,
     /// It refuses what a step-up needs.
     #[error(
-        "the identity provider cannot confirm a single vote as the policy wants it ({code}). Nothing was approved. Tell whoever wrote the policy"
+        "the identity provider cannot confirm a single vote as the policy wants it ({code}). Tell whoever wrote the policy"
     )]
     Unable {
         /// The OAuth error code.

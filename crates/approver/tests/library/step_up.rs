@@ -160,7 +160,7 @@ async fn what_goes_wrong_at_the_provider_is_said_and_nothing_is_sent() {
             "did not ask you to sign in again",
         ),
         // What only the one verification finds.
-        ("code=c", json!({"at_hash": "AAAA"}), "Nothing was approved"),
+        ("code=c", json!({"at_hash": "AAAA"}), "another access token"),
     ] {
         let world = world().await;
         let (app, digest) = ready(&world, with_consent).await;

@@ -422,11 +422,26 @@ async fn confirmed(approver: &Approver, id: &str) -> anyhow::Result<Exit> {
                     eprintln!("Touch your security key.");
                 }
                 StepUpPhase::Preparing | StepUpPhase::Sending => {}
-                StepUpPhase::Failed { problem, retry: _ } => return Err(stop(problem.clone())),
+                StepUpPhase::Failed { problem, retry: _ } => {
+                    if problem.code != ProblemCode::ServerUnreachable {
+                        eprintln!("Nothing was approved.");
+                    }
+                    return Err(stop(problem.clone()));
+                }
             },
-            Ballot::Open { .. } | Ballot::Locked { .. } => {
+            Ballot::Open { .. } | Ballot::Locked { .. } if approved_by_me(&card) => {
                 eprintln!("{}", said(Choice::Approve, &card));
                 return Ok(Exit::Done);
+            }
+            Ballot::Open { .. } => {
+                return Err(Stop::with(
+                    Exit::Failed,
+                    "the confirmation was given up: nothing was approved",
+                ));
+            }
+            // It was decided, or ended, while the browser was open.
+            Ballot::Locked { why: _, sentence } => {
+                return Err(Stop::with(Exit::Failed, safe(sentence)));
             }
         }
         // The card is read again at each event: one that was missed costs nothing.
@@ -434,6 +449,12 @@ async fn confirmed(approver: &Approver, id: &str) -> anyhow::Result<Exit> {
             return Err(Stop::with(Exit::Failed, "the session ended"));
         }
     }
+}
+
+fn approved_by_me(card: &Card) -> bool {
+    card.votes
+        .iter()
+        .any(|vote| vote.mine && vote.choice == Choice::Approve)
 }
 
 fn said(choice: Choice, card: &Card) -> String {
