@@ -178,7 +178,7 @@ impl Admin {
             .and_then(|problem| problem.detail)
             .unwrap_or_else(|| format!("it answered with status {status}"));
         let exit = match status {
-            401 | 403 => Exit::SignIn,
+            401 => Exit::SignIn,
             500..=599 => Exit::Unreachable,
             _ => Exit::Failed,
         };
