@@ -1,6 +1,7 @@
-//! A hello-world Tauri app, the peer of the benchmarks: one page, shown once it is drawn, as the app's window does it.
+//! A hello-world Tauri app, the peer of the benchmarks: one page, shown once it says that it is there, as the app's
+//! window does it.
 
-/// The page has drawn its first frame: the window comes on screen.
+/// The page is there: the window comes on screen.
 #[tauri::command]
 fn drew(window: tauri::WebviewWindow) -> Result<(), String> {
     window.show().map_err(|error| error.to_string())

@@ -1,5 +1,5 @@
 //! Cold start: from starting the program to a window on screen that has drawn its content. Both programs keep their window
-//! hidden until the page has drawn, so that "on screen" means the same. The app is started as a person does it, with
+//! hidden until the page says that it is there, so that "on screen" means the same. The app is started as a person does it, with
 //! no agent running: agent and window both start. `chromium --app` shows its window when it has one, drawn or not.
 
 use std::process::Command;
