@@ -2,7 +2,7 @@
 //! moment, and other tests here would find their stores locked.
 #![allow(clippy::unwrap_used)]
 
-#[allow(dead_code)] // the suite runs elsewhere
+#[allow(dead_code, reason = "the suite runs elsewhere")]
 mod conformance;
 
 use std::collections::BTreeSet;
