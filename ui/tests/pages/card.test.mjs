@@ -19,6 +19,8 @@ test("Approve is not available before everything was on screen, and says what is
 
 test("jumping to the end of a long text is not reading it", () =>
   scene("inbox/hostile", async (page) => {
+    // The beginning counts from the frame in which it was on screen: a jump before that leaves only the end.
+    await page.waitForFunction(() => document.querySelectorAll(".long .seen i").length === 1);
     await page.locator("[data-scroller]").evaluate((text) => text.scrollTo(0, text.scrollHeight));
     await page.locator(".card-body").evaluate((body) => body.scrollTo(0, body.scrollHeight));
     await page.waitForFunction(() => document.querySelectorAll(".long .seen i").length === 2);

@@ -210,7 +210,8 @@ test("sixty thousand lines open as fast as sixty, and a blank is never taken for
         card.exhibit.lines = Array.from({ length: 60_000 }, (_, n) => ({ indent: 0, spans: [{ role: "punctuation", text: `${n + 1}  ` }, { role: "data", text: "x" }] }));
       }),
     );
-    await page.locator(".long").waitFor();
+    // The beginning counts from the frame in which it was on screen.
+    await page.waitForFunction(() => document.querySelectorAll(".long .seen i").length === 1);
     assert.ok((await page.locator(".xl").count()) <= 600);
     await page.locator("[data-scroller]").evaluate((text) => text.scrollTo(0, text.scrollHeight));
     await page.locator(".xl", { hasText: "60000" }).waitFor();
