@@ -2,6 +2,7 @@
 //
 //   GET  /people/SUB                                 the claims of a person
 //   PUT  /people/SUB    {"groups": …, "claims": …}   change them; any shape, as directories have any shape
+//   PUT  /programs/ID   {"claims": …}                what it says of a program that asks in its own name
 //   PUT  /clock         {"secs": N}                  how far this provider's clock is ahead
 //   PUT  /behavior      {"ignores": ["acr", "sub"]}  what it does not honor from now on
 //   PUT  /down          {"down": true}               nobody can reach it
@@ -11,7 +12,7 @@
 //   POST /events        {"to": URI, "header": …, "claims": …}   sign a security event token and push it (RFC 8935)
 
 import { createServer } from 'node:http';
-import { claimsOf, people } from './people.mjs';
+import { claimsOf, people, programs } from './people.mjs';
 import { signOut } from './store.mjs';
 
 async function wish(request) {
@@ -53,6 +54,9 @@ export async function control(port, op) {
       if (groups !== undefined) person.groups = groups;
       if (claims !== undefined) person.claims = claims;
       return claimsOf(sub);
+    },
+    'PUT programs': (id, { claims }) => {
+      programs.set(id, claims);
     },
     'PUT clock': (_, { secs }) => setClock(secs),
     'PUT behavior': (_, { ignores }) => {

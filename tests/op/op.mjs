@@ -11,7 +11,7 @@ import { Provider, interactionPolicy } from 'oidc-provider';
 import { control } from './control.mjs';
 import { interaction, over } from './interaction.mjs';
 import { Keys } from './keys.mjs';
-import { claimsOf, people } from './people.mjs';
+import { claimsOf, people, programs } from './people.mjs';
 import { aboutYou, acrs, isStepUp, scopesOf } from './scopes.mjs';
 import { Store } from './store.mjs';
 import * as pages from './pages.mjs';
@@ -103,7 +103,7 @@ const configuration = {
     client.grantTypeAllowed('refresh_token') && (client.clientId === 'countersign-approver' || code.scopes.has('offline_access')),
   rotateRefreshToken: true,
   extraTokenClaims: (ctx, token) => {
-    if (!token.accountId) return people.get(token.clientId)?.claims;
+    if (!token.accountId) return programs.get(token.clientId);
     const { sub, ...claims } = claimsOf(token.accountId) ?? {};
     return { ...(isStepUp(String(token.aud)) ? {} : claims), ...signInOf(ctx) };
   },

@@ -14,6 +14,9 @@ export const people = new Map(
   ].map((person) => [person.sub, { ...person, email: `${person.sub}@harbor.example`, password: `${person.sub}-demo`, claims: {} }]),
 );
 
+/** Programs that ask in their own name: what the provider says of them, by client. */
+export const programs = new Map([['countersign-ci', {}]]);
+
 /** The claims of a person, as they stand now. `claims` is what a test has set over them. */
 export function claimsOf(sub) {
   const person = people.get(sub);

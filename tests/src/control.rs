@@ -35,6 +35,16 @@ impl Op {
             .map(drop)
     }
 
+    /// What it says, from now on, of a program that asks in its own name.
+    ///
+    /// # Errors
+    /// When the provider does not answer.
+    pub async fn set_program_claims(&self, client_id: &str, claims: Value) -> Result<()> {
+        let wish = json!({ "claims": claims });
+        let what = format!("programs/{client_id}");
+        ask(&self.control, Method::PUT, &what, wish).await.map(drop)
+    }
+
     /// How far the provider's clock is ahead.
     ///
     /// # Errors

@@ -202,6 +202,38 @@ impl Processes {
         Ok((status.code(), self.said(name)))
     }
 
+    /// Tells a program to read its files again (SIGHUP).
+    ///
+    /// # Errors
+    /// When there is no such program.
+    pub fn hang_up(&self, name: &str) -> Result<()> {
+        let (_, child) = self
+            .children
+            .iter()
+            .rfind(|(known, _)| known == name)
+            .with_context(|| format!("no process is called {name}"))?;
+        signal(&child.id().to_string(), "HUP");
+        Ok(())
+    }
+
+    /// Waits until programs of this name have said something so often.
+    ///
+    /// # Errors
+    /// When they never do.
+    pub fn until_said(&self, name: &str, what: &str, times: usize) -> Result<()> {
+        let deadline = Instant::now() + START_WITHIN;
+        while self.said(name).matches(what).count() < times {
+            if Instant::now() > deadline {
+                bail!(
+                    "{name} never says \"{what}\"; it says:\n{}",
+                    self.said(name)
+                );
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Ok(())
+    }
+
     /// All that programs of this name have said so far.
     #[must_use]
     pub fn said(&self, name: &str) -> String {

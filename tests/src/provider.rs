@@ -50,6 +50,29 @@ impl Op {
         })
     }
 
+    /// A token for the orders API that a program gets in its own name (RFC 6749, section 4.4).
+    ///
+    /// # Errors
+    /// When the provider gives none.
+    pub async fn program_token(&self, http: &reqwest::Client) -> Result<String> {
+        let (client_id, client_secret) = CI_CLIENT;
+        let answer: Value = http
+            .post(format!("{}/token", self.issuer))
+            .form(&[
+                ("grant_type", "client_credentials"),
+                ("client_id", client_id),
+                ("client_secret", client_secret),
+                ("resource", ORDERS_AUDIENCE),
+            ])
+            .send()
+            .await
+            .context("ask the provider for a program's token")?
+            .json()
+            .await
+            .context("read the provider's answer")?;
+        text(&answer, "access_token")
+    }
+
     /// The subject of a person, `<iss>|<sub>`.
     #[must_use]
     pub fn subject(&self, sub: &str) -> String {

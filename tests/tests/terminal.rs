@@ -1,5 +1,5 @@
 //! What people do in a terminal, with the built programs and a real browser: following a challenge in place, an approval
-//! that the provider confirms, and an administrator who signs a device out.
+//! that the provider confirms, an administrator who signs a device out, and an operator who changes the policy.
 
 #![allow(clippy::unwrap_used)]
 
@@ -108,4 +108,54 @@ fn a_vote_is_confirmed_from_the_terminal_and_an_administrator_ends_the_device() 
     let list = terminals.stage.approve("elin", "list");
     let said = terminals.types("elin", &list, 7);
     assert!(said.to_lowercase().contains("sign in"), "{said}");
+}
+
+const READERS: &str = "@id(\"developers-read\")\npermit";
+/// Reading takes a scope that the token of this test does not have.
+const NOBODY: &str = "@id(\"developers-read\")\n@token_scope(\"orders:export\")\npermit";
+const TAKEN: &str = "another policy is in force";
+const REFUSED: &str = "the policy in the file is refused";
+
+#[test]
+fn an_operator_changes_the_policy_under_the_running_programs() {
+    let mut terminals = Terminals::open();
+    let token = format!("umask 077; {} > mara.token", terminals.stage.token_line());
+    terminals.types("mara", &token, 0);
+    let read = terminals
+        .stage
+        .curl_with("$(cat mara.token)", "", "/customers/42");
+    let change = |terminals: &Terminals, from: &str, to: &str| {
+        terminals
+            .stage
+            .setup
+            .change("policy.cedar", from, to)
+            .unwrap();
+    };
+    let said = |terminals: &Terminals, what: &str, times: usize| {
+        for program in ["server", "gate"] {
+            let processes = &terminals.stage.processes;
+            processes.until_said(program, what, times).unwrap();
+        }
+    };
+    assert!(terminals.types("mara", &read, 0).contains("200 OK"));
+
+    // Nobody tells them: they look every few seconds.
+    change(&terminals, READERS, NOBODY);
+    said(&terminals, TAKEN, 1);
+    let answer = terminals.types("mara", &read, 0);
+    assert!(answer.contains("insufficient_scope"), "{answer}");
+
+    // Open for reading again, but misspelt elsewhere, and told at once: the last good one stays.
+    change(&terminals, "@approvals(\"2\")", "@aprovals(\"2\")");
+    change(&terminals, NOBODY, READERS);
+    for program in ["server", "gate"] {
+        terminals.stage.processes.hang_up(program).unwrap();
+    }
+    said(&terminals, REFUSED, 1);
+    let answer = terminals.types("mara", &read, 0);
+    assert!(answer.contains("insufficient_scope"), "{answer}");
+
+    change(&terminals, "@aprovals(\"2\")", "@approvals(\"2\")");
+    said(&terminals, TAKEN, 2);
+    assert!(terminals.types("mara", &read, 0).contains("200 OK"));
 }
