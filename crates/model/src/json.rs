@@ -198,7 +198,8 @@ fn check_text(text: &str) -> Result<(), Refused> {
         let code = u32::from(c);
         (0xFDD0..=0xFDEF).contains(&code) || code & 0xFFFE == 0xFFFE
     };
-    if text.chars().any(noncharacter) {
+    // ASCII has none.
+    if !text.is_ascii() && text.chars().any(noncharacter) {
         Err(Refused::Noncharacter)
     } else {
         Ok(())

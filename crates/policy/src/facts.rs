@@ -20,6 +20,8 @@ pub(crate) struct Mentions {
     pub(crate) issuers: BTreeSet<String>,
     /// Claims of the principal, by attribute or tag.
     pub(crate) claims: BTreeSet<String>,
+    /// Actions that stand there as entities, in its conditions.
+    pub(crate) action_literals: BTreeSet<String>,
     /// Actions that a rule about votes compares the operation's with.
     pub(crate) actions: BTreeSet<String>,
     /// The same by a pattern.
@@ -100,7 +102,9 @@ fn entity_literal(entity: &Value, found: &mut Mentions) {
         "User" => {
             found.people.insert(text("id").to_owned());
         }
-        "Action" => {}
+        "Action" => {
+            found.action_literals.insert(text("id").to_owned());
+        }
         other => found.strangers.push(format!("{other}::\"{}\"", text("id"))),
     }
 }
@@ -353,6 +357,7 @@ mod tests {
                  || principal.act.containsAll(["c|3"]) || principal == User::"d|4" }
                unless { principal.iss == "e" && "f" != resource.requester_iss && resource == Resource::"g" }
                when { ["h"].contains(resource.action) || resource.action like "i.*" || resource.resource_type == "j" }
+               when { action == Action::"n" || action in [Action::"o"] }
                when { principal has email && principal.hasTag("k") && principal.getTag("l") == "m" }"#,
         ));
         let set = |all: &[&str]| {
@@ -365,6 +370,7 @@ mod tests {
         assert_eq!(found.issuers, set(&["e", "f"]));
         assert_eq!(found.strangers, [r#"Resource::"g""#]);
         assert_eq!(found.actions, set(&["h"]));
+        assert_eq!(found.action_literals, set(&["n", "o"]));
         assert_eq!(found.action_patterns.len(), 1);
         assert_eq!(found.resource_types, set(&["j"]));
         assert_eq!(

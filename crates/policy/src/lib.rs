@@ -53,7 +53,9 @@ mod index;
 mod load;
 mod merge;
 mod policy;
+mod schema;
 mod sound;
+mod validate;
 
 pub use check::{Finding, GateFacts, ProviderFacts, Surroundings, Weight};
 pub use error::LoadError;

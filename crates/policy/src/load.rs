@@ -1,14 +1,9 @@
 //! From text to a policy that is known to be sound, or to one error for the person who wrote it.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::LazyLock;
+use std::collections::{BTreeMap, BTreeSet};
 
-use cedar_policy::{
-    Authorizer, Effect, Policy as CedarPolicy, PolicyId, PolicySet, Schema, SchemaFragment,
-    ValidationMode, Validator,
-};
+use cedar_policy::{Authorizer, Effect, Policy as CedarPolicy, PolicySet};
 use countersign_model::{By, Digest, TokenRule};
-use serde_json::{Value, json};
 
 use crate::annotations::Rule;
 use crate::condition::{Assume, assuming};
@@ -18,16 +13,10 @@ use crate::error::{LoadError, Source};
 use crate::index::Index;
 use crate::policy::{Entry, Policy};
 use crate::sound;
+use crate::validate::validate;
 
 /// The longest policy, in bytes.
 pub const MAX_POLICY_BYTES: usize = 4 * 1024 * 1024;
-
-/// Read once: it is the same for every policy.
-static BUILT_IN: LazyLock<Result<SchemaFragment, String>> = LazyLock::new(|| {
-    SchemaFragment::from_cedarschema_str(include_str!("schema.cedarschema"))
-        .map(|(schema, _)| schema)
-        .map_err(|error| error.to_string())
-});
 
 impl Policy {
     /// Reads, validates and takes a policy.
@@ -66,18 +55,16 @@ impl Policy {
         }
         sound::ids(&drafts, &source)?;
         let actions = sound::actions(&drafts, &source)?;
-        let schema = schema(&actions).map_err(at_start)?;
-        validate(&schema, &drafts, &source)?;
+        validate(&actions, &drafts, &source)?;
         sound::compared_actions(&drafts, &actions, &source)?;
         sound::voters(&drafts, &source)?;
         sound::conflicts(&drafts, &source)?;
-        assemble(text, schema, actions, drafts, &source).map_err(at_start)
+        assemble(text, actions, drafts, &source).map_err(at_start)
     }
 }
 
 fn assemble(
     text: &str,
-    schema: Schema,
     actions: BTreeSet<String>,
     drafts: Vec<Draft>,
     source: &Source<'_>,
@@ -105,7 +92,7 @@ fn assemble(
     Ok(Policy {
         digest: Digest::of(text.as_bytes()),
         authorizer: Authorizer::new(),
-        vocabulary: Vocabulary::new(schema)?,
+        vocabulary: Vocabulary::new()?,
         actions,
         operations,
         votes,
@@ -136,49 +123,6 @@ fn assemble(
             })
             .collect(),
     })
-}
-
-/// The built-in schema and the actions that the policy names.
-fn schema(actions: &BTreeSet<String>) -> Result<Schema, String> {
-    let applies = json!({ "appliesTo": {
-        "principalTypes": ["User"], "resourceTypes": ["Resource"], "context": { "type": "Call" },
-    } });
-    let actions: serde_json::Map<String, Value> = actions
-        .iter()
-        .map(|action| (action.clone(), applies.clone()))
-        .collect();
-    let own = json!({ "": { "entityTypes": {}, "actions": actions } });
-    let built_in = BUILT_IN.as_ref().map_err(String::clone)?.clone();
-    let own = SchemaFragment::from_json_value(own).map_err(|error| error.to_string())?;
-    Schema::from_schema_fragments([built_in, own]).map_err(|error| error.to_string())
-}
-
-/// Strict, and without a warning: a policy that can never apply is a mistake, and so is a look-alike letter.
-fn validate(schema: &Schema, drafts: &[Draft], source: &Source<'_>) -> Result<(), LoadError> {
-    let set = PolicySet::from_policies(drafts.iter().map(|draft| draft.policy.clone()))
-        .map_err(|error| source.error(0, None, error.to_string()))?;
-    let result = Validator::new(schema.clone()).validate(&set, ValidationMode::Strict);
-    let offsets: HashMap<&PolicyId, usize> = drafts
-        .iter()
-        .map(|draft| (draft.policy.id(), draft.offset))
-        .collect();
-    let offset = |id: &PolicyId| offsets.get(id).copied().unwrap_or(0);
-    let errors = result.validation_errors().map(|error| {
-        let id = error.policy_id();
-        source.cedar(Some(id.as_ref()), offset(id), error)
-    });
-    let warnings = result.validation_warnings().map(|warning| {
-        let id = warning.policy_id();
-        source.cedar(Some(id.as_ref()), offset(id), warning)
-    });
-    let place = |error: &LoadError| (error.line, error.column);
-    match errors
-        .min_by_key(place)
-        .or_else(|| warnings.min_by_key(place))
-    {
-        None => Ok(()),
-        Some(first) => Err(first),
-    }
 }
 
 /// By stage, none being "without stages": the rules about voting, and the same with the voter assumed away

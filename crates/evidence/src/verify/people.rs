@@ -240,7 +240,7 @@ fn requesters(operation: &Operation, trust: &Trust<'_>) -> Vec<Option<Person>> {
     let mut people = vec![named(requester, operation.claims(), trust)];
     // An actor comes without claims: where a claim would be needed, the person is unknown.
     for actor in operation.act_chain() {
-        people.push(named(&actor, &Value::Null, trust));
+        people.push(named(actor, &Value::Null, trust));
     }
     // A provider of workloads alone has no people who ask: then the gate's word for the kind does not matter.
     let workload = |config: &&OpConfig| {

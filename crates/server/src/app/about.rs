@@ -44,7 +44,7 @@ impl Loaded {
         // What this server wrote is its own word: signatures are checked where votes and grants are judged.
         let (_, request) = Request::unverified(&row.request_jws).map_err(|error| broken(&error))?;
         let operation = Operation::parse(&row.operation).map_err(|error| broken(&error))?;
-        let acting: BTreeSet<Subject> = operation.act_chain().into_iter().collect();
+        let acting: BTreeSet<Subject> = operation.act_chain().iter().cloned().collect();
         let terms = Terms {
             by: request.requirement.by,
             approvals: request.requirement.approvals,
