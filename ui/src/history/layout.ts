@@ -1,10 +1,9 @@
 /**
- * Where each line of a long list stands, and how a scroll bar of bounded length is mapped onto it. Pure, in
+ * Where each row of a long list stands, and how a scroll bar of bounded length is mapped onto it. Pure, in
  * pixels. However many rows there are, no element is taller than {@link TALLEST}: engines hold lengths in 64ths of a
  * pixel in 32 bits, so that beyond some 33 million pixels nothing stands where it should, and the last rows could
- * never be reached.
+ * never be reached. Rows that nobody has read yet have a place too: only the headings of days are learned on the way.
  */
-import type { Row } from "../generated/ipc";
 
 /** The tallest element there is. */
 export const TALLEST = 1_000_000;
@@ -12,61 +11,61 @@ export const TALLEST = 1_000_000;
 export const ROW_PX = 49;
 export const HEADING_PX = 36;
 
-export type Line = { readonly line: "heading"; readonly day: string } | { readonly line: "row"; readonly row: Row; readonly index: number };
-
-/** The lines of a list and where each begins. */
+/** The rows of a list, and the headings over some of them. */
 export class Layout {
-  readonly lines: readonly Line[];
-  /** Where each line begins; one more, for the end. */
-  readonly #tops: Float64Array;
-  /** The line of each row. */
-  readonly #lineOf: Int32Array;
-
-  /** @param dayOf the heading over a row */
-  constructor(rows: readonly Row[], dayOf: (row: Row, before: Row | undefined) => string | null) {
-    const lines: Line[] = [];
-    this.#lineOf = new Int32Array(rows.length);
-    rows.forEach((row, index) => {
-      const day = dayOf(row, rows[index - 1]);
-      if (day !== null) lines.push({ line: "heading", day });
-      this.#lineOf[index] = lines.length;
-      lines.push({ line: "row", row, index });
-    });
-    this.lines = lines;
-    this.#tops = new Float64Array(lines.length + 1);
-    lines.forEach((line, at) => (this.#tops[at + 1] = (this.#tops[at] ?? 0) + (line.line === "row" ? ROW_PX : HEADING_PX)));
-  }
+  /**
+   * @param count how many rows there are
+   * @param days the rows with a heading over them, in order
+   */
+  constructor(
+    readonly count: number,
+    readonly days: readonly number[] = [],
+  ) {}
 
   /** The height of all of it. */
   get height() {
-    return this.#tops[this.lines.length] ?? 0;
+    return this.count * ROW_PX + this.days.length * HEADING_PX;
   }
 
-  topOf(line: number) {
-    return this.#tops[line] ?? 0;
+  /** How many headings stand over this row or over one before it. */
+  #over(row: number): number {
+    let [low, high] = [0, this.days.length];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if ((this.days[middle] ?? 0) <= row) low = middle + 1;
+      else high = middle;
+    }
+    return low;
   }
 
-  /** The line at this place. */
+  hasHeading(row: number): boolean {
+    return this.days[this.#over(row) - 1] === row;
+  }
+
+  /** Where a row begins, below its heading. */
+  topOf(row: number): number {
+    return row * ROW_PX + this.#over(row) * HEADING_PX;
+  }
+
+  /** Where a row begins, with its heading. */
+  slotOf(row: number): number {
+    return this.topOf(row) - (this.hasHeading(row) ? HEADING_PX : 0);
+  }
+
+  /** The row at this place, or the one whose heading is there. */
   at(top: number): number {
-    let [low, high] = [0, Math.max(0, this.lines.length - 1)];
+    let [low, high] = [0, Math.max(0, this.count - 1)];
     while (low < high) {
       const middle = Math.ceil((low + high) / 2);
-      if ((this.#tops[middle] ?? 0) <= top) low = middle;
+      if (this.slotOf(middle) <= top) low = middle;
       else high = middle - 1;
     }
     return low;
   }
 
-  lineOf(row: number): number {
-    return this.#lineOf[row] ?? 0;
-  }
-
-  /** Where to scroll so that a row is on screen; `top` where it is already. */
+  /** Where to scroll so that a row is on screen, below the day that stands on top; `top` where it is already. */
   reveal(row: number, top: number, view: number): number {
-    const line = this.lineOf(row);
-    // With the heading that stands right over it.
-    const first = this.lines[line - 1]?.line === "heading" ? line - 1 : line;
-    const [from, to] = [this.topOf(first), this.topOf(line + 1)];
+    const [from, to] = [Math.max(0, this.topOf(row) - HEADING_PX), this.topOf(row) + ROW_PX];
     if (from < top) return from;
     if (to > top + view) return to - view;
     return top;

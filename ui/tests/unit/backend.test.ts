@@ -26,6 +26,6 @@ test.each(Object.keys(scenes))("scene %s answers every call like an agent", asyn
     const { card } = await ask(backend, { call: "card", txn: row.txn }, "card");
     expect(card.row.txn).toBe(row.txn);
   }
-  const calls: Call[] = [{ call: "history", query: { text: "", outcomes: [], mine: false, cursor: null } }, { call: "devices" }, { call: "verify", txn: "past-2" }];
+  const calls: Call[] = [{ call: "history", query: { text: "", outcomes: [], kinds: [], mine: false, person: null, from: null, until: null, account: null }, at: 0, limit: 100 }, { call: "devices" }, { call: "verify", txn: "past-2" }];
   for (const call of calls) await backend.call(call);
 });

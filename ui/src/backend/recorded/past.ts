@@ -1,6 +1,7 @@
 /** The history, reports of verifying, and devices, as recorded. */
 import type { Card, Device, HistoryQuery, Row, VerifyReport } from "../../generated/ipc";
 import { line, name, ours, verb } from "./lines";
+import { entry } from "./entries";
 import { mara, NOW, row, vote } from "./cards";
 
 const DAY = 86_400;
@@ -30,26 +31,27 @@ export const pastRows: Row[] = entries.map(([txn, what, who, initials, where, ou
   ended_by: by === null ? null : line(by),
 }));
 
-/** So many past requests, one every seven minutes, all on one page. */
-export function longPast(count: number): Row[] {
-  const [first] = pastRows;
-  if (first === undefined) return [];
-  return Array.from({ length: count }, (_, n) => ({ ...first, txn: `old-${n}`, summary: line(`Entry ${n}`), asked_at: NOW - n * 420 - 400, ended_at: NOW - n * 420 }));
-}
-
-/** The page that a query asks for: a search over the plain text, six rows a page. */
-export function page(query: HistoryQuery): { rows: Row[]; next: string | null } {
-  const needle = query.text.toLocaleLowerCase();
-  const text = (r: Row) => [r.summary, r.requester, r.resource].flatMap((l) => l.spans.map((span) => span.text)).join(" ").toLocaleLowerCase();
+/** The page that a query asks for, of the few that have a name: a search over the plain text. */
+export function page(query: HistoryQuery, at: number, limit: number): { rows: Row[]; total: number } {
+  const words = query.text.toLocaleLowerCase().split(/\s+/).filter((word) => word !== "");
+  const text = (r: Row) => ` ${[r.summary, r.requester, r.resource].flatMap((l) => l.spans.map((span) => span.text)).join(" ").toLocaleLowerCase()}`;
   const found = pastRows.filter(
-    (r) => (needle === "" || text(r).includes(needle)) && (query.outcomes.length === 0 || query.outcomes.includes(r.outcome)) && (!query.mine || r.outcome !== "expired"),
+    (r) =>
+      words.every((word) => text(r).includes(` ${word}`)) &&
+      (query.outcomes.length === 0 || query.outcomes.includes(r.outcome)) &&
+      (query.kinds.length === 0 || query.kinds.includes(r.kind)) &&
+      (query.person === null || query.person === r.requester.spans[0]?.text) &&
+      (query.account === null || query.account === r.account) &&
+      (query.from === null || (r.ended_at ?? 0) >= query.from) &&
+      (query.until === null || (r.ended_at ?? 0) < query.until) &&
+      (!query.mine || r.outcome !== "expired"),
   );
-  const from = query.cursor === null ? 0 : Number(query.cursor);
-  return { rows: found.slice(from, from + 8), next: from + 8 < found.length ? String(from + 8) : null };
+  return { rows: found.slice(at, at + limit), total: found.length };
 }
 
 export function pastCard(txn: string): Card | null {
-  const found = pastRows.find((r) => r.txn === txn);
+  const old = /^old-(-?\d+)$/.exec(txn);
+  const found = old === null ? pastRows.find((r) => r.txn === txn) : entry(Number(old[1]));
   if (found === undefined) return null;
   const ended = found.ended_at ?? NOW;
   const good = found.outcome === "redeemed" || found.outcome === "approved";
@@ -67,6 +69,7 @@ export function pastCard(txn: string): Card | null {
         : [],
     ballot: { ballot: "locked", why: "closed", sentence: "It is over." },
     words: null,
+    execution: found.outcome === "redeemed" ? { executed: true, status: found.kind === "http" ? 204 : null, refusal: null, policy_digest: line("b7GxQm0vT2uKpVd8sLr4nZgA6iHoXBf3Q9xUu0q1vN3") } : null,
     display_digest: `d-${txn}`,
   };
 }
