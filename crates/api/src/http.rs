@@ -45,6 +45,22 @@ pub struct WellKnownProvider {
     /// The claim in which it states the authentication context.
     #[serde(default = "acr")]
     pub acr_claim: String,
+    /// Whether sign-ins are bound to the device key by the provider too.
+    #[serde(default)]
+    pub key_binding: ProviderKeyBinding,
+}
+
+/// Whether a provider's sign-ins are bound to the device key (OpenID Connect Key Binding), beside the nonce.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ProviderKeyBinding {
+    /// Where the provider offers it.
+    #[default]
+    Accepted,
+    /// Always.
+    Required,
+    /// Never.
+    Refused,
 }
 
 fn acr() -> String {
@@ -78,6 +94,12 @@ pub struct Endpoints {
     /// `POST`: newer claims while an approval is open ([`ClaimsRequest`]). Empty: this server takes none.
     #[serde(default)]
     pub claims: String,
+    /// `GET`, `PUT`, `DELETE`: being away ([`AbsenceAnswer`], [`AbsenceRequest`]). Empty: this server knows none.
+    #[serde(default)]
+    pub absence: String,
+    /// `GET`: who may stand in ([`ColleagueList`]). Empty: this server knows none.
+    #[serde(default)]
+    pub colleagues: String,
     /// WebSocket.
     pub stream: String,
 }
@@ -251,6 +273,12 @@ pub struct RequestView {
     /// What came of executing it, as the gate reported.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outcome: Option<Outcome>,
+    /// Others who may vote on it now and are away, at most [`MAX_AWAY`]. Only of an open request.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub away: Vec<AwayView>,
+    /// Where somebody is away: how many others with a live device may vote on it now. Absent: not counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub others_can: Option<u32>,
 }
 
 /// Why a person cannot vote.
@@ -384,18 +412,27 @@ pub struct HistoryQuery {
     /// Where the page before ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cursor: Option<String>,
+    /// Only what closed or changed after this place: [`HistoryPage::newest`] of an earlier answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<String>,
     /// At most 100; 50 unless told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<u32>,
 }
 
-/// A page of the history, newest first.
+/// A page of the history, what closed or changed last first.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct HistoryPage {
     /// The requests.
     pub requests: Vec<RequestView>,
     /// Where the next page starts.
     pub next: Option<String>,
+    /// The newest place there was when this was read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub newest: Option<String>,
+    /// About how much of this server's history is older than this page, in thousandths.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub left_permille: Option<u16>,
 }
 
 /// `POST` of a vote.
@@ -484,6 +521,108 @@ pub struct BindingView {
 pub struct BindingList {
     /// Live ones, newest first.
     pub bindings: Vec<BindingView>,
+}
+
+// --- being away ---------------------------------------------------------------------------------
+
+/// The longest absence, and how far ahead it may begin, in seconds: 90 days.
+pub const MAX_ABSENCE_SECS: i64 = 90 * 24 * 3600;
+/// People who are named as away on one request.
+pub const MAX_AWAY: usize = 10;
+
+/// `GET`, and the answer to `PUT`: the signed-in person's own absence.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AbsenceAnswer {
+    /// Absent where they are not away, and will not be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub absence: Option<Absence>,
+}
+
+/// When somebody is away. It informs and routes: whoever is away may vote all the same, and whoever stands in votes
+/// as themselves, where the policy lets them anyway.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Absence {
+    /// Unix seconds.
+    pub from: i64,
+    /// It ends by itself then. Unix seconds.
+    pub until: i64,
+    /// Whom they named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stand_in: Option<StandIn>,
+}
+
+/// Whom somebody named for the time that they are away.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StandIn {
+    /// Their issuer.
+    pub iss: String,
+    /// Their subject there.
+    pub sub: String,
+    /// Their name, as their provider states it.
+    pub name: String,
+    /// The policy lets them vote on something that this person may vote on, today still. Else nobody is told of them.
+    pub eligible: bool,
+}
+
+/// `PUT` of an absence: replaces the one that there is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AbsenceRequest {
+    /// Unix seconds; what has passed counts as now.
+    pub from: i64,
+    /// Unix seconds.
+    pub until: i64,
+    /// One of [`ColleagueList`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stand_in: Option<ColleagueRef>,
+}
+
+/// Names a colleague.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ColleagueRef {
+    /// Their issuer.
+    pub iss: String,
+    /// Their subject there.
+    pub sub: String,
+}
+
+/// `GET`: others with a live device whom today's policy would let vote on what this person was asked about lately and
+/// may vote on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ColleagueList {
+    /// By name, at most 200.
+    pub colleagues: Vec<ColleagueView>,
+    /// Everything that was looked at: what of it is not among a colleague's, that colleague may not vote on.
+    pub resources: Vec<String>,
+}
+
+/// Somebody who may stand in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ColleagueView {
+    /// Their issuer.
+    pub iss: String,
+    /// Their subject there.
+    pub sub: String,
+    /// Their name, as their provider states it.
+    pub name: String,
+    /// What they may vote on, of [`ColleagueList::resources`].
+    pub resources: Vec<String>,
+}
+
+/// Somebody who may vote on a request, and is away.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AwayView {
+    /// Their name, as their provider states it.
+    pub name: String,
+    /// Until when. Unix seconds.
+    pub until: i64,
+    /// Whom they named, where the policy lets that person vote on this request and they are not away themselves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stand_in: Option<String>,
+    /// That person is the one who reads this.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub names_you: bool,
 }
 
 // --- gates and requesters: AuthZEN Authorization API 1.0 and ARAP -------------------------------
@@ -669,6 +808,12 @@ pub struct Progress {
     /// The reason given with the deny, else with the last approve.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// Who may vote on it now and is away, at most [`MAX_AWAY`]. Only of an open request.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub away: Vec<AwayView>,
+    /// Where somebody is away: how many others with a live device may vote on it now. Absent: not counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub others_can: Option<u32>,
 }
 
 /// `POST …/outcome`: what came of executing it.

@@ -5,16 +5,33 @@
 //! dangerous characters were made visible by the agent: the window gives the roles a look, and adds
 //! and interprets nothing.
 
+mod absence;
 mod card;
+mod desk;
+mod checks;
+mod history;
+mod prefs;
+mod security_key;
 
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
+pub use absence::{AbsenceView, Away, AwayLine, Colleague};
 pub use card::{
     Actor, Authenticated, Ballot, Before, By, Card, DeniedBefore, Exhibit, Field, Identity, Means,
     Noticed, Party, ReasonRule, StageLine, StageState, StepUpAsked, StepUpPhase, VoteLine,
     WhyLocked,
 };
+pub use desk::{
+    Ability, MAX_MUTE_SECS, MAX_PAUSE_SECS, Mute, Notifications, Paused, QuietNow, TestSent,
+};
+pub use checks::{Check, CheckOf, CheckState, Sandbox};
+pub use history::{
+    Execution, ExportAs, Figures, Filling, HistoryPage, HistoryQuery, MAX_PAGE_ROWS, OfKind,
+    PersonChoice, TimeSpan, Week,
+};
+pub use security_key::{KeyWaits, MAX_PIN_BYTES, Pin};
+pub use prefs::{Language, LogLevel, Prefs, Proxy, QuietHours, Theme};
 
 /// The version of this vocabulary. Agent and window refuse each other when it differs.
 pub const VERSION: u32 = 1;
@@ -132,7 +149,15 @@ pub enum Call {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         account: Option<String>,
     },
-    /// Gives up a sign-in that is under way. → [`Reply::Nothing`]
+    /// The PIN that a security key waits for ([`KeyWaits::Pin`]). → [`Reply::Nothing`]
+    SecurityKeyPin {
+        /// The request whose vote it confirms; none where a key is being added.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        txn: Option<String>,
+        /// As it was typed. Never logged.
+        pin: Pin,
+    },
+    /// Gives up a sign-in that is under way, or the adding of a security key. → [`Reply::Nothing`]
     CancelSignIn,
     /// Revokes the binding, deletes the keys. → [`Reply::Nothing`]
     SignOut {
@@ -170,13 +195,35 @@ pub enum Call {
         /// The request.
         txn: String,
     },
-    /// A page of past requests. → [`Reply::History`]
+    /// Past requests, newest first. → [`Reply::History`]
     History {
         /// Search and filters.
         query: HistoryQuery,
-        /// Of which account; the first one where none is named.
+        /// The place of the first row in the selection.
+        #[ts(type = "number")]
+        at: u64,
+        /// At most [`MAX_PAGE_ROWS`].
+        limit: u16,
+    },
+    /// People to filter by, those with most entries first. → [`Reply::People`]
+    HistoryPeople {
+        /// What their names begin with; empty: all.
+        text: String,
+        /// Of which account; all of them where none is named.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         account: Option<String>,
+    },
+    /// Figures of a selection. → [`Reply::Figures`]
+    Figures {
+        /// Which.
+        query: HistoryQuery,
+    },
+    /// Writes a selection to the person's download folder. → [`Reply::Exported`]
+    ExportHistory {
+        /// Which.
+        query: HistoryQuery,
+        /// As what.
+        what: ExportAs,
     },
     /// Fetches the evidence and recomputes the proof. → [`Reply::Verification`]
     Verify {
@@ -188,8 +235,32 @@ pub enum Call {
         /// The request.
         txn: String,
     },
-    /// Sends a notification to this desktop. → [`Reply::Nothing`]
+    /// Sends a notification to this desktop; how that went is in [`State::notifications`]. → [`Reply::Nothing`]
     TestNotification,
+    /// Whether the person saw the last test. → [`Reply::Nothing`]
+    TestSeen {
+        /// They did.
+        seen: bool,
+    },
+    /// Lets what the requester of this request asks come silently for a while. → [`Reply::Nothing`]
+    Mute {
+        /// The request, an open one.
+        txn: String,
+        /// For so long: 1 to [`MAX_MUTE_SECS`].
+        secs: u32,
+    },
+    /// Ends it. → [`Reply::Nothing`]
+    Unmute {
+        /// [`Mute::id`].
+        id: String,
+    },
+    /// Lets everything come silently. → [`Reply::Nothing`]
+    Pause {
+        /// For so long: 1 to [`MAX_PAUSE_SECS`]; `None`: until resumed.
+        secs: Option<u32>,
+    },
+    /// Ends a pause. → [`Reply::Nothing`]
+    Resume,
     /// The person's bindings. → [`Reply::Devices`]
     Devices {
         /// Of which account; the first one where none is named.
@@ -208,6 +279,37 @@ pub enum Call {
     SetPrefs {
         /// All of it.
         prefs: Prefs,
+    },
+    /// Tries out what has to work for requests to arrive. → [`Reply::Checks`]
+    Checks,
+    /// What someone who helps needs to know, to be copied: without secrets and without data from outside.
+    /// → [`Reply::Diagnostics`]
+    Diagnostics,
+    /// Whether the person is away, and who could stand in. → [`Reply::Absence`]
+    Absence {
+        /// Of which account; the first one where none is named.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        account: Option<String>,
+    },
+    /// The person is away from then on, at most 90 days. → [`Reply::Absence`]
+    SetAbsence {
+        /// Of which account; the first one where none is named.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        account: Option<String>,
+        /// Unix seconds; what has passed counts as now.
+        #[ts(type = "number")]
+        from: i64,
+        /// Unix seconds.
+        #[ts(type = "number")]
+        until: i64,
+        /// A [`Colleague::id`].
+        stand_in: Option<String>,
+    },
+    /// The person is back. → [`Reply::Absence`]
+    EndAbsence {
+        /// Of which account; the first one where none is named.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        account: Option<String>,
     },
     /// The window is visible, focused or hidden now: tells the agent whether notifications are needed. → [`Reply::Nothing`]
     WindowState {
@@ -254,6 +356,16 @@ pub enum Reply {
         /// It.
         page: HistoryPage,
     },
+    /// People to filter by.
+    People {
+        /// At most 50.
+        people: Vec<PersonChoice>,
+    },
+    /// Figures.
+    Figures {
+        /// They.
+        figures: Figures,
+    },
     /// What verifying yielded.
     Verification {
         /// It.
@@ -264,10 +376,31 @@ pub enum Reply {
         /// Its absolute path.
         path: String,
     },
+    /// Whether the person is away.
+    Absence {
+        /// When; none where they are not away, and will not be.
+        absence: Option<AbsenceView>,
+        /// Who may stand in, by name.
+        colleagues: Vec<Colleague>,
+        /// What was asked for lately and this person may vote on: what a colleague may vote on is among it.
+        resources: Vec<Line>,
+        /// What requesters read in their terminals while it lasts, in English. Empty where nobody is away.
+        requesters_read: String,
+    },
     /// The person's devices.
     Devices {
         /// Newest first.
         devices: Vec<Device>,
+    },
+    /// What was tried out.
+    Checks {
+        /// In the order of [`CheckOf`].
+        checks: Vec<Check>,
+    },
+    /// To be copied.
+    Diagnostics {
+        /// Plain text of several lines.
+        text: String,
     },
 }
 
@@ -289,11 +422,23 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         activation_token: Option<String>,
     },
+    /// A link `countersign://connect?server=…` was opened: the page for a new account, with this address filled in. Nothing
+    /// is asked of that server before the person says so.
+    Connect {
+        /// The address: `https`, or this computer's own.
+        server: String,
+    },
+    /// A request came that no notification can tell of: come on screen, without taking the focus or changing what is
+    /// shown. For the window's frame alone; the page does not get it.
+    Raise,
     /// The card of this request is no longer what was sent: read it again.
     CardChanged {
         /// The request.
         txn: String,
     },
+    /// The history on this device grew, or a selection was counted: ask again for what is on screen. A few times a second
+    /// at most.
+    HistoryChanged,
     /// The agent ends; so should the window.
     Goodbye,
 }
@@ -319,54 +464,20 @@ pub struct State {
     pub others: Vec<Row>,
     /// Whether notifications reach this person.
     pub notifications: Notifications,
+    /// Requesters whose requests come silently now.
+    pub mutes: Vec<Mute>,
+    /// The person's pause, while it lasts.
+    pub paused: Option<Paused>,
+    /// Whether it is quiet now, and why.
+    pub quiet_now: Option<QuietNow>,
     /// Whether the tray shows the icon.
     pub tray: Tray,
+    /// Whether the window is shut in.
+    pub sandbox: Sandbox,
     /// Everything that is not in order, most severe first. The window shows the first.
     pub troubles: Vec<Problem>,
     /// What the person prefers.
     pub prefs: Prefs,
-}
-
-/// What a person prefers about the window on this device.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
-#[serde(deny_unknown_fields)]
-pub struct Prefs {
-    /// The look.
-    pub theme: Theme,
-    /// The language.
-    pub language: Language,
-    /// The size of all text and space, in percent: [`Prefs::TEXT_SIZES`].
-    pub text_size: u16,
-    /// What has to work for requests to arrive was tried out on this device: it is not asked for again.
-    pub greeted: bool,
-}
-
-impl Prefs {
-    /// The text sizes that there are, in percent.
-    pub const TEXT_SIZES: [u16; 6] = [80, 100, 125, 150, 175, 200];
-}
-
-impl Default for Prefs {
-    fn default() -> Self {
-        Self {
-            theme: Theme::System,
-            language: Language::System,
-            text_size: 100,
-            greeted: false,
-        }
-    }
-}
-
-/// The language of the window.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
-#[serde(rename_all = "snake_case")]
-pub enum Language {
-    /// As the desktop says, where it is one of ours; else English.
-    System,
-    /// English.
-    En,
-    /// German.
-    De,
 }
 
 /// A signed-in person at one server.
@@ -400,6 +511,9 @@ pub struct Account {
     /// The security keys that may confirm this person's votes, by name. Absent where this program has no way to one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub security_keys: Option<Vec<Line>>,
+    /// The person is away, or will be, as the server has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub away: Option<Away>,
 }
 
 /// A sign-in.
@@ -414,6 +528,11 @@ pub enum SignIn {
         provider_name: String,
         /// For a person whose browser did not open: the address to open by hand.
         url: String,
+    },
+    /// A security key is being added, and waits for the person. The browser follows.
+    WaitingForKey {
+        /// What for.
+        waits: KeyWaits,
     },
     /// The answer came; keys are being bound.
     Binding,
@@ -438,19 +557,6 @@ pub enum Connection {
     Reconnecting,
 }
 
-/// Whether notifications reach the person.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
-#[serde(tag = "state", rename_all = "snake_case")]
-pub enum Notifications {
-    /// A daemon answers.
-    Working {
-        /// Its name, such as `dunst`.
-        daemon: String,
-    },
-    /// None answers; the tray and the window stand in.
-    Missing,
-}
-
 /// Whether there is an icon.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "snake_case")]
@@ -459,18 +565,6 @@ pub enum Tray {
     Shown,
     /// This desktop has none.
     NoHost,
-}
-
-/// The look.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
-#[serde(rename_all = "snake_case")]
-pub enum Theme {
-    /// As the desktop says.
-    System,
-    /// Light.
-    Light,
-    /// Dark.
-    Dark,
 }
 
 /// A server, as it describes itself.
@@ -609,28 +703,6 @@ pub enum Outcome {
     Withdrawn,
     /// Approved, but void before it was used (a vote was revoked).
     Voided,
-}
-
-/// Search and filters over the history.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, TS)]
-pub struct HistoryQuery {
-    /// Free text over people, resources, statements, reasons.
-    pub text: String,
-    /// Only these outcomes; empty: all.
-    pub outcomes: Vec<Outcome>,
-    /// Only what this person voted on.
-    pub mine: bool,
-    /// Where the page before ended.
-    pub cursor: Option<String>,
-}
-
-/// A page of the history, newest first.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
-pub struct HistoryPage {
-    /// The rows.
-    pub rows: Vec<Row>,
-    /// Where the next page starts.
-    pub next: Option<String>,
 }
 
 /// What verifying the evidence on this device yielded.

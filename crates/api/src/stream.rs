@@ -55,7 +55,7 @@ pub enum ServerBody {
         /// Its id.
         txn: String,
     },
-    /// A vote was cast on it.
+    /// A vote was cast on it, or somebody who may vote on it is away now, or is back.
     #[serde(rename = "request.updated")]
     RequestUpdated {
         /// Its id.
@@ -84,6 +84,9 @@ pub enum ServerBody {
         /// Its id.
         binding_id: String,
     },
+    /// This person is away, or no longer: read it.
+    #[serde(rename = "absence.changed")]
+    AbsenceChanged {},
     /// The access token ends soon: send `auth`.
     #[serde(rename = "session.expiring")]
     SessionExpiring {

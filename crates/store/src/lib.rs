@@ -20,9 +20,9 @@ use std::pin::Pin;
 use countersign_model::{Digest, PepId, Subject, Txn, UnixSecs};
 
 pub use rows::{
-    BindingRow, ClaimsRow, DenialRow, EntryRow, EventRow, HistoryFilter, NewBinding, NewRequest,
-    NewVote, OpenLimits, Remembered, RequestKey, RequestRow, RequestUpdate, SeenKind, SpentKind,
-    VoteRow, Words,
+    AbsenceRow, BindingRow, ClaimsRow, DenialRow, EntryRow, EventRow, HistoryFilter, NewBinding,
+    NewRequest, NewVote, OpenLimits, Remembered, RequestKey, RequestRow, RequestUpdate, SeenKind,
+    SpentKind, VoteRow, Words,
 };
 pub use sqlite::{SqliteOptions, SqliteStore};
 pub use tx::{Commit, Conflict, Tx, Write};
@@ -64,12 +64,17 @@ pub trait Store: Send + Sync {
     fn bindings_of(&self, person: &Subject, now: UnixSecs) -> Answer<'_, Vec<BindingRow>>;
     /// All live bindings at `now`, newest first.
     fn live_bindings(&self, now: UnixSecs, limit: usize) -> Answer<'_, Vec<BindingRow>>;
+    /// People with a live binding at `now`, each with their newest claims, in no order.
+    fn people(&self, now: UnixSecs, limit: usize) -> Answer<'_, Vec<(Subject, ClaimsRow)>>;
     /// The bindings of a session at a provider, revoked or not.
     fn bindings_of_session(&self, sid: &str) -> Answer<'_, Vec<BindingRow>>;
     /// The newest claims of a person.
     fn claims(&self, person: &Subject) -> Answer<'_, Option<ClaimsRow>>;
     /// The newest time at which a person's sessions were revoked.
     fn revoked_at(&self, person: &Subject) -> Answer<'_, Option<UnixSecs>>;
+
+    /// Everybody who is away, or will be, or was and it is not ended yet; who is back soonest comes first.
+    fn absences(&self) -> Answer<'_, Vec<AbsenceRow>>;
 
     /// Events after `seq`, in order.
     fn events_after(&self, seq: u64, limit: usize) -> Answer<'_, Vec<EventRow>>;

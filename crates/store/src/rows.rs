@@ -289,6 +289,23 @@ pub struct ClaimsRow {
     pub issued_at: UnixSecs,
 }
 
+/// Somebody is away, or will be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AbsenceRow {
+    /// Who.
+    pub person: Subject,
+    /// From when on.
+    pub from: UnixSecs,
+    /// Until when.
+    pub until: UnixSecs,
+    /// Whom they named.
+    pub stand_in: Option<Subject>,
+    /// The binding by which they said so.
+    pub binding: Digest,
+    /// Its beginning was told.
+    pub begun: bool,
+}
+
 /// A denial.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DenialRow {

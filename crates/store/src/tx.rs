@@ -2,7 +2,7 @@
 
 use countersign_model::{Digest, PepId, Subject, Txn, UnixSecs};
 
-use crate::rows::{NewBinding, NewRequest, NewVote, RequestUpdate, SpentKind};
+use crate::rows::{AbsenceRow, NewBinding, NewRequest, NewVote, RequestUpdate, SpentKind};
 
 /// Everything that one use case changes, with what it expects to find. All of it happens, or nothing.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -79,6 +79,12 @@ pub enum Write {
         /// The moment.
         at: UnixSecs,
     },
+    /// Somebody is away: in place of what was known of them.
+    SetAbsence(AbsenceRow),
+    /// The beginning of a person's absence was told. Expects that they are away, or will be.
+    BeginAbsence(Subject),
+    /// A person is back. Expects that they are away, or will be.
+    EndAbsence(Subject),
     /// Expects that a binding is not revoked.
     ExpectUnrevoked(Digest),
     /// Uses up what serves once. Expects that it was not.
@@ -187,6 +193,8 @@ pub enum Conflict {
     SignedOut,
     /// Newer claims of the person are known.
     Claims,
+    /// The person is not away.
+    NotAway,
     /// It was spent.
     Spent(SpentKind),
     /// The idempotency key is known.

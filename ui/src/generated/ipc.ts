@@ -4,6 +4,32 @@
 export const VERSION = 1;
 
 /**
+ * Something that a notification daemon can do.
+ */
+export type Ability = "body" | "actions" | "urgency" | "sound" | "persistence";
+
+/**
+ * The absence of one account's person.
+ */
+export type AbsenceView = { 
+/**
+ * Unix seconds.
+ */
+from: number, 
+/**
+ * Unix seconds.
+ */
+until: number, 
+/**
+ * Whom they named.
+ */
+stand_in: Colleague | null, 
+/**
+ * The policy lets that person vote today still: else nobody is told of them, and another should be named.
+ */
+stand_in_eligible: boolean, };
+
+/**
  * A signed-in person at one server.
  */
 export type Account = { 
@@ -58,7 +84,11 @@ key_storage: string,
 /**
  * The security keys that may confirm this person's votes, by name. Absent where this program has no way to one.
  */
-security_keys?: Array<Line> | null, };
+security_keys?: Array<Line> | null, 
+/**
+ * The person is away, or will be, as the server has it.
+ */
+away?: Away | null, };
 
 /**
  * One who acts on the requester's behalf.
@@ -102,6 +132,40 @@ amr: Array<Line>,
  * To which level.
  */
 acr: Line | null, };
+
+/**
+ * The person is away, or will be.
+ */
+export type Away = { 
+/**
+ * Unix seconds.
+ */
+from: number, 
+/**
+ * It ends by itself then. Unix seconds.
+ */
+until: number, };
+
+/**
+ * On a card: somebody who may vote on it and is away. The words are the window's.
+ */
+export type AwayLine = { 
+/**
+ * As their provider states it.
+ */
+name: Line, 
+/**
+ * Until when. Unix seconds.
+ */
+until: number, 
+/**
+ * Whom they named, where that person may vote on this very request.
+ */
+stand_in: Line | null, 
+/**
+ * That is the person at this window: "Elin Varga is away until … and named you".
+ */
+names_you: boolean, };
 
 /**
  * Whether and how this person can vote.
@@ -173,7 +237,15 @@ issuer: string, } | { "call": "add_security_key",
 /**
  * For which account; the first one where none is named.
  */
-account?: string | null, } | { "call": "cancel_sign_in" } | { "call": "sign_out", 
+account?: string | null, } | { "call": "security_key_pin", 
+/**
+ * The request whose vote it confirms; none where a key is being added.
+ */
+txn?: string | null, 
+/**
+ * As it was typed. Never logged.
+ */
+pin: Pin, } | { "call": "cancel_sign_in" } | { "call": "sign_out", 
 /**
  * Of which account ([`Account::id`]); the first one where none is named.
  */
@@ -215,9 +287,33 @@ txn: string, } | { "call": "history",
  */
 query: HistoryQuery, 
 /**
- * Of which account; the first one where none is named.
+ * The place of the first row in the selection.
  */
-account?: string | null, } | { "call": "verify", 
+at: number, 
+/**
+ * At most [`MAX_PAGE_ROWS`].
+ */
+limit: number, } | { "call": "history_people", 
+/**
+ * What their names begin with; empty: all.
+ */
+text: string, 
+/**
+ * Of which account; all of them where none is named.
+ */
+account?: string | null, } | { "call": "figures", 
+/**
+ * Which.
+ */
+query: HistoryQuery, } | { "call": "export_history", 
+/**
+ * Which.
+ */
+query: HistoryQuery, 
+/**
+ * As what.
+ */
+what: ExportAs, } | { "call": "verify", 
 /**
  * The request.
  */
@@ -225,7 +321,27 @@ txn: string, } | { "call": "export_evidence",
 /**
  * The request.
  */
-txn: string, } | { "call": "test_notification" } | { "call": "devices", 
+txn: string, } | { "call": "test_notification" } | { "call": "test_seen", 
+/**
+ * They did.
+ */
+seen: boolean, } | { "call": "mute", 
+/**
+ * The request, an open one.
+ */
+txn: string, 
+/**
+ * For so long: 1 to [`MAX_MUTE_SECS`].
+ */
+secs: number, } | { "call": "unmute", 
+/**
+ * [`Mute::id`].
+ */
+id: string, } | { "call": "pause", 
+/**
+ * For so long: 1 to [`MAX_PAUSE_SECS`]; `None`: until resumed.
+ */
+secs: number | null, } | { "call": "resume" } | { "call": "devices", 
 /**
  * Of which account; the first one where none is named.
  */
@@ -241,7 +357,31 @@ account?: string | null, } | { "call": "set_prefs",
 /**
  * All of it.
  */
-prefs: Prefs, } | { "call": "window_state", 
+prefs: Prefs, } | { "call": "checks" } | { "call": "diagnostics" } | { "call": "absence", 
+/**
+ * Of which account; the first one where none is named.
+ */
+account?: string | null, } | { "call": "set_absence", 
+/**
+ * Of which account; the first one where none is named.
+ */
+account?: string | null, 
+/**
+ * Unix seconds; what has passed counts as now.
+ */
+from: number, 
+/**
+ * Unix seconds.
+ */
+until: number, 
+/**
+ * A [`Colleague::id`].
+ */
+stand_in: string | null, } | { "call": "end_absence", 
+/**
+ * Of which account; the first one where none is named.
+ */
+account?: string | null, } | { "call": "window_state", 
 /**
  * On screen.
  */
@@ -320,9 +460,21 @@ take_back: boolean,
  */
 votes: Array<VoteLine>, 
 /**
+ * What came of running it, once the gate has said so.
+ */
+execution?: Execution | null, 
+/**
  * Who may vote, in the policy's words.
  */
 who_may_vote: Line, 
+/**
+ * Who may vote and is away, according to the server.
+ */
+away: Array<AwayLine>, 
+/**
+ * Where somebody is away: how many others may vote and have a device that is signed in, as far as the server counted.
+ */
+others_can: number | null, 
 /**
  * Digests, policy, requirement.
  */
@@ -345,9 +497,65 @@ ballot: Ballot,
 display_digest: string, };
 
 /**
+ * One thing that was tried out just now.
+ */
+export type Check = { 
+/**
+ * What.
+ */
+what: CheckOf, 
+/**
+ * How it is.
+ */
+state: CheckState, 
+/**
+ * In plain words; where it is not good, what to do.
+ */
+sentence: string, 
+/**
+ * How long it took, where that tells something: a round trip to the server.
+ */
+millis: number | null, };
+
+/**
+ * What was tried out.
+ */
+export type CheckOf = "connection" | "key" | "clock" | "autostart" | "notifications" | "sandbox";
+
+/**
+ * How it is.
+ */
+export type CheckState = "good" | "care" | "bad";
+
+/**
  * An approver's act.
  */
 export type Choice = "approve" | "deny";
+
+/**
+ * Somebody who may stand in.
+ */
+export type Colleague = { 
+/**
+ * Names them in [`super::Call::SetAbsence`].
+ */
+id: string, 
+/**
+ * As their provider states it.
+ */
+name: Line, 
+/**
+ * Their provider.
+ */
+issuer: Line, 
+/**
+ * Two letters for the face.
+ */
+initials: string, 
+/**
+ * What they may vote on, of [`super::Reply::Absence`]'s `resources`.
+ */
+resources: Array<Line>, };
 
 /**
  * The conclusion of a verification.
@@ -417,11 +625,36 @@ txn: string | null,
  * The desktop's proof that a person asked for it (XDG activation): the window's frame uses it to come
  * forward and does not pass it on to the page.
  */
-activation_token?: string | null, } | { "event": "card_changed", 
+activation_token?: string | null, } | { "event": "connect", 
+/**
+ * The address: `https`, or this computer's own.
+ */
+server: string, } | { "event": "raise" } | { "event": "card_changed", 
 /**
  * The request.
  */
-txn: string, } | { "event": "goodbye" };
+txn: string, } | { "event": "history_changed" } | { "event": "goodbye" };
+
+/**
+ * What came of running it, as the gate reported: its word, which no vote covers.
+ */
+export type Execution = { 
+/**
+ * The gate sent it on, once.
+ */
+executed: boolean, 
+/**
+ * What the upstream answered, for HTTP.
+ */
+status: number | null, 
+/**
+ * The gate's rule that refused it, or what went wrong on the way.
+ */
+refusal: Line | null, 
+/**
+ * The digest of the gate's own policy at that time.
+ */
+policy_digest: Line, };
 
 /**
  * The operation itself.
@@ -441,6 +674,11 @@ lines: Array<Line>,
 details: Array<Field>, };
 
 /**
+ * What a selection is written as.
+ */
+export type ExportAs = "csv" | "evidence";
+
+/**
  * A label and its lines.
  */
 export type Field = { 
@@ -452,6 +690,52 @@ label: string,
  * The content.
  */
 lines: Array<Line>, };
+
+/**
+ * Figures of a selection. Of votes, those of the accounts' own persons.
+ */
+export type Figures = { 
+/**
+ * How often I voted.
+ */
+voted: number, 
+/**
+ * How many of those were denials.
+ */
+denied: number, 
+/**
+ * Half of my votes took no longer than this, from the request to the vote.
+ */
+median_secs: number | null, 
+/**
+ * The same of everybody's votes.
+ */
+median_all_secs: number | null, 
+/**
+ * My votes by week, oldest first, without gaps; the newest [`Figures::MAX_WEEKS`] at most.
+ */
+weeks: Array<Week>, 
+/**
+ * My votes by how long they took, without gaps; the last span is open.
+ */
+times: Array<TimeSpan>, 
+/**
+ * My votes by kind, most first.
+ */
+kinds: Array<OfKind>, };
+
+/**
+ * How far the history has been fetched.
+ */
+export type Filling = { 
+/**
+ * Entries that are here.
+ */
+done: number, 
+/**
+ * About how many there will be, once that is known.
+ */
+of: number | null, };
 
 /**
  * Agent → window.
@@ -471,7 +755,7 @@ answer: Answer, } | { "frame": "event",
 event: Event, };
 
 /**
- * A page of the history, newest first.
+ * Rows of a selection, newest first.
  */
 export type HistoryPage = { 
 /**
@@ -479,16 +763,33 @@ export type HistoryPage = {
  */
 rows: Array<Row>, 
 /**
- * Where the next page starts.
+ * The place of the first of them in the selection.
  */
-next: string | null, };
+at: number, 
+/**
+ * How many the selection has. Absent while they are counted; [`super::Event::HistoryChanged`] tells when that is done.
+ */
+total: number | null, 
+/**
+ * How many entries there are on this device, of these accounts.
+ */
+all: number, 
+/**
+ * Present while older entries are fetched from the server.
+ */
+filling: Filling | null, 
+/**
+ * What is not in order with the history on this device.
+ */
+trouble: Problem | null, };
 
 /**
- * Search and filters over the history.
+ * Search and filters over the history. Everything has to hold at once.
  */
 export type HistoryQuery = { 
 /**
- * Free text over people, resources, statements, reasons.
+ * Words over people, resources, statements, reasons: each has to begin a word of the entry. All of it is text,
+ * nothing in it is syntax.
  */
 text: string, 
 /**
@@ -496,13 +797,29 @@ text: string,
  */
 outcomes: Array<Outcome>, 
 /**
- * Only what this person voted on.
+ * Only these kinds; empty: all.
+ */
+kinds: Array<Kind>, 
+/**
+ * Only what the account's person voted on.
  */
 mine: boolean, 
 /**
- * Where the page before ended.
+ * Only where this person asked or voted: [`PersonChoice::id`].
  */
-cursor: string | null, };
+person: string | null, 
+/**
+ * Only what ended at this moment or later. Unix seconds.
+ */
+from: number | null, 
+/**
+ * Only what ended before this moment. Unix seconds.
+ */
+until: number | null, 
+/**
+ * Only of this account ([`super::Account::id`]); all of them where none is named.
+ */
+account: string | null, };
 
 /**
  * A party, as somebody vouches for it.
@@ -546,12 +863,33 @@ claims: Array<Field>,
 reported: Array<Field>, };
 
 /**
+ * What a security key waits for.
+ */
+export type KeyWaits = { "for": "key" } | { "for": "choice", 
+/**
+ * How many.
+ */
+keys: number, } | { "for": "pin", 
+/**
+ * The last one was wrong.
+ */
+wrong: boolean, 
+/**
+ * How often it may still be wrong before the key locks itself, where the key says so.
+ */
+tries_left: number | null, } | { "for": "finger", 
+/**
+ * The last one was not known.
+ */
+wrong: boolean, } | { "for": "touch" };
+
+/**
  * What kind of thing is asked.
  */
 export type Kind = "http" | "sql" | "command" | "tool" | "other";
 
 /**
- * The language of the window.
+ * The language of the window, the notifications and the tray.
  */
 export type Language = "system" | "en" | "de";
 
@@ -569,9 +907,39 @@ indent: number,
 spans: Array<Span>, };
 
 /**
+ * How much the log says.
+ */
+export type LogLevel = "error" | "warn" | "info" | "debug";
+
+/**
  * How a vote is confirmed.
  */
 export type Means = "oidc" | "webauthn";
+
+/**
+ * A requester whose requests come silently for a while.
+ */
+export type Mute = { 
+/**
+ * Names it in [`super::Call::Unmute`].
+ */
+id: string, 
+/**
+ * Who is muted.
+ */
+name: Line, 
+/**
+ * Until when. Unix seconds.
+ */
+until: number, 
+/**
+ * So many requests of theirs came silently.
+ */
+silent: number, 
+/**
+ * Their requests that wait for this person.
+ */
+txns: Array<string>, };
 
 /**
  * Something unusual about a request, from the server's history.
@@ -585,7 +953,44 @@ export type Notifications = { "state": "working",
 /**
  * Its name, such as `dunst`.
  */
-daemon: string, } | { "state": "missing" };
+daemon: string, 
+/**
+ * Its version, as it says.
+ */
+version: string, 
+/**
+ * What it can do.
+ */
+can: Array<Ability>, 
+/**
+ * The desktop holds notifications back ("do not disturb"), where it tells.
+ */
+held: boolean, 
+/**
+ * The last test that this daemon took.
+ */
+test: TestSent | null, } | { "state": "missing", 
+/**
+ * Why, and what to do: one sentence.
+ */
+why: string, };
+
+/**
+ * Votes on one kind of request.
+ */
+export type OfKind = { 
+/**
+ * The kind.
+ */
+kind: Kind, 
+/**
+ * Approvals.
+ */
+approved: number, 
+/**
+ * Denials.
+ */
+denied: number, };
 
 /**
  * Where a request stands.
@@ -598,7 +1003,42 @@ export type Outcome = "pending" | "approved" | "redeemed" | "denied" | "expired"
 export type Party = "person" | "workload";
 
 /**
- * What a person prefers about the window on this device.
+ * Notifications are paused by the person: nothing comes through, whatever the policy calls it.
+ */
+export type Paused = { 
+/**
+ * Until when, in Unix seconds; `None`: until resumed.
+ */
+until: number | null, };
+
+/**
+ * Somebody to filter by.
+ */
+export type PersonChoice = { 
+/**
+ * For [`HistoryQuery::person`].
+ */
+id: string, 
+/**
+ * As their provider names them.
+ */
+name: Line, 
+/**
+ * That provider.
+ */
+issuer: Line, 
+/**
+ * Entries in which they asked or voted.
+ */
+count: number, };
+
+/**
+ * A PIN on its way to the security key. Never printed; what is freed is wiped.
+ */
+export type Pin = string;
+
+/**
+ * What a person prefers on this device.
  */
 export type Prefs = { 
 /**
@@ -616,7 +1056,40 @@ text_size: number,
 /**
  * What has to work for requests to arrive was tried out on this device: it is not asked for again.
  */
-greeted: boolean, };
+greeted: boolean, 
+/**
+ * Starts with the desktop. Otherwise nothing reaches the person until they open the app.
+ */
+autostart: boolean, 
+/**
+ * Stays when the window is closed. Otherwise closing it quits.
+ */
+keep_in_tray: boolean, 
+/**
+ * How long before a request expires one is reminded of it, in seconds: [`Prefs::REMINDERS`]. `None`: not at all.
+ */
+reminder: number | null, 
+/**
+ * When it is quiet.
+ */
+quiet: QuietHours, 
+/**
+ * Notifications sound.
+ */
+sound: boolean, 
+/**
+ * How servers and providers are reached.
+ */
+proxy: Proxy, 
+/**
+ * How much the log says. Takes effect at once.
+ */
+log: LogLevel, 
+/**
+ * Bindings of the person's other devices of which they said "yes, this was me": the devices page asks about new
+ * ones. At most [`Prefs::MAX_KNOWN_DEVICES`].
+ */
+known_devices: Array<string>, };
 
 /**
  * Why something was not done: a code for the program, a sentence for the person.
@@ -654,6 +1127,15 @@ name: string,
 step_up: boolean, };
 
 /**
+ * How servers and providers are reached. This computer's own addresses are never reached through a proxy.
+ */
+export type Proxy = { "way": "system" } | { "way": "direct" } | { "way": "url", 
+/**
+ * Such as `http://proxy.example.com:3128`.
+ */
+url: string, };
+
+/**
  * Window → agent: one question, answered by one [`Answer`] with the same `id`.
  */
 export type Question = { 
@@ -669,6 +1151,37 @@ id: number,
  * What is asked.
  */
 call: Call, };
+
+/**
+ * The part of each day in which notifications make no sound and do not come up. From the later to the earlier goes over
+ * midnight; from a minute to the same minute is the whole day.
+ */
+export type QuietHours = { 
+/**
+ * There is such a part.
+ */
+on: boolean, 
+/**
+ * Its first minute of the local day.
+ */
+from: number, 
+/**
+ * The minute in which it is over.
+ */
+to: number, };
+
+/**
+ * Why it is quiet now, without anybody having paused it.
+ */
+export type QuietNow = { "quiet": "quiet_hours", 
+/**
+ * When they end. Unix seconds.
+ */
+until: number, } | { "quiet": "away", 
+/**
+ * When the first of them is back. Unix seconds.
+ */
+until: number, };
 
 /**
  * When a reason is needed.
@@ -694,7 +1207,15 @@ card: Card, } | { "reply": "history",
 /**
  * It.
  */
-page: HistoryPage, } | { "reply": "verification", 
+page: HistoryPage, } | { "reply": "people", 
+/**
+ * At most 50.
+ */
+people: Array<PersonChoice>, } | { "reply": "figures", 
+/**
+ * They.
+ */
+figures: Figures, } | { "reply": "verification", 
 /**
  * It.
  */
@@ -702,11 +1223,35 @@ report: VerifyReport, } | { "reply": "exported",
 /**
  * Its absolute path.
  */
-path: string, } | { "reply": "devices", 
+path: string, } | { "reply": "absence", 
+/**
+ * When; none where they are not away, and will not be.
+ */
+absence: AbsenceView | null, 
+/**
+ * Who may stand in, by name.
+ */
+colleagues: Array<Colleague>, 
+/**
+ * What was asked for lately and this person may vote on: what a colleague may vote on is among it.
+ */
+resources: Array<Line>, 
+/**
+ * What requesters read in their terminals while it lasts, in English. Empty where nobody is away.
+ */
+requesters_read: string, } | { "reply": "devices", 
 /**
  * Newest first.
  */
-devices: Array<Device>, };
+devices: Array<Device>, } | { "reply": "checks", 
+/**
+ * In the order of [`CheckOf`].
+ */
+checks: Array<Check>, } | { "reply": "diagnostics", 
+/**
+ * Plain text of several lines.
+ */
+text: string, };
 
 /**
  * What a span is. The window gives each a look.
@@ -783,6 +1328,15 @@ ended_at: number | null,
 ended_by: Line | null, };
 
 /**
+ * Whether the window's process is shut in: no network, no session bus, nothing of the person's files.
+ */
+export type Sandbox = { "state": "on" } | { "state": "off", 
+/**
+ * Why, in a sentence.
+ */
+why: string, };
+
+/**
  * A server, as it describes itself.
  */
 export type ServerInfo = { 
@@ -806,7 +1360,11 @@ provider_name: string,
 /**
  * For a person whose browser did not open: the address to open by hand.
  */
-url: string, } | { "state": "binding" } | { "state": "failed", 
+url: string, } | { "state": "waiting_for_key", 
+/**
+ * What for.
+ */
+waits: KeyWaits, } | { "state": "binding" } | { "state": "failed", 
 /**
  * Why, and what to do.
  */
@@ -900,9 +1458,25 @@ others: Array<Row>,
  */
 notifications: Notifications, 
 /**
+ * Requesters whose requests come silently now.
+ */
+mutes: Array<Mute>, 
+/**
+ * The person's pause, while it lasts.
+ */
+paused: Paused | null, 
+/**
+ * Whether it is quiet now, and why.
+ */
+quiet_now: QuietNow | null, 
+/**
  * Whether the tray shows the icon.
  */
 tray: Tray, 
+/**
+ * Whether the window is shut in.
+ */
+sandbox: Sandbox, 
 /**
  * Everything that is not in order, most severe first. The window shows the first.
  */
@@ -968,6 +1542,10 @@ url: string,
  */
 since: number, } | { "phase": "waiting_for_key", 
 /**
+ * What for.
+ */
+waits: KeyWaits, 
+/**
  * Since when. Unix seconds.
  */
 since: number, } | { "phase": "sending" } | { "phase": "failed", 
@@ -981,9 +1559,43 @@ problem: Problem,
 retry: boolean, };
 
 /**
+ * A notification that was sent to see whether it arrives.
+ */
+export type TestSent = { 
+/**
+ * When. Unix seconds.
+ */
+at: number, 
+/**
+ * After so long the daemon had taken it.
+ */
+millis: number, 
+/**
+ * Whether the person saw it; `None` until they say.
+ */
+seen: boolean | null, };
+
+/**
  * The look.
  */
 export type Theme = "system" | "light" | "dark";
+
+/**
+ * Votes that took about as long.
+ */
+export type TimeSpan = { 
+/**
+ * From so many seconds on.
+ */
+from_secs: number, 
+/**
+ * Up to, not including; none: open.
+ */
+to_secs: number | null, 
+/**
+ * How many.
+ */
+count: number, };
 
 /**
  * Whether there is an icon.
@@ -1051,6 +1663,23 @@ stage: Line | null,
  * How it was confirmed, where it was, according to the server.
  */
 step_up: Means | null, };
+
+/**
+ * Votes of one week.
+ */
+export type Week = { 
+/**
+ * Monday, midnight UTC. Unix seconds.
+ */
+starts: number, 
+/**
+ * Approvals.
+ */
+approved: number, 
+/**
+ * Denials.
+ */
+denied: number, };
 
 /**
  * Why a vote is not possible.

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
-use super::{Choice, Line, Outcome, Problem, Row};
+use super::{AwayLine, Choice, Execution, KeyWaits, Line, Outcome, Problem, Row};
 
 /// Everything on the sheet of one request.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
@@ -40,8 +40,15 @@ pub struct Card {
     pub take_back: bool,
     /// Cast votes, in order.
     pub votes: Vec<VoteLine>,
+    /// What came of running it, once the gate has said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub execution: Option<Execution>,
     /// Who may vote, in the policy's words.
     pub who_may_vote: Line,
+    /// Who may vote and is away, according to the server.
+    pub away: Vec<AwayLine>,
+    /// Where somebody is away: how many others may vote and have a device that is signed in, as far as the server counted.
+    pub others_can: Option<u32>,
     /// Digests, policy, requirement.
     pub record: Vec<Field>,
     /// The operation's bytes as text, made visible, one line each.
@@ -295,8 +302,10 @@ pub enum StepUpPhase {
         #[ts(type = "number")]
         since: i64,
     },
-    /// The security key waits to be touched.
+    /// The security key waits for the person.
     WaitingForKey {
+        /// What for.
+        waits: KeyWaits,
         /// Since when. Unix seconds.
         #[ts(type = "number")]
         since: i64,

@@ -6,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::kill::KillPoint;
 use crate::encoding::{choice_name, state_to_text};
-use crate::rows::{NewBinding, NewRequest, NewVote, RequestUpdate, SeenKind};
+use crate::rows::{AbsenceRow, NewBinding, NewRequest, NewVote, RequestUpdate, SeenKind};
 use crate::tx::{Conflict, Tx, Write};
 
 /// What became of the writes.
@@ -110,6 +110,17 @@ fn apply_one(connection: &Connection, write: &Write) -> Result<Option<u64>, Stop
             let sql = "INSERT INTO people (person, revoked_at) VALUES (?1, ?2)
                        ON CONFLICT (person) DO UPDATE SET revoked_at = max(revoked_at, excluded.revoked_at)";
             run(connection, sql, params![person.to_string(), at.0])?;
+        }
+        Write::SetAbsence(absence) => set_absence(connection, absence)?,
+        Write::BeginAbsence(person) => {
+            let sql = "UPDATE absences SET begun = 1 WHERE person = ?1";
+            let changed = run(connection, sql, params![person.to_string()])?;
+            expect_one(changed, Conflict::NotAway)?;
+        }
+        Write::EndAbsence(person) => {
+            let sql = "DELETE FROM absences WHERE person = ?1";
+            let changed = run(connection, sql, params![person.to_string()])?;
+            expect_one(changed, Conflict::NotAway)?;
         }
         Write::ExpectUnrevoked(id) => {
             let sql = "SELECT 1 FROM bindings WHERE id = ?1 AND revoked_at IS NULL";
@@ -275,6 +286,32 @@ fn keep_claims(
         sql,
         params![person.to_string(), token, issued_at.0],
     )?;
+    Ok(())
+}
+
+fn set_absence(connection: &Connection, absence: &AbsenceRow) -> Result<(), Stop> {
+    let AbsenceRow {
+        person,
+        from,
+        until,
+        stand_in,
+        binding,
+        begun,
+    } = absence;
+    let sql = "INSERT INTO absences (person, begins, until, stand_in, binding, begun)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+               ON CONFLICT (person) DO UPDATE SET begins = excluded.begins, until = excluded.until,
+                 stand_in = excluded.stand_in, binding = excluded.binding, begun = excluded.begun";
+    let stand_in = stand_in.as_ref().map(ToString::to_string);
+    let values = params![
+        person.to_string(),
+        from.0,
+        until.0,
+        stand_in,
+        binding.as_bytes(),
+        begun,
+    ];
+    run(connection, sql, values)?;
     Ok(())
 }
 

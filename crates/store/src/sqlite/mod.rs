@@ -17,8 +17,8 @@ use rusqlite::{Connection, OpenFlags};
 use tokio::sync::Semaphore;
 
 use crate::{
-    Answer, BindingRow, ClaimsRow, Commit, DenialRow, EntryRow, EventRow, HistoryFilter,
-    Remembered, RequestKey, RequestRow, Store, StoreError, Tx,
+    AbsenceRow, Answer, BindingRow, ClaimsRow, Commit, DenialRow, EntryRow, EventRow,
+    HistoryFilter, Remembered, RequestKey, RequestRow, Store, StoreError, Tx,
 };
 
 /// How a SQLite store is opened.
@@ -210,6 +210,10 @@ impl Store for SqliteStore {
         self.read(move |connection| read::live_bindings(connection, now, limit))
     }
 
+    fn people(&self, now: UnixSecs, limit: usize) -> Answer<'_, Vec<(Subject, ClaimsRow)>> {
+        self.read(move |connection| read::people(connection, now, limit))
+    }
+
     fn bindings_of_session(&self, sid: &str) -> Answer<'_, Vec<BindingRow>> {
         let sid = sid.to_owned();
         self.read(move |connection| read::bindings_of_session(connection, &sid))
@@ -223,6 +227,10 @@ impl Store for SqliteStore {
     fn revoked_at(&self, person: &Subject) -> Answer<'_, Option<UnixSecs>> {
         let person = person.clone();
         self.read(move |connection| read::revoked_at(connection, &person))
+    }
+
+    fn absences(&self) -> Answer<'_, Vec<AbsenceRow>> {
+        self.read(read::absences)
     }
 
     fn events_after(&self, seq: u64, limit: usize) -> Answer<'_, Vec<EventRow>> {

@@ -8,8 +8,8 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use crate::StoreError;
 use crate::encoding::{choice_named, state_from_text};
 use crate::rows::{
-    BindingRow, ClaimsRow, DenialRow, EntryRow, EventRow, HistoryFilter, Remembered, RequestKey,
-    RequestRow, SeenKind, VoteRow, Words,
+    AbsenceRow, BindingRow, ClaimsRow, DenialRow, EntryRow, EventRow, HistoryFilter, Remembered,
+    RequestKey, RequestRow, SeenKind, VoteRow, Words,
 };
 
 /// Words of a search beyond these are ignored.
@@ -342,6 +342,26 @@ pub(crate) fn live_bindings(
     bindings(connection, tail, &[&now.0, &to_sql(limit)])
 }
 
+pub(crate) fn people(
+    connection: &Connection,
+    now: UnixSecs,
+    limit: usize,
+) -> Read<Vec<(Subject, ClaimsRow)>> {
+    let sql = "SELECT DISTINCT c.person, c.token, c.issued_at FROM bindings b JOIN claims c ON c.person = b.person
+               WHERE b.revoked_at IS NULL AND b.session_ends_at > ?1 LIMIT ?2";
+    let mut statement = connection.prepare_cached(sql)?;
+    let mut rows = statement.query(params![now.0, to_sql(limit)])?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        let claims = ClaimsRow {
+            token: row.get("token")?,
+            issued_at: UnixSecs(row.get("issued_at")?),
+        };
+        found.push((subject_of(&row.get::<_, String>("person")?)?, claims));
+    }
+    Ok(found)
+}
+
 pub(crate) fn bindings_of_session(connection: &Connection, sid: &str) -> Read<Vec<BindingRow>> {
     bindings(connection, "WHERE sid = ?1 ORDER BY key", &[&sid])
 }
@@ -377,6 +397,25 @@ pub(crate) fn revoked_at(connection: &Connection, person: &Subject) -> Read<Opti
         .query_row(params![person.to_string()], |row| row.get(0))
         .optional()?;
     Ok(found.map(UnixSecs))
+}
+
+pub(crate) fn absences(connection: &Connection) -> Read<Vec<AbsenceRow>> {
+    let sql = "SELECT person, begins, until, stand_in, binding, begun FROM absences ORDER BY until, person";
+    let mut statement = connection.prepare_cached(sql)?;
+    let mut rows = statement.query([])?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        let stand_in: Option<String> = row.get("stand_in")?;
+        found.push(AbsenceRow {
+            person: subject_of(&row.get::<_, String>("person")?)?,
+            from: UnixSecs(row.get("begins")?),
+            until: UnixSecs(row.get("until")?),
+            stand_in: stand_in.as_deref().map(subject_of).transpose()?,
+            binding: digest_of(row.get("binding")?),
+            begun: row.get("begun")?,
+        });
+    }
+    Ok(found)
 }
 
 pub(crate) fn events_after(connection: &Connection, seq: u64, limit: usize) -> Read<Vec<EventRow>> {

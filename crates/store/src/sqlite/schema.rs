@@ -5,7 +5,7 @@ use rusqlite::Connection;
 use crate::StoreError;
 
 /// Goes up with each change of the tables.
-const VERSION: i64 = 2;
+const VERSION: i64 = 3;
 
 /// Primary keys are integers that only go up: a random key with a second index would cost several times more.
 const TABLES: &str = "
@@ -75,6 +75,7 @@ CREATE TABLE bindings (
   sid TEXT
 ) STRICT;
 CREATE INDEX bindings_person ON bindings (person, key);
+CREATE INDEX bindings_live ON bindings (session_ends_at) WHERE revoked_at IS NULL;
 CREATE INDEX bindings_sid ON bindings (sid) WHERE sid IS NOT NULL;
 
 CREATE TABLE claims (
@@ -94,6 +95,15 @@ CREATE TABLE clock (
   id INTEGER PRIMARY KEY CHECK (id = 0),
   at INTEGER NOT NULL
 ) STRICT;
+
+CREATE TABLE absences (
+  person TEXT PRIMARY KEY,
+  begins INTEGER NOT NULL,
+  until INTEGER NOT NULL,
+  stand_in TEXT,
+  binding BLOB NOT NULL,
+  begun INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE people (
   person TEXT PRIMARY KEY,
@@ -168,6 +178,19 @@ CREATE TABLE clock (
 ) STRICT;
 ";
 
+/// From version 2. Nobody was away.
+const FROM_2: &str = "
+CREATE INDEX bindings_live ON bindings (session_ends_at) WHERE revoked_at IS NULL;
+CREATE TABLE absences (
+  person TEXT PRIMARY KEY,
+  begins INTEGER NOT NULL,
+  until INTEGER NOT NULL,
+  stand_in TEXT,
+  binding BLOB NOT NULL,
+  begun INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+";
+
 /// Settings of every connection.
 pub(crate) fn configure(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "journal_mode", "WAL")?;
@@ -186,11 +209,17 @@ pub(crate) fn prepare(connection: &mut Connection) -> Result<(), StoreError> {
         .map_err(open)?;
     match version {
         VERSION => Ok(()),
-        0 | 1 => {
+        0..=2 => {
             // CRASH: the tables and their version come in one transaction: all or none.
             let tx = connection.transaction().map_err(open)?;
-            let sql = if version == 0 { TABLES } else { FROM_1 };
-            tx.execute_batch(sql).map_err(open)?;
+            let steps: &[&str] = match version {
+                0 => &[TABLES],
+                1 => &[FROM_1, FROM_2],
+                _ => &[FROM_2],
+            };
+            for step in steps {
+                tx.execute_batch(step).map_err(open)?;
+            }
             tx.pragma_update(None, "user_version", VERSION)
                 .map_err(open)?;
             tx.commit().map_err(open)

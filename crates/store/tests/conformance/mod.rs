@@ -150,6 +150,8 @@ pub(crate) async fn suite<S: Store + 'static>(open: impl Fn() -> S) {
     people::what_comes_for_the_first_time_is_told_once(&open()).await;
     people::a_denial_of_the_same_is_found(&open()).await;
     concurrent_commits_each_count_once(Arc::new(open())).await;
+    people::absences_are_kept_one_for_each_person(&open).await;
+    people::people_with_a_live_device_are_listed_once(&open()).await;
     people::the_clock_is_known_over_a_restart(&open).await;
 }
 

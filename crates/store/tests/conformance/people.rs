@@ -3,8 +3,8 @@
 use countersign_lifecycle::{Approved, Denied, State};
 use countersign_model::UnixSecs;
 use countersign_store::{
-    ClaimsRow, Conflict, DenialRow, NewBinding, NewRequest, NewVote, SeenKind, SpentKind, Store,
-    Words, Write,
+    AbsenceRow, ClaimsRow, Conflict, DenialRow, NewBinding, NewRequest, NewVote, SeenKind,
+    SpentKind, Store, Words, Write,
 };
 
 use super::{binding, conflict, counted, digest, done, get, person, request, update, vote};
@@ -289,4 +289,89 @@ pub(crate) async fn the_clock_is_known_over_a_restart<S: Store>(open: &impl Fn()
     };
     done(&store, vec![entry]).await;
     assert_eq!(store.clock_shown().await.unwrap(), Some(UnixSecs(6_000)));
+}
+
+pub(crate) async fn absences_are_kept_one_for_each_person<S: Store>(open: &impl Fn() -> S) {
+    let store = open();
+    let away = |name: &str, until, stand_in: Option<&str>| AbsenceRow {
+        person: person(name),
+        from: UnixSecs(100),
+        until: UnixSecs(until),
+        stand_in: stand_in.map(person),
+        binding: digest(name),
+        begun: false,
+    };
+    let (elin, ines) = (away("elin", 900, Some("jonas")), away("ines", 300, None));
+    done(&store, vec![Write::SetAbsence(away("elin", 800, None))]).await;
+    done(
+        &store,
+        vec![
+            Write::SetAbsence(elin.clone()),
+            Write::SetAbsence(ines.clone()),
+        ],
+    )
+    .await;
+    drop(store);
+    let store = open();
+    // Who is back soonest comes first; what was said before is replaced.
+    let all = store.absences().await.unwrap();
+    assert_eq!(all, [ines.clone(), elin.clone()]);
+
+    done(&store, vec![Write::BeginAbsence(person("ines"))]).await;
+    let begun = AbsenceRow {
+        begun: true,
+        ..ines
+    };
+    assert_eq!(store.absences().await.unwrap(), [begun, elin.clone()]);
+    done(&store, vec![Write::EndAbsence(person("ines"))]).await;
+    assert_eq!(store.absences().await.unwrap(), [elin]);
+    for write in [
+        Write::EndAbsence(person("ines")),
+        Write::BeginAbsence(person("ines")),
+    ] {
+        assert_eq!(conflict(&store, vec![write]).await, Conflict::NotAway);
+    }
+    done(&store, vec![Write::EndAbsence(person("elin"))]).await;
+}
+
+pub(crate) async fn people_with_a_live_device_are_listed_once(store: &impl Store) {
+    let device = |name: &str, whose: &str, ends_at| NewBinding {
+        id: digest(name),
+        person: person(whose),
+        session_ends_at: UnixSecs(ends_at),
+        id_token: format!("token of {name}"),
+        max_live: 9,
+        ..binding(name)
+    };
+    let writes = [
+        device("first of pia", "pia", 90_000),
+        device("second of pia", "pia", 90_000),
+        device("of quin", "quin", 80_000),
+        device("of ruth", "ruth", 90_000),
+    ];
+    let mut writes: Vec<Write> = writes.map(|it| Write::AddBinding(Box::new(it))).into();
+    writes.push(Write::RevokeBinding {
+        id: digest("of ruth"),
+        at: UnixSecs(60),
+    });
+    writes.push(keep("pia", "newest of pia", 70_000));
+    done(store, writes).await;
+    let listed = async |at, limit| {
+        let found = store.people(UnixSecs(at), limit).await.unwrap();
+        let mut found: Vec<_> = found
+            .into_iter()
+            .map(|(person, claims)| (person.sub, claims.token))
+            .collect();
+        found.sort();
+        found
+    };
+    let pair = |name: &str, token: &str| (name.to_owned(), token.to_owned());
+    let (pia, quin) = (
+        pair("pia", "newest of pia"),
+        pair("quin", "token of of quin"),
+    );
+    assert_eq!(listed(79_999, 9).await, [pia.clone(), quin]);
+    assert_eq!(listed(80_000, 9).await, [pia]);
+    assert_eq!(listed(79_999, 1).await.len(), 1);
+    assert!(listed(90_000, 9).await.is_empty());
 }
