@@ -10,6 +10,7 @@ use serde::de::DeserializeOwned;
 use url::Url;
 
 use crate::error::ApiError;
+use crate::route::Route;
 
 /// The longest answer that is read, in bytes: a list of 500 requests of 64 KiB operations does not fit in
 /// one, and is not sent in one.
@@ -42,6 +43,14 @@ impl ServerHttp {
     /// # Errors
     /// When TLS cannot be set up.
     pub fn new(id: ServerId, clock: Arc<dyn Clock>) -> Result<Self, ApiError> {
+        Self::through(id, clock, &Route::default())
+    }
+
+    /// The same, by a route of the caller's.
+    ///
+    /// # Errors
+    /// When TLS cannot be set up.
+    pub fn through(id: ServerId, clock: Arc<dyn Clock>, route: &Route) -> Result<Self, ApiError> {
         // The first caller in the process wins; a second installation is the same provider.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let base = Url::parse(id.as_str()).map_err(|_| ApiError::Setup {
@@ -56,6 +65,8 @@ impl ServerHttp {
         // `ServerId` allows http on this computer only: no proxy has business there, and no root certificate.
         if base.scheme() == "http" {
             builder = builder.no_proxy().tls_certs_only([]);
+        } else {
+            builder = builder.no_proxy().proxy(route.proxy());
         }
         let client = builder
             .build()

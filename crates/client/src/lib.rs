@@ -4,6 +4,7 @@
 //! - [`ApproverApi`]: an approver's calls, each with a DPoP proof
 //! - [`PepApi`]: an enforcement point's calls
 //! - [`stream`]: the WebSocket, which comes back by itself
+//! - [`Route`]: through which proxy, if any
 //!
 //! It deliberately verifies nothing that is signed: requests, votes and evidence pass through as bytes for
 //! `countersign_evidence`. It keeps no keys and no state beyond the access token in use.
@@ -14,6 +15,7 @@ mod backoff;
 mod error;
 mod http;
 mod pep_api;
+mod route;
 pub mod stream;
 
 pub use approver_api::ApproverApi;
@@ -21,3 +23,4 @@ pub use backoff::{Backoff, FIRST, LONGEST};
 pub use error::ApiError;
 pub use http::{CALL_LIMIT, CLOCK_SKEW_SECS, MAX_ANSWER_BYTES, ServerHttp};
 pub use pep_api::{MAX_WAIT_SECS, PepApi};
+pub use route::{Route, Way};

@@ -37,11 +37,12 @@ pub(crate) struct Answer {
 }
 
 impl Http {
-    /// A client for the host of `base`. Loopback hosts are never reached through a proxy.
+    /// A client for the host of `base`: through the proxy that `proxy` names for it, or as the environment says. Loopback
+    /// hosts are never reached through a proxy.
     ///
     /// # Errors
     /// When TLS cannot be set up, for example because the system has no root certificates.
-    pub(crate) fn new(base: &Url) -> Result<Self, OidcError> {
+    pub(crate) fn new(base: &Url, proxy: Option<reqwest::Proxy>) -> Result<Self, OidcError> {
         // The first caller in the process wins; a second installation is the same provider.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let mut builder = reqwest::Client::builder()
@@ -55,6 +56,8 @@ impl Http {
             .user_agent(concat!("countersign/", env!("CARGO_PKG_VERSION")));
         if is_loopback(base) {
             builder = builder.no_proxy();
+        } else if let Some(proxy) = proxy {
+            builder = builder.no_proxy().proxy(proxy);
         }
         if base.scheme() == "http" {
             // No TLS there: the system's root certificates need not be there either.

@@ -50,12 +50,32 @@ impl Provider {
     /// # Errors
     /// When the issuer is neither https nor on this computer, or TLS cannot be set up.
     pub fn new(issuer: Issuer, clock: Arc<dyn Clock>) -> Result<Self, OidcError> {
+        Self::with(issuer, clock, None)
+    }
+
+    /// The same, reached through the proxy that `proxy` names, if any.
+    ///
+    /// # Errors
+    /// As [`Provider::new`].
+    pub fn through(
+        issuer: Issuer,
+        clock: Arc<dyn Clock>,
+        proxy: reqwest::Proxy,
+    ) -> Result<Self, OidcError> {
+        Self::with(issuer, clock, Some(proxy))
+    }
+
+    fn with(
+        issuer: Issuer,
+        clock: Arc<dyn Clock>,
+        proxy: Option<reqwest::Proxy>,
+    ) -> Result<Self, OidcError> {
         let url = Url::parse(issuer.as_str()).map_err(|_| OidcError::BadProvider {
             what: format!("the issuer `{issuer}` is not a URL"),
         })?;
         acceptable(&url)?;
         Ok(Self {
-            http: Http::new(&url)?,
+            http: Http::new(&url, proxy)?,
             issuer,
             clock,
             keep_keys_secs: KEEP_KEYS_SECS,

@@ -61,6 +61,8 @@ struct Wishes {
     resume: bool,
     renewed: bool,
     wake: bool,
+    /// This connection is of the past.
+    anew: bool,
 }
 
 impl Stream {
@@ -112,6 +114,14 @@ impl Stream {
     /// The network or the computer came back: try at once; when live, make sure that it still is.
     pub fn wake(&self) {
         self.shared.wish(|wishes| wishes.wake = true);
+    }
+
+    /// Connects anew at once, also where it is live: the way to the server is another one now.
+    pub fn anew(&self) {
+        self.shared.wish(|wishes| {
+            wishes.anew = true;
+            wishes.wake = true;
+        });
     }
 }
 
@@ -248,6 +258,7 @@ impl Worker {
         self.shared.with(|wishes| {
             wishes.renewed = false;
             wishes.wake = false;
+            wishes.anew = false;
             wishes.tell_ack = false;
             wishes.resume = false;
         });
@@ -304,6 +315,11 @@ impl Worker {
                 seq,
             )
         });
+        if wishes.anew {
+            // For the rest that follows: it is over at once.
+            self.shared.with(|wishes| wishes.wake = true);
+            return Err(Cause::Lost("the way to the server changed".to_owned()));
+        }
         if wishes.renewed
             && let Some(access_token) = self.api.access_token()
         {
