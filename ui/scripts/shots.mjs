@@ -106,7 +106,7 @@ const shots = [
   ["inbox-accounts", "inbox/accounts"],
   ["inbox-account-out", "inbox/account-out"],
   ["keys", "inbox/sql", (page) => page.keyboard.press("F1")],
-  ["settings-accounts", "inbox/accounts", (page) => settings(page, "Account and server")],
+  ["settings-accounts", "inbox/accounts", (page) => settings(page, "Accounts and servers")],
   ["inbox-new", "inbox/sql", async (page) => {
     await page.locator(".pane .row").nth(1).hover();
     await page.evaluate(() => window.played.change((s) => {
@@ -145,14 +145,14 @@ const shots = [
   }],
   ["settings-notifications-missing", "settings/trouble", (page) => settings(page, "Notifications")],
   ["settings-account", "settings", async (page) => {
-    await settings(page, "Account and server");
+    await settings(page, "Accounts and servers");
     await page.locator("[data-act=sign-out]").click();
   }],
   ["settings-devices", "settings", async (page) => {
     await settings(page, "Devices and keys");
     await page.locator(".set.wide").nth(2).getByRole("button").click();
   }],
-  ["settings-about", "settings/trouble", (page) => settings(page, "About")],
+  ["settings-about", "settings/trouble", (page) => settings(page, "About and diagnostics")],
 ];
 /** On a narrow window the pages are behind the list. */
 async function unfold(page) {

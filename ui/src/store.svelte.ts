@@ -36,8 +36,12 @@ export class Store {
   greeting = $state(false);
   /** Like requests that are shown together, in place of a card: see `inbox/storm.ts`. */
   storm = $state.raw<Storm | null>(null);
+  /** Grows whenever something in the history came or changed. */
+  history = $state(0);
   /** Another account is being added to those that there are. */
   adding = $state(false);
+  /** The address in a link that was opened, until it is used or put away: it is only filled in. */
+  linked = $state<string | null>(null);
   /** Rows on screen, see `inbox/held.ts`. */
   waiting = $state.raw<Held>(NOTHING);
   others = $state.raw<Held>(NOTHING);
@@ -47,6 +51,8 @@ export class Store {
   /** Somebody points at the list, or moves through it by keys. */
   #inList = { pointer: false, focus: false };
   #reads = 0;
+  /** Preferences that are on their way to the agent. */
+  #wanted: Prefs | null = null;
 
   constructor(
     readonly backend: Backend,
@@ -78,8 +84,16 @@ export class Store {
         if (event.txn !== null) this.greeting = false;
         if (event.txn !== null) void this.open(event.txn);
         return;
+      case "connect":
+        this.linked = event.server;
+        // A sign-in under way goes on; the address waits until it is over.
+        if (this.state !== null && this.state.account !== null) this.adding = true;
+        return;
       case "card_changed":
         void this.#readAgain(event.txn);
+        return;
+      case "history_changed":
+        this.history += 1;
         return;
       case "goodbye":
         this.lost = true;
@@ -92,6 +106,7 @@ export class Store {
     if (state.connection === "reconnecting") {
       if (before?.connection === "connected") this.offlineSince = this.clock.now;
     } else this.offlineSince = null;
+    if (before === null && this.linked !== null && state.account !== null) this.adding = true;
     // What has to work for requests to arrive is tried out once on a device, not at each sign-in.
     if (before !== null && state.accounts.length > before.accounts.length) this.adding = false;
     if (before !== null && before.account === null && state.account !== null && !state.prefs.greeted) this.greeting = true;
@@ -255,10 +270,23 @@ export class Store {
     return this.state?.inbox.find((row) => row.txn !== here)?.txn ?? null;
   }
 
+  /** Begins or leaves the page that adds an account. */
+  add(adding: boolean) {
+    this.adding = adding;
+    this.linked = null;
+  }
+
   /** Changes some preferences; the agent keeps them, and answers with a new state. */
   async prefer(change: Partial<Prefs>) {
     if (this.state === null) return;
-    await this.backend.call({ call: "set_prefs", prefs: { ...this.state.prefs, ...change } });
+    // A second change before the first has come back does not undo it.
+    const prefs = { ...(this.#wanted ?? this.state.prefs), ...change };
+    this.#wanted = prefs;
+    try {
+      await this.backend.call({ call: "set_prefs", prefs });
+    } finally {
+      if (this.#wanted === prefs) this.#wanted = null;
+    }
   }
 
   /** The last step of signing in was seen: on this device it does not come again. */

@@ -2,11 +2,13 @@
  * The transport over recorded data: an agent that is played, in a plain browser. Chosen by the hash:
  * `#inbox/http`, with `?theme=dark` and `?live` (time runs). Never part of the app.
  */
-import type { Card, Event, Problem, Reply, Call, State, StepUpAsked, StepUpPhase } from "../generated/ipc";
+import type { Card, Event, HistoryPage, Problem, Reply, Call, State, StepUpAsked, StepUpPhase } from "../generated/ipc";
 import { Refused, type Backend } from "./backend";
 import { NOW } from "./recorded/cards";
+import { deskAnswer } from "./recorded/desk";
 import { line } from "./recorded/lines";
-import { devices, longPast, page, pastCard } from "./recorded/past";
+import { Entries } from "./recorded/entries";
+import { devices, page, pastCard } from "./recorded/past";
 import { account, scenes, type Scene } from "./recorded/scenes";
 
 /** What tests hold in their hands. */
@@ -21,6 +23,8 @@ export interface Played {
   change(change: (state: State) => void): void;
   /** Changes a card and says so. */
   changeCard(txn: string, change: (card: Card) => void): void;
+  /** So many more requests are over. */
+  morePast(count: number): void;
   /** The browser came back: signed in. */
   signIn(): void;
   /** Moves the time on. */
@@ -53,6 +57,16 @@ export function play(scene: Scene, live: boolean): Played {
     return (scene.cards[txn] = { ...card, ballot: { ballot: "step_up", asked, phase: at } });
   }
 
+  const entries = new Entries(scene.past ?? 1284);
+  let counted = scene.uncounted !== true;
+  function pastPage({ query, at, limit }: Extract<Call, { call: "history" }>): HistoryPage {
+    const { rows, total } = scene.past === undefined ? page(query, at, limit) : entries.page(query, at, limit);
+    const [done, of] = scene.filling ?? [0, 0];
+    const wasCounted = counted;
+    counted = true;
+    return { rows, at, total: wasCounted ? total : null, all: scene.past !== undefined ? scene.past + entries.newer : page({ ...query, text: "", outcomes: [], kinds: [], mine: false, person: null, from: null, until: null }, 0, 0).total, filling: of === 0 ? null : { done, of }, trouble: null };
+  }
+
   function signOut(id: string | null) {
     const accounts = state.accounts.filter((each) => each.id !== (id ?? state.account?.id));
     const [first] = accounts;
@@ -68,7 +82,7 @@ export function play(scene: Scene, live: boolean): Played {
     if (card.display_digest !== call.display_digest) refuse("not_genuine", "What was shown is not what is asked now.");
     if (call.choice === "approve" && card.ballot.ballot === "open" && card.ballot.step_up !== null) {
       const asked = card.ballot.step_up;
-      return { reply: "card", card: phase(call.txn, asked, asked.means === "oidc" ? { phase: "waiting_for_browser", url: "https://login.example.com/authorize", since: now() } : { phase: "waiting_for_key", since: now() }) };
+      return { reply: "card", card: phase(call.txn, asked, asked.means === "oidc" ? { phase: "waiting_for_browser", url: "https://login.example.com/authorize", since: now() } : { phase: "waiting_for_key", since: now(), waits: { for: "touch" } }) };
     }
     const approvals = card.row.approvals + (call.choice === "approve" ? 1 : 0);
     const done = call.choice === "deny" || approvals >= card.row.needed;
@@ -117,7 +131,13 @@ export function play(scene: Scene, live: boolean): Played {
         return nothing;
       }
       case "history":
-        return { reply: "history", page: scene.past === undefined ? page(call.query) : { rows: longPast(scene.past), next: null } };
+        return { reply: "history", page: pastPage(call) };
+      case "history_people":
+        return { reply: "people", people: entries.people(call.text) };
+      case "figures":
+        return { reply: "figures", figures: entries.figures(call.query) };
+      case "export_history":
+        return { reply: "exported", path: call.what === "csv" ? "~/Downloads/countersign-history-2026-11-22.csv" : "~/Downloads/countersign-evidence-2026-11-22" };
       case "verify":
         return { reply: "verification", report: scene.report };
       case "export_evidence":
@@ -127,12 +147,18 @@ export function play(scene: Scene, live: boolean): Played {
       case "revoke_device":
         bound = bound.filter((device) => device.binding_id !== call.binding_id);
         return { reply: "devices", devices: bound };
-      case "set_prefs":
-        put({ ...state, prefs: call.prefs });
+      case "security_key_pin": {
+        if (call.txn !== undefined && call.txn !== null) {
+          const card = scene.cards[call.txn];
+          if (card?.ballot.ballot === "step_up") phase(call.txn, card.ballot.asked, call.pin === "2580" ? { phase: "waiting_for_key", since: now(), waits: { for: "touch" } } : { phase: "waiting_for_key", since: now(), waits: { for: "pin", wrong: true, tries_left: 7 } });
+          emit({ event: "card_changed", txn: call.txn });
+        } else if (state.sign_in.state === "waiting_for_key") put({ ...state, sign_in: { state: "waiting_for_key", waits: call.pin === "2580" ? { for: "touch" } : { for: "pin", wrong: true, tries_left: 7 } } });
         return nothing;
-      case "test_notification":
+      }
       case "window_state":
         return nothing;
+      default:
+        return deskAnswer(call, state, (txn) => scene.cards[txn] ?? null, now(), put) ?? nothing;
     }
   }
 
@@ -163,6 +189,10 @@ export function play(scene: Scene, live: boolean): Played {
       change(next);
       scene.cards[txn] = next;
       emit({ event: "card_changed", txn });
+    },
+    morePast(count) {
+      entries.newer += count;
+      emit({ event: "history_changed" });
     },
     signIn() {
       put({ ...state, account, accounts: [account], sign_in: { state: "idle" }, connection: "connected" });

@@ -14,3 +14,6 @@ export function nameAmong(account: Account, accounts: readonly Account[]): strin
   if (differs((each) => each.issuer)) return account.provider_name;
   return `${account.sub}, ${account.provider_name}, ${hostOf(account.server)}`;
 }
+
+/** Until when this person is away, while they are: it may lie ahead. */
+export const awayUntil = (account: Account, now: number): number | null => (account.away != null && account.away.from <= now && account.away.until > now ? account.away.until : null);

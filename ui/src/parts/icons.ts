@@ -28,6 +28,10 @@ export const icons = {
   ring: "M4.8 8a3.2 3.2 0 1 0 6.4 0a3.2 3.2 0 1 0 -6.4 0",
   run: "M5 3.5l7 4.5-7 4.5z",
   minus: "M4 8h8",
+  away: "M2 13.5h12M4 13.5V3h6v10.5M10 5.5h2v8M7.8 8.2v.1",
+  link: "M6.7 9.3l2.6-2.6M7.3 4.7l1.5-1.5a2.8 2.8 0 014 4l-1.5 1.5M8.7 11.3l-1.5 1.5a2.8 2.8 0 01-4-4l1.5-1.5",
+  pause: "M5.5 3.5v9M10.5 3.5v9",
+  moon: "M13.2 9.6A5.6 5.6 0 016.4 2.8a5.6 5.6 0 106.8 6.8z",
 } as const;
 
 export type IconName = keyof typeof icons;

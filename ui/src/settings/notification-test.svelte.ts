@@ -1,27 +1,29 @@
-/** A notification sent to see whether notifications reach this person, and their answer. */
+/** Sending a test and saying whether it was seen. What came of it is in the agent's state: it is the same on every page. */
 import { problemOf } from "../backend/backend";
+import type { Call } from "../generated/ipc";
 import type { Store } from "../store.svelte";
 import { t } from "../text";
 
 export class NotificationTest {
-  /** Unix seconds; null: not sent. */
-  sentAt = $state<number | null>(null);
-  /** What the person says; null: not yet. */
-  seen = $state<boolean | null>(null);
-  /** Why it could not be sent. */
+  /** Why the last thing did not work. */
   problem = $state<string | null>(null);
+  busy = $state(false);
 
   constructor(readonly store: Store) {}
 
-  async send() {
+  send = () => this.#call({ call: "test_notification" });
+  seen = (seen: boolean) => this.#call({ call: "test_seen", seen });
+
+  async #call(call: Call) {
+    if (this.busy) return;
+    this.busy = true;
     this.problem = null;
-    this.seen = null;
     try {
-      await this.store.backend.call({ call: "test_notification" });
-      this.sentAt = this.store.clock.now;
+      await this.store.backend.call(call);
     } catch (thrown) {
       const problem = problemOf(thrown);
       this.problem = problem.sentence || t.problem[problem.code];
     }
+    this.busy = false;
   }
 }

@@ -4,6 +4,9 @@ import type { Field, Line } from "../generated/ipc";
 /** All of it as one string: for labels that are read aloud, and for the clipboard. */
 export const plain = (line: Line | null) => (line === null ? "" : line.spans.map((span) => span.text).join(""));
 
+/** The same within a sentence of ours: it may run the other way. */
+export const isolated = (line: Line) => `\u2068${plain(line)}\u2069`;
+
 /** A line of our own that quotes data. */
 export const data = (text: string): Line => ({ indent: 0, spans: [{ role: "data", text }] });
 

@@ -414,3 +414,37 @@ test("a program is not called a person, and what only people have is not missing
     assert.doesNotMatch(who, /Not stated by the provider[\s\S]*Not stated by the provider/);
     assert.equal(await page.locator(".row[data-txn=txn-ci] .face.sq").count(), 1);
   }));
+
+test("a requester is muted for an hour, the card says so, and it is undone there", () =>
+  scene("inbox/sql", async (page) => {
+    await page.locator("[data-act=mute]").click();
+    await page.getByText("Notifications of this requester are muted until 15:03.").waitFor();
+    assert.deepEqual(await calls(page, "mute"), [{ call: "mute", txn: "txn-sql", secs: 3600 }]);
+    // Neither the row nor the vote went away.
+    assert.equal(await page.locator(".row[data-txn=txn-sql]").count(), 1);
+    assert.equal(await disabled(page, "#deny"), false);
+    await page.locator("[data-act=unmute]").click();
+    await page.locator("[data-act=mute]").waitFor();
+    assert.deepEqual(await calls(page, "unmute"), [{ call: "unmute", id: "mute-txn-sql" }]);
+  }));
+
+test("who is away is told on the card, with whom they named and how many others there are", () =>
+  scene("inbox/away", async (page) => {
+    const votes = page.locator("[data-unit=votes]");
+    assert.match(await votes.innerText(), /Aino Korhonen is away until Monday 18:03\. Ines Okafor can vote instead\./);
+    assert.match(await votes.innerText(), /Ruben Achterberg is away until Fri 1 Jan, 14:03 and named you\./);
+    assert.match(await votes.innerText(), /3 others can vote, as far as the server knows\./);
+  }));
+
+test("the PIN of a security key goes to the agent and stays nowhere; a wrong one is told", () =>
+  scene("inbox/step-up-pin", async (page) => {
+    await page.locator("#say", { hasText: "That was not the PIN. 7 tries left" }).waitFor();
+    const field = page.getByLabel("PIN of the security key");
+    assert.equal(await field.getAttribute("type"), "password");
+    await field.fill("2580");
+    await field.press("Enter");
+    await page.locator("#say", { hasText: "Touch your security key" }).waitFor();
+    assert.deepEqual(await calls(page, "security_key_pin"), [{ call: "security_key_pin", txn: "txn-sql", pin: "2580" }]);
+    assert.equal(await page.locator("input[type=password]").count(), 0);
+    assert.ok(!(await page.content()).includes("2580"));
+  }));

@@ -7,7 +7,8 @@ import { after, before } from "node:test";
 import { browser } from "../../scripts/browser.mjs";
 import { serve } from "../../scripts/serve.mjs";
 
-const dist = fileURLToPath(new URL("../../dist-recorded", import.meta.url));
+/** Another build, where two are tested at once: `RECORDED=/path`. */
+const dist = process.env["RECORDED"] ?? fileURLToPath(new URL("../../dist-recorded", import.meta.url));
 const axeSource = await readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
 /** Starts server and browser for a file of tests; returns how to open a scene. */

@@ -131,7 +131,7 @@ describe("a fresh sign-in with the vote", () => {
   const cases: [StepUpPhase, object][] = [
     [{ phase: "preparing" }, { canStop: true, canDeny: false, canRetry: false }],
     [{ phase: "waiting_for_browser", url: "https://x", since: NOW }, { canStop: true, canDeny: false, canRetry: true }],
-    [{ phase: "waiting_for_key", since: NOW }, { canStop: true, canDeny: false, canRetry: false }],
+    [{ phase: "waiting_for_key", since: NOW, waits: { for: "touch" } }, { canStop: true, canDeny: false, canRetry: false }],
     [{ phase: "sending" }, { canStop: false, canDeny: false, canRetry: false }],
     [{ phase: "failed", problem, retry: true }, { canStop: true, canDeny: true, canRetry: true }],
     [{ phase: "failed", problem, retry: false }, { canStop: true, canDeny: true, canRetry: false }],

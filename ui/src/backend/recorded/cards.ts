@@ -120,6 +120,8 @@ export const mara = (): Card => ({
   take_back: false,
   votes: [vote("Jonas Petersen", "approve", NOW + 23 - 60, "List checked with billing.")],
   who_may_vote: line("dba-approvers, never the requester"),
+  away: [],
+  others_can: null,
   record: record("f3Q9xUu0b1hT7eWq2cJm5yKpVd8sLr4nZgA6iHoXB-E", "prod-destructive@31", "wants 2 of dba-approvers, never the requester"),
   raw: raw('{"action":{"name":"postgres.query","properties":{"kind":"sql","statement":"DELETE FROM customers WHERE tenant_id = $1 AND status = $2 AND closed_at < $3 AND NOT legal_hold"}},"context":{"justification":"Tenant 0417 asked to be erased under their contract. Billing has closed the account.","nonce":"Zk3m0V0yq7h1s9w2","pep":"pg-eu-2","ticket":"OPS-2291"}}'),
   words: ["amber", "falcon"],

@@ -4,8 +4,11 @@
  */
 import type { Account, Card, Problem, Row, State, StepUpPhase, VerifyReport } from "../../generated/ipc";
 import { aino, askedKey, askedOidc, assistant, chained, ELIN, han, hostile, idris, layla, longNames, longQuery, many, mara, NOW, orders, others, ownRequest, staged, stepUp, storm, vote } from "./cards";
-import { line } from "./lines";
+import { away, mutes, prefs } from "./desk";
+import { line, name } from "./lines";
 import { reports } from "./past";
+
+const NO_DAEMON = "No notification service answers on this desktop.";
 
 export interface Scene {
   state: State;
@@ -15,6 +18,10 @@ export interface Scene {
   report: VerifyReport;
   /** So many past requests, instead of the usual few. */
   past?: number;
+  /** How far the history has come to this device, so many of so many. */
+  filling?: [done: number, of: number];
+  /** The rows of a selection are not counted at once. */
+  uncounted?: boolean;
   /** What the next vote is answered with, instead of counting it. */
   refuse?: Problem;
   /** Never answers a vote. */
@@ -48,10 +55,14 @@ const base = (cards: Card[]): Scene => ({
     connection: "connected",
     inbox: cards.map((card) => card.row),
     others: others(),
-    notifications: { state: "working", daemon: "dunst 1.9" },
+    notifications: { state: "working", daemon: "GNOME Shell", version: "43", can: ["body", "actions", "urgency"], held: false, test: null },
+    mutes: [],
+    paused: null,
+    quiet_now: null,
     tray: "shown",
+    sandbox: { state: "on" },
     troubles: [],
-    prefs: { theme: "system", language: "en", text_size: 100, greeted: false },
+    prefs: prefs(),
   },
   cards: Object.fromEntries(cards.map((card) => [card.row.txn, card])),
   report: reports.unproven,
@@ -167,7 +178,7 @@ export const scenes: Record<string, () => Scene> = {
   "inbox/step-up": () => confirming(stepUp()),
   "inbox/step-up-key": () => confirming(stepUp(askedKey)),
   "inbox/step-up-waiting": () => confirming(stepUp(), { phase: "waiting_for_browser", url: PAGE, since: NOW - 8 }),
-  "inbox/step-up-touch": () => confirming(stepUp(askedKey), { phase: "waiting_for_key", since: NOW - 3 }),
+  "inbox/step-up-touch": () => confirming(stepUp(askedKey), { phase: "waiting_for_key", since: NOW - 3, waits: { for: "touch" } }),
   "inbox/step-up-sending": () => confirming(stepUp(), { phase: "sending" }),
   "inbox/step-up-declined": () => confirming(stepUp(), { phase: "failed", problem: { code: "forbidden", sentence: "You did not agree to approve:orders.delete at Example Login. Sign in once more if that was a slip." }, retry: true }),
   "inbox/step-up-other": () => confirming(stepUp(), { phase: "failed", problem: { code: "forbidden", sentence: "The browser came back with another account than elin.varga. Sign in there as yourself." }, retry: true }),
@@ -197,6 +208,31 @@ export const scenes: Record<string, () => Scene> = {
     scene.refuse = { code: "server_unreachable", sentence: "The server did not answer." };
     return scene;
   },
+  "inbox/away": () => opened("txn-sql", (_, card) => {
+    card.away = [
+      { name: line(name("Aino Korhonen")), until: NOW + 86_400 + 4 * 3600, stand_in: line("Ines Okafor"), names_you: false },
+      { name: line(name("Ruben Achterberg")), until: NOW + 40 * 86_400, stand_in: null, names_you: true },
+    ];
+    card.others_can = 3;
+  }),
+  "inbox/i-am-away": () => {
+    const scene = usual();
+    scene.state.accounts = scene.state.accounts.map((each) => ({ ...each, away: away() }));
+    scene.state.account = scene.state.accounts[0] ?? null;
+    scene.state.quiet_now = { quiet: "away", until: away().until };
+    return scene;
+  },
+  "inbox/muted": () => opened("txn-sql", (scene, card) => {
+    scene.state.mutes = [...mutes(), { id: "mute-2", name: card.row.requester, until: NOW + 3000, silent: 0, txns: ["txn-sql"] }];
+  }),
+  "inbox/paused": () => opened("txn-sql", (scene) => {
+    scene.state.paused = { until: NOW + 56 * 60 + 3 };
+  }),
+  "inbox/quiet": () => opened("txn-sql", (scene) => {
+    scene.state.quiet_now = { quiet: "quiet_hours", until: NOW + 17 * 3600 - 57 };
+  }),
+  "inbox/step-up-plug": () => confirming(stepUp(askedKey), { phase: "waiting_for_key", since: NOW - 3, waits: { for: "key" } }),
+  "inbox/step-up-pin": () => confirming(stepUp(askedKey), { phase: "waiting_for_key", since: NOW - 3, waits: { for: "pin", wrong: true, tries_left: 7 } }),
   "inbox/sending": () => ({ ...opened("txn-sql"), stall: true }),
   "inbox/wrong-words": () => ({ ...opened("txn-tool"), refuse: { code: "wrong_words", sentence: "These are not the two words." } }),
   "inbox/many": () => {
@@ -227,7 +263,7 @@ export const scenes: Record<string, () => Scene> = {
     scene.state.connection = "reconnecting";
   }),
   "inbox/no-notifications": () => opened("txn-sql", (scene) => {
-    scene.state.notifications = { state: "missing" };
+    scene.state.notifications = { state: "missing", why: NO_DAEMON };
     scene.state.tray = "no_host";
   }),
   "inbox/trouble": () => opened("txn-sql", (scene) => {
@@ -243,8 +279,38 @@ export const scenes: Record<string, () => Scene> = {
   "history": usual,
   "history/passed": () => ({ ...usual(), report: reports.passed }),
   "history/failed": () => ({ ...usual(), report: reports.failed }),
-  "history/long": () => ({ ...usual(), past: 100_000 }),
+  "history/long": () => ({ ...usual(), past: 1_000_000 }),
+  "history/thousand": () => ({ ...usual(), past: 1000 }),
+  "history/filling": () => ({ ...usual(), past: 1_048_212, filling: [859_533, 1_048_212] }),
+  "history/uncounted": () => ({ ...usual(), past: 250_000, uncounted: true }),
+  "history/offline": () => {
+    const scene: Scene = { ...usual(), past: 4200 };
+    scene.state.connection = "reconnecting";
+    return scene;
+  },
+  "history/accounts": () => ({ ...several(), past: 9000 }),
   "settings": usual,
+  "settings/full": () => {
+    const scene = usual();
+    const { state } = scene;
+    const at = { ...account, away: away() };
+    Object.assign(state, { account: at, accounts: [at], mutes: mutes() });
+    if (state.notifications.state === "working") state.notifications.test = { at: NOW - 110, millis: 2, seen: null };
+    state.prefs = { ...prefs(), quiet: { on: true, from: 20 * 60, to: 7 * 60 }, proxy: { way: "url", url: "http://proxy.example.com:3128" } };
+    state.sandbox = { state: "off", why: "bubblewrap is not installed. Install it to shut this window in." };
+    return scene;
+  },
+  "settings/held": () => {
+    const scene = usual();
+    if (scene.state.notifications.state === "working") scene.state.notifications.held = true;
+    scene.state.paused = { until: null };
+    return scene;
+  },
+  "settings/add-key": () => {
+    const scene = usual();
+    scene.state.sign_in = { state: "waiting_for_key", waits: { for: "pin", wrong: false, tries_left: 8 } };
+    return scene;
+  },
   "settings/keys": () => {
     const scene = usual();
     const withKey: Account = { ...account, security_keys: [line("Blue key on the ring")] };
@@ -254,7 +320,7 @@ export const scenes: Record<string, () => Scene> = {
   },
   "settings/trouble": () => {
     const scene = usual();
-    scene.state.notifications = { state: "missing" };
+    scene.state.notifications = { state: "missing", why: NO_DAEMON };
     scene.state.troubles = [{ code: "other", sentence: "No notification service answers on this desktop." }];
     return scene;
   },
