@@ -118,6 +118,8 @@ async fn world() -> World {
         history: of("/history"),
         bindings: of("/bindings"),
         claims: of("/claims"),
+        absence: of("/absence"),
+        colleagues: of("/colleagues"),
         stream: of("/stream").replace("http", "ws"),
     };
     let session = SecretKey::generate([7; 32]);
@@ -368,4 +370,52 @@ async fn dropping_the_stream_ends_it() {
             .await
             .is_none_or(|message| message.is_err())
     );
+}
+
+#[tokio::test]
+async fn another_way_to_the_server_is_taken_at_once() {
+    let mut world = world().await;
+    let (stream, mut events, line) = live(&mut world, Some(4)).await;
+    stream.anew();
+    let lost = events.recv().await.unwrap();
+    assert!(matches!(
+        lost,
+        Event::Disconnected {
+            cause: Cause::Lost(_)
+        }
+    ));
+    let mut again = world.line().await;
+    drop(line);
+    again.hello(9).await;
+    let live = Event::Connected {
+        seq: 9,
+        resumed: Some(4),
+    };
+    assert_eq!(events.recv().await.unwrap(), live);
+}
+
+#[tokio::test]
+async fn a_wake_up_ends_a_try_that_hangs_and_makes_a_new_one() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let id = format!("http://{}", listener.local_addr().unwrap());
+    let http = ServerHttp::new(ServerId::parse(&id).unwrap(), Arc::new(Real)).unwrap();
+    let endpoint = || format!("{id}/x");
+    let endpoints = Endpoints {
+        nonce: endpoint(),
+        token: endpoint(),
+        requests: endpoint(),
+        history: endpoint(),
+        bindings: endpoint(),
+        claims: endpoint(),
+        absence: endpoint(),
+        colleagues: endpoint(),
+        stream: format!("{id}/stream").replace("http", "ws"),
+    };
+    let api = ApproverApi::new(http, endpoints, SecretKey::generate([7; 32]));
+    api.set_access_token(Some("the-token".to_owned()));
+    let (stream, _events) = Stream::start(Arc::new(api), None, || 1.0);
+    // Accepted and never answered, as by a network that is gone.
+    let _hangs = listener.accept().await.unwrap();
+    stream.wake();
+    let _second = listener.accept().await.unwrap();
 }

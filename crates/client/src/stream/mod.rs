@@ -157,7 +157,12 @@ struct Ended;
 impl Worker {
     async fn run(mut self, random: impl Fn() -> f64 + Send) {
         loop {
-            let cause = match timeout(CONNECT_LIMIT, self.connect()).await {
+            let connected = tokio::select! {
+                connected = timeout(CONNECT_LIMIT, self.connect()) => connected,
+                // A try that began before the network was back may hang until its limit.
+                () = self.woken() => continue,
+            };
+            let cause = match connected {
                 Ok(Ok(socket)) => match self.live(socket).await {
                     Ok(cause) => cause,
                     Err(Ended) => return,
@@ -183,14 +188,16 @@ impl Worker {
 
     /// Waits for the moment, or for a wake-up.
     async fn rest(&self, until: Option<Instant>) {
-        loop {
-            if self.shared.with(|wishes| std::mem::take(&mut wishes.wake)) {
-                return;
-            }
-            tokio::select! {
-                () = self.shared.wished.notified() => {}
-                () = sleep_until(until) => return,
-            }
+        tokio::select! {
+            () = self.woken() => {}
+            () = sleep_until(until) => {}
+        }
+    }
+
+    /// Waits until the network or the computer is back.
+    async fn woken(&self) {
+        while !self.shared.with(|wishes| std::mem::take(&mut wishes.wake)) {
+            self.shared.wished.notified().await;
         }
     }
 
