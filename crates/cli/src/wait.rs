@@ -92,6 +92,8 @@ fn pending(progress: &Progress, left_secs: i64) -> String {
         approved_by,
         denied_by: _,
         reason: _,
+        away: _,
+        others_can: _,
     } = progress;
     let [first, second] = words;
     let by = if approved_by.is_empty() {
@@ -292,6 +294,8 @@ mod tests {
             approved_by: vec!["Elin".into()],
             denied_by: None,
             reason: None,
+            away: Vec::new(),
+            others_can: None,
         }
     }
 

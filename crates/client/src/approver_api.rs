@@ -3,8 +3,9 @@
 use std::sync::{PoisonError, RwLock};
 
 use countersign_api::http::{
-    BindingList, ClaimsRequest, Endpoints, HistoryPage, HistoryQuery, NonceAnswer, RequestList,
-    RequestView, TokenAnswer, TokenRequest, VoteAnswer, VoteRequest,
+    AbsenceAnswer, AbsenceRequest, BindingList, ClaimsRequest, ColleagueList, Endpoints,
+    HistoryPage, HistoryQuery, NonceAnswer, RequestList, RequestView, TokenAnswer, TokenRequest,
+    VoteAnswer, VoteRequest,
 };
 use countersign_evidence::{SecretKey, dpop};
 use countersign_model::{Digest, Txn, b64u};
@@ -205,6 +206,46 @@ impl ApproverApi {
             .body(self.signed(Method::DELETE, &url))
             .await
             .map(drop)
+    }
+
+    /// Whether this person is away.
+    ///
+    /// # Errors
+    /// As any call.
+    pub async fn absence(&self) -> Result<AbsenceAnswer, ApiError> {
+        self.read(&self.endpoints.absence, &()).await
+    }
+
+    /// This person is away; replaces what was said before.
+    ///
+    /// # Errors
+    /// As any call.
+    pub async fn set_absence(&self, absence: &AbsenceRequest) -> Result<AbsenceAnswer, ApiError> {
+        self.http
+            .json(
+                self.signed(Method::PUT, &self.endpoints.absence)
+                    .json(absence),
+            )
+            .await
+    }
+
+    /// This person is back. Once they are, again is the same answer.
+    ///
+    /// # Errors
+    /// As any call.
+    pub async fn end_absence(&self) -> Result<(), ApiError> {
+        self.http
+            .body(self.signed(Method::DELETE, &self.endpoints.absence))
+            .await
+            .map(drop)
+    }
+
+    /// Who may stand in for this person.
+    ///
+    /// # Errors
+    /// As any call.
+    pub async fn colleagues(&self) -> Result<ColleagueList, ApiError> {
+        self.read(&self.endpoints.colleagues, &()).await
     }
 
     async fn read<T: DeserializeOwned>(

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use countersign_api::http::{Progress, Task, TaskStatus};
+use countersign_api::http::{AwayView, Progress, Task, TaskStatus};
 use countersign_client::{Backoff, PepApi};
 use countersign_model::{Clock, Txn, UnixSecs};
 use serde_json::Value;
@@ -51,6 +51,10 @@ pub struct Told {
     pub denied_by: Option<String>,
     /// The reason that was given.
     pub reason: Option<String>,
+    /// Who may vote and is away.
+    pub away: Vec<AwayView>,
+    /// Where somebody is away: how many others can vote.
+    pub others_can: Option<u32>,
     /// When voting ends.
     pub expires_at: UnixSecs,
 }
@@ -117,6 +121,8 @@ impl Told {
             approved_by,
             denied_by,
             reason,
+            away,
+            others_can,
         } = progress;
         Self {
             words: words.into(),
@@ -127,6 +133,8 @@ impl Told {
             approved_by,
             denied_by,
             reason,
+            away,
+            others_can,
             expires_at,
         }
     }

@@ -1,4 +1,4 @@
-//! What happens without a call: expiry, what a crash left of a revocation, forgetting.
+//! What happens without a call: expiry, absences that begin and end, what a crash left of a revocation, forgetting.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -49,6 +49,7 @@ impl Jobs {
             mark(app, now).await?;
         }
         self.note_policy(app, now).await?;
+        app.turn_absences(now).await?;
         if now.0 >= self.prune_at.load(Ordering::SeqCst) {
             self.prune_at.store((now + PRUNE_SECS).0, Ordering::SeqCst);
             // CRASH: a revocation whose votes were not all voided is finished here.

@@ -95,6 +95,7 @@ impl Server {
         let providers = providers(&config, &clock)?;
         let requesters = requesters(&config, &providers);
         let (_, newest) = store.event_range().await.context("read the store")?;
+        let absences = store.absences().await.context("read the store")?;
         let shown = store.clock_shown().await.context("read the store")?;
         let clock = SteadyClock::new(clock, shown).context("look at the clock")?;
         let started_at = clock.now();
@@ -108,6 +109,7 @@ impl Server {
             requesters,
             replay: replay::Replay::since(started_at),
             refused_votes: replay::Rate::default(),
+            absences: app::absence::Absences::new(absences),
             feed: Feed::new(newest),
             sockets: stream::Sockets::default(),
             deadlines: app::expire::Deadlines::default(),

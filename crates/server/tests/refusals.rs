@@ -14,7 +14,7 @@ use world::gate::Gate;
 use world::{Answer, World, key, op_key, signed};
 
 /// Every route, who may call it, with a body that never gets as far as being read.
-const ROUTES: [(&str, &str, Who); 20] = [
+const ROUTES: [(&str, &str, Who); 24] = [
     ("POST", "/access/v1/evaluation", Who::Pep),
     ("POST", "/access/v1/evaluations", Who::Pep),
     ("POST", "/access/v1/requests", Who::Pep),
@@ -40,6 +40,10 @@ const ROUTES: [(&str, &str, Who); 20] = [
     ("DELETE", "/approver/v1/bindings/none", Who::Approver),
     ("GET", "/approver/v1/stream", Who::Approver),
     ("POST", "/approver/v1/claims", Who::Approver),
+    ("GET", "/approver/v1/absence", Who::Approver),
+    ("PUT", "/approver/v1/absence", Who::Approver),
+    ("DELETE", "/approver/v1/absence", Who::Approver),
+    ("GET", "/approver/v1/colleagues", Who::Approver),
     ("GET", "/admin/v1/devices", Who::Administrator),
     ("DELETE", "/admin/v1/devices/none", Who::Administrator),
     ("POST", "/oauth/token", Who::Nobody),

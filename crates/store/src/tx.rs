@@ -81,7 +81,7 @@ pub enum Write {
     },
     /// Somebody is away: in place of what was known of them.
     SetAbsence(AbsenceRow),
-    /// The beginning of a person's absence was told. Expects that they are away, or will be.
+    /// The beginning of a person's absence is told. Expects that it was not.
     BeginAbsence(Subject),
     /// A person is back. Expects that they are away, or will be.
     EndAbsence(Subject),

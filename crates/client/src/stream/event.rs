@@ -39,6 +39,11 @@ pub enum Event {
         /// Whether it is new; else it is gone.
         added: bool,
     },
+    /// This person is away, or no longer: read it.
+    Absence {
+        /// To acknowledge when dealt with.
+        seq: u64,
+    },
     /// The access token ends soon: renew, then [`Stream::renewed`].
     SessionExpiring {
         /// Unix seconds.
@@ -61,7 +66,7 @@ pub enum Event {
 pub enum Change {
     /// New.
     Created,
-    /// A vote was cast on it.
+    /// A vote was cast on it, or who can vote changed.
     Updated,
     /// It is over.
     Closed {
@@ -159,6 +164,7 @@ pub(super) fn read(text: &str) -> Option<Read> {
             binding_id,
             added: false,
         }),
+        ServerBody::AbsenceChanged {} => Read::Event(Event::Absence { seq }),
         ServerBody::SessionExpiring { at } => Read::Event(Event::SessionExpiring { at }),
         ServerBody::Reset { seq } => Read::Event(Event::Reset { seq }),
     })

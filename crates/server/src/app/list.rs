@@ -11,6 +11,7 @@ use countersign_store::{SeenKind, VoteRow};
 
 use super::App;
 use super::about::{Loaded, Viewer, asked, may_see};
+use super::absence::Board;
 use super::change::state_of;
 use super::evidence::read_step_up;
 use crate::refused::Refused;
@@ -32,13 +33,13 @@ impl App {
         self.expire_due(self.now()).await?;
         let mut requests = Vec::new();
         let mut bytes = 0;
-        let policy = self.policy();
+        let (policy, board) = (self.policy(), self.board().await?);
         for row in self.store.pending(MAX_SCANNED).await? {
             let loaded = Loaded::of(row)?;
             if !may_see(&*policy, viewer, &loaded.about) {
                 continue;
             }
-            let view = self.view(viewer, &loaded).await?;
+            let view = self.view_with(viewer, &loaded, &board).await?;
             bytes += size_of_view(&view);
             if requests.len() == MAX_LISTED || bytes > MAX_LIST_BYTES {
                 break;
@@ -63,6 +64,26 @@ impl App {
         viewer: &Viewer,
         loaded: &Loaded,
     ) -> Result<RequestView, Refused> {
+        let board = match loaded.row.state {
+            State::Pending(_) => self.board().await?,
+            // Nobody is waited for.
+            State::Approved(_)
+            | State::Redeemed(_)
+            | State::Denied(_)
+            | State::Expired(_)
+            | State::Withdrawn(_)
+            | State::Voided(_) => Board::default(),
+        };
+        self.view_with(viewer, loaded, &board).await
+    }
+
+    /// The same, for many at once.
+    async fn view_with(
+        &self,
+        viewer: &Viewer,
+        loaded: &Loaded,
+        board: &Board,
+    ) -> Result<RequestView, Refused> {
         let row = &loaded.row;
         let policy = self.policy();
         let locked = locked(&*policy, viewer, loaded);
@@ -71,6 +92,7 @@ impl App {
         let challenge = may_still_vote(viewer, loaded, locked);
         let denied_before = self.store.denied(row.same, Some(row.key)).await?;
         let open = row.state.open_stage(&loaded.terms);
+        let (away, others_can) = board.of(&*policy, loaded, Some(&viewer.voter.subject));
         Ok(RequestView {
             txn: row.txn.to_string(),
             request_jws: row.request_jws.clone(),
@@ -124,6 +146,8 @@ impl App {
                 .outcome
                 .as_deref()
                 .and_then(|text| serde_json::from_str(text).ok()),
+            away,
+            others_can,
         })
     }
 }

@@ -1,9 +1,11 @@
 //! What the server does, a file per use case. No HTTP here, save that refusals know their kind.
 
 pub(crate) mod about;
+pub(crate) mod absence;
 pub(crate) mod bindings;
 pub(crate) mod change;
 pub(crate) mod claims;
+pub(crate) mod colleagues;
 pub(crate) mod devices;
 pub(crate) mod evaluate;
 pub(crate) mod evidence;
@@ -53,6 +55,7 @@ pub(crate) struct App {
     pub(crate) requesters: ResourceServer,
     pub(crate) replay: Replay,
     pub(crate) refused_votes: Rate,
+    pub(crate) absences: absence::Absences,
     pub(crate) feed: Feed,
     pub(crate) sockets: Sockets,
     pub(crate) deadlines: expire::Deadlines,

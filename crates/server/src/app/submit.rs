@@ -118,7 +118,7 @@ impl App {
                 Ok(()) => {
                     self.deadlines.add(vote_until);
                     let loaded = self.load(&txn, now).await?;
-                    return Ok(self.task(&loaded, ForPep::Yes));
+                    return self.task(&loaded, ForPep::Yes).await;
                 }
                 // The words are another open request's: draw again.
                 Err(Conflict::Words) => {}
@@ -149,7 +149,7 @@ impl App {
         if loaded.row.pep != *pep {
             return Err(Refused::not_found());
         }
-        Ok(self.task(&loaded, ForPep::Yes))
+        self.task(&loaded, ForPep::Yes).await
     }
 
     /// Whether this may be asked at all, and what is demanded then.
@@ -400,7 +400,8 @@ fn refusal(conflict: Conflict) -> Refused {
         | Conflict::TooManyBindings
         | Conflict::Revoked
         | Conflict::SignedOut
-        | Conflict::Claims => App::contended(),
+        | Conflict::Claims
+        | Conflict::NotAway => App::contended(),
     }
 }
 

@@ -44,7 +44,7 @@ impl App {
         wait: Duration,
     ) -> Result<Task, Refused> {
         let loaded = self.read_after(caller, txn, wait, None).await?;
-        Ok(self.task(&loaded, for_pep(caller)))
+        self.task(&loaded, for_pep(caller)).await
     }
 
     /// The request once it is no longer at `version` (the one that is found, unless told), or no longer pending,
@@ -83,10 +83,10 @@ impl App {
     }
 
     /// The task as it stands.
-    pub(crate) fn task(&self, loaded: &Loaded, for_pep: ForPep) -> Task {
+    pub(crate) async fn task(&self, loaded: &Loaded, for_pep: ForPep) -> Result<Task, Refused> {
         let row = &loaded.row;
         let this = self.url(&format!("/access/v1/requests/{}", row.txn));
-        Task {
+        Ok(Task {
             id: row.txn.to_string(),
             status: status(&row.state),
             expires_at: row.vote_until.0,
@@ -96,8 +96,8 @@ impl App {
                 this,
             },
             result: self.result(loaded, for_pep),
-            progress: self.progress(loaded),
-        }
+            progress: self.progress(loaded).await?,
+        })
     }
 
     fn result(&self, loaded: &Loaded, for_pep: ForPep) -> Option<TaskResult> {
@@ -125,7 +125,7 @@ impl App {
         })
     }
 
-    fn progress(&self, loaded: &Loaded) -> Progress {
+    async fn progress(&self, loaded: &Loaded) -> Result<Progress, Refused> {
         let row = &loaded.row;
         let counted = row.state.votes();
         let name = |digest| row.votes.iter().find(|vote| vote.digest == digest);
@@ -145,13 +145,21 @@ impl App {
         let stage = row.state.open_stage(&loaded.terms);
         let stage = stage.map(|stage| stage.name.clone());
         debug_assert!(deny.is_none_or(|vote| vote.choice == Choice::Deny));
-        Progress {
+        let policy = self.policy();
+        let (away, others_can) = match row.state {
+            State::Pending(_) => self.board().await?.of(&*policy, loaded, None),
+            State::Approved(_)
+            | State::Redeemed(_)
+            | State::Denied(_)
+            | State::Expired(_)
+            | State::Withdrawn(_)
+            | State::Voided(_) => (Vec::new(), None),
+        };
+        Ok(Progress {
             words: row.words.0.clone(),
             approvals: u32::try_from(counted.len()).unwrap_or(u32::MAX),
             needed: loaded.terms.approvals,
-            who_may_vote: self
-                .policy()
-                .who_may_vote(&loaded.about.operation, stage.as_deref()),
+            who_may_vote: policy.who_may_vote(&loaded.about.operation, stage.as_deref()),
             stage,
             approved_by: approved.iter().map(|vote| vote.name.clone()).collect(),
             denied_by: deny.map(|vote| vote.name.clone()),
@@ -159,7 +167,9 @@ impl App {
                 Some(vote) => vote.reason.clone(),
                 None => approved.last().and_then(|vote| vote.reason.clone()),
             },
-        }
+            away,
+            others_can,
+        })
     }
 }
 

@@ -46,7 +46,8 @@ impl App {
                 now,
             );
             if self.commit(tx).await?.is_ok() {
-                return Ok(self.task(&self.own(caller, txn).await?, for_pep(caller)));
+                let loaded = self.own(caller, txn).await?;
+                return self.task(&loaded, for_pep(caller)).await;
             }
         }
         Err(App::contended())

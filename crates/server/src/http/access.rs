@@ -251,7 +251,8 @@ async fn next_event(mut this: Watching) -> Option<(Result<Event, Infallible>, Wa
             }
             continue;
         }
-        let task = without_evidence(this.app.task(&loaded, for_pep(&this.caller)));
+        let task = this.app.task(&loaded, for_pep(&this.caller)).await.ok()?;
+        let task = without_evidence(task);
         this.last = Some((loaded.row.version, task.status == TaskStatus::Pending));
         let event = Event::default().event("task").json_data(&task).ok()?;
         return Some((Ok(event), this));

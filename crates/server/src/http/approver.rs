@@ -8,8 +8,8 @@ use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Response};
 use countersign_api::http::{
-    BindingList, ClaimsRequest, HistoryPage, HistoryQuery, RequestList, RequestView, VoteAnswer,
-    VoteRequest,
+    AbsenceAnswer, AbsenceRequest, BindingList, ClaimsRequest, ColleagueList, HistoryPage,
+    HistoryQuery, RequestList, RequestView, VoteAnswer, VoteRequest,
 };
 use countersign_api::stream::{MAX_CLIENT_FRAME_BYTES, SUBPROTOCOL};
 use countersign_model::{Digest, Txn};
@@ -98,6 +98,41 @@ pub(crate) async fn claims(
     let request: ClaimsRequest = body.shape()?;
     app.newer_claims(&me, &request.claims_token).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// `GET /approver/v1/absence`.
+pub(crate) async fn absence(
+    SignedIn(me): SignedIn,
+    State(app): State<Arc<App>>,
+) -> Answer<AbsenceAnswer> {
+    Ok(Json(app.absence(&me).await?))
+}
+
+/// `PUT /approver/v1/absence`.
+pub(crate) async fn set_absence(
+    SignedIn(me): SignedIn,
+    State(app): State<Arc<App>>,
+    body: Body,
+) -> Answer<AbsenceAnswer> {
+    let request: AbsenceRequest = body.shape()?;
+    Ok(Json(app.set_absence(&me, &request).await?))
+}
+
+/// `DELETE /approver/v1/absence`.
+pub(crate) async fn end_absence(
+    SignedIn(me): SignedIn,
+    State(app): State<Arc<App>>,
+) -> Result<StatusCode, Problem> {
+    app.end_absence(&me).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// `GET /approver/v1/colleagues`.
+pub(crate) async fn colleagues(
+    SignedIn(me): SignedIn,
+    State(app): State<Arc<App>>,
+) -> Answer<ColleagueList> {
+    Ok(Json(app.colleagues(&me).await?))
 }
 
 /// `GET /approver/v1/bindings`.

@@ -66,6 +66,13 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/approver/v1/bindings", get(approver::bindings))
         .route("/approver/v1/bindings/{id}", delete(approver::revoke))
         .route("/approver/v1/claims", post(approver::claims))
+        .route(
+            "/approver/v1/absence",
+            get(approver::absence)
+                .put(approver::set_absence)
+                .delete(approver::end_absence),
+        )
+        .route("/approver/v1/colleagues", get(approver::colleagues))
         .route("/admin/v1/devices", get(admin::devices))
         .route("/admin/v1/devices/{id}", delete(admin::revoke))
         .route("/events/v1/{provider}", post(events::push))

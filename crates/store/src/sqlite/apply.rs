@@ -113,7 +113,7 @@ fn apply_one(connection: &Connection, write: &Write) -> Result<Option<u64>, Stop
         }
         Write::SetAbsence(absence) => set_absence(connection, absence)?,
         Write::BeginAbsence(person) => {
-            let sql = "UPDATE absences SET begun = 1 WHERE person = ?1";
+            let sql = "UPDATE absences SET begun = 1 WHERE person = ?1 AND begun = 0";
             let changed = run(connection, sql, params![person.to_string()])?;
             expect_one(changed, Conflict::NotAway)?;
         }

@@ -323,6 +323,8 @@ pub(crate) async fn absences_are_kept_one_for_each_person<S: Store>(open: &impl 
         ..ines
     };
     assert_eq!(store.absences().await.unwrap(), [begun, elin.clone()]);
+    let again = vec![Write::BeginAbsence(person("ines"))];
+    assert_eq!(conflict(&store, again).await, Conflict::NotAway);
     done(&store, vec![Write::EndAbsence(person("ines"))]).await;
     assert_eq!(store.absences().await.unwrap(), [elin]);
     for write in [
