@@ -25,8 +25,10 @@ const HEADLESS: &[&str] = &[
     "at-spi2-core",
     "chromium",
     "tesseract-ocr",
+    "bubblewrap",
     "fonts-noto-core",
     "fonts-dejavu-core",
+    "fonts-droid-fallback",
 ];
 
 /// What the tests take besides.
