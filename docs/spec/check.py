@@ -484,17 +484,17 @@ def read_vote(payload):
 
 
 ORDERS = {"reason": ["optional", "on_deny", "always"], "notify_buttons": ["both", "deny", "none"]}
-EQUAL = ["by", "stages", "step_up", "acr", "scope", "match", "irreversible", "lift"]
+EQUAL = ["by", "stages", "step_up", "acr", "scope", "match", "urgent", "irreversible", "lift"]
 TIMES = ["fresh_claims_secs", "ttl_secs", "grant_secs"]
 # The order in which a refusal names its member.
 NAMED = ["by", "approvals", "stages", "step_up", "acr", "scope", "match", "fresh_claims_secs", "release_claims_secs"]
-NAMED += ["reason", "notify_buttons", "ttl_secs", "grant_secs", "irreversible", "lift"]
+NAMED += ["reason", "notify_buttons", "ttl_secs", "grant_secs", "urgent", "irreversible", "lift"]
 
 
 def read_requirement(value):
     required = {"by", "approvals", "step_up", "match", "fresh_claims_secs", "reason", "notify_buttons"}
     required |= {"ttl_secs", "grant_secs"}
-    optional = {"stages", "acr", "scope", "release_claims_secs", "irreversible", "lift"}
+    optional = {"stages", "acr", "scope", "release_claims_secs", "urgent", "irreversible", "lift"}
     values = {
         "by": ["others", "requester"],
         "step_up": ["none", "oidc", "webauthn"],
@@ -505,6 +505,7 @@ def read_requirement(value):
     good = good and all(value[name] in allowed for name, allowed in values.items())
     for name in TIMES + ["approvals"] + (["release_claims_secs"] if good and "release_claims_secs" in value else []):
         good = good and isinstance(value[name], int) and value[name] > 0
+    good = good and value.get("urgent", True) is True
     good = good and value["approvals"] <= 32 and value.get("lift") != []
     good = good and ("stages" not in value or are_stages(value["stages"], value["approvals"]))
     if not good:
@@ -568,6 +569,8 @@ BINDING_CODES = {
     "token_signature": "binding_signature",
     "token_audience": "binding_audience",
     "token_nonce": "binding_nonce",
+    "token_not_bound": "binding_not_bound",
+    "token_other_key": "binding_other_key",
 }
 
 
@@ -595,10 +598,36 @@ def provider_signed(compact, config, jwks):
     return head, claims
 
 
-def id_token(compact, config, jwks, nonce, now, as_of_issue):
+def confirmed(cnf):
+    """The thumbprint of the one key that a token's `cnf` names, or none."""
+    if not isinstance(cnf, dict) or not cnf or set(cnf) - {"jwk", "jkt"}:
+        return None
+    names = set()
+    if "jwk" in cnf:
+        if not isinstance(cnf["jwk"], dict) or set(cnf["jwk"]) & {"d", "k", "p", "q"}:
+            return None
+        try:
+            names.add(Key({n: v for n, v in cnf["jwk"].items() if n in ("kty", "crv", "x", "y")}).thumbprint())
+        except Refused:
+            return None
+    if "jkt" in cnf:
+        names.add(cnf["jkt"])
+    return names.pop() if len(names) == 1 else None
+
+
+def id_token(compact, config, jwks, nonce, now, as_of_issue, device=None):
+    """`device` is the key that the token may be bound to (Key Binding), where it may be bound at all."""
     head, claims = provider_signed(compact, config, jwks)
-    if head.get("typ", "JWT").upper() != "JWT":
+    typ = head.get("typ", "JWT").lower()
+    bound, rule = typ == "dpop+id_token", config.get("key_binding", "accepted")
+    if typ != "jwt" and not (bound and device and rule != "refused"):
         raise Refused("token_typ")
+    if bound != ("cnf" in claims) or (bound and confirmed(claims["cnf"]) is None):
+        raise Refused("token_cnf")
+    if device and rule == "required" and not bound:
+        raise Refused("token_not_bound")
+    if bound and confirmed(claims["cnf"]) != device.thumbprint():
+        raise Refused("token_other_key")
     if {"events", "scope", "client_id", "toe"} & set(claims):
         raise Refused("token_foreign_claim")
     if claims["iss"] != config["issuer"]:
@@ -622,7 +651,7 @@ def binding(cic, compact, server, config, jwks, now, as_of_issue=False):
         raise Refused("server_differs")
     nonce = b64u(tagged("countersign/binding/v1", cic))
     try:
-        claims = id_token(compact, config, jwks, nonce, now, as_of_issue)
+        claims = id_token(compact, config, jwks, nonce, now, as_of_issue, key)
     except Refused as refused:
         raise Refused(BINDING_CODES.get(refused.code, refused.code)) from None
     auth_time = seconds(claims, "auth_time") if "auth_time" in claims else 0
@@ -705,6 +734,7 @@ def consent(found, signed_in, payload, scope, trust, jwks, now):
     iat, exp = seconds(claims, "iat"), seconds(claims, "exp")
     need(iat >= payload["iat"] - 5, "consent_before_vote")
     need(max(iat, claims.get("nbf", iat)) <= now + SKEW, "consent_in_future")
+    need(iat <= payload["exp"] + SKEW, "consent_too_late")
     need(exp > iat, "consent_times")
     # The vectors' provider signs by ES256: the left half of SHA-256.
     at_hash = b64u(sha256(compact.encode())[:16])
@@ -1024,7 +1054,8 @@ def check_binding():
     config = file["config"]
 
     def bind(case):
-        return binding(unb64u(case["cic_b64"]), case["id_token"], config["server"], config, config["jwks"], config["now"])
+        by = config | {"key_binding": case.get("key_binding", "accepted")}
+        return binding(unb64u(case["cic_b64"]), case["id_token"], config["server"], by, config["jwks"], config["now"])
 
     for case in file["good"]:
         cic = unb64u(case["cic_b64"])

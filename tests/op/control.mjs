@@ -5,6 +5,7 @@
 //   PUT  /programs/ID   {"claims": …}                what it says of a program that asks in its own name
 //   PUT  /clock         {"secs": N}                  how far this provider's clock is ahead
 //   PUT  /behavior      {"ignores": ["acr", "sub"]}  what it does not honor from now on
+//   PUT  /binding       {"way": "none"}              what it does about key binding: none, honest, promised
 //   PUT  /down          {"down": true}               nobody can reach it
 //   POST /keys                                       a new signing key; the old one is gone
 //   GET  /asked                                      the authorization requests so far, as they were understood
@@ -12,6 +13,7 @@
 //   POST /events        {"to": URI, "header": …, "claims": …}   sign a security event token and push it (RFC 8935)
 
 import { createServer } from 'node:http';
+import { ways } from './key-binding.mjs';
 import { claimsOf, people, programs } from './people.mjs';
 import { signOut } from './store.mjs';
 
@@ -45,7 +47,7 @@ async function push(to, token) {
   return { status: answer.status, body: await answer.text() };
 }
 
-/** Opens the door. `op` has `keys`, `ignores`, `asked`, `provider()`, `rotate()`, `setDown()`. */
+/** Opens the door. `op` has `keys`, `ignores`, `asked`, `provider()`, `rotate()`, `bind()`, `setDown()`. */
 export async function control(port, op) {
   const acts = {
     'GET people': (sub) => claimsOf(sub),
@@ -62,6 +64,10 @@ export async function control(port, op) {
     'PUT behavior': (_, { ignores }) => {
       op.ignores.clear();
       for (const one of ignores) op.ignores.add(one);
+    },
+    'PUT binding': (_, { way }) => {
+      if (!ways.includes(way)) throw new Error(`no way to bind keys: ${way}`);
+      op.bind(way);
     },
     'PUT down': (_, { down }) => op.setDown(down),
     'POST keys': () => op.rotate(),

@@ -10,6 +10,7 @@ import { parseArgs } from 'node:util';
 import { Provider, interactionPolicy } from 'oidc-provider';
 import { control } from './control.mjs';
 import { interaction, over } from './interaction.mjs';
+import { bindKeys, scope as boundKey } from './key-binding.mjs';
 import { Keys } from './keys.mjs';
 import { claimsOf, people, programs } from './people.mjs';
 import { aboutYou, acrs, isStepUp, scopesOf } from './scopes.mjs';
@@ -79,7 +80,7 @@ const configuration = {
   adapter: Store,
   cookies: { keys: keys.all.cookies },
   acrValues: Object.values(acrs),
-  scopes: [...aboutYou.keys()],
+  scopes: [...aboutYou.keys()].filter((scope) => scope !== boundKey[0]),
   claims: {
     openid: ['sub', 'acr', 'amr'],
     profile: ['name', 'acrs', 'tid', 'oid', 'device', 'location', 'realm_access', 'roles'],
@@ -173,9 +174,14 @@ await listen(flags.port);
 const { port } = server.address();
 const issuer = `http://127.0.0.1:${port}`;
 
+/** What it does about key binding (key-binding.mjs): nothing, unless a test says so. */
+let binding = 'none';
+
 /** The library with the keys of the moment. */
 function make() {
-  const made = new Provider(issuer, { ...configuration, jwks: keys.all.jwks });
+  const scopes = binding === 'none' ? configuration.scopes : [...configuration.scopes, boundKey[0]];
+  const made = new Provider(issuer, { ...configuration, scopes, jwks: keys.all.jwks });
+  bindKeys(made, keys, binding);
   made.on('interaction.started', (ctx) => {
     if (ctx.oidc.route !== 'authorization') return;
     const { client_id, prompt, max_age, scope, resource, claims, dpop_jkt } = ctx.oidc.params;
@@ -208,6 +214,11 @@ const door =
         provider: () => provider,
         rotate: () => {
           keys.rotate();
+          provider = make();
+          protocol = provider.callback();
+        },
+        bind: (way) => {
+          binding = way;
           provider = make();
           protocol = provider.callback();
         },

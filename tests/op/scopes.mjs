@@ -1,5 +1,7 @@
 // What may be asked for, in the words of the person who is asked.
 
+import { scope as boundKey } from './key-binding.mjs';
+
 /** How a person signed in: with a password alone, or with the code of their second factor as well. */
 export const acrs = { password: 'urn:countersign:demo:password', code: 'urn:countersign:demo:mfa' };
 
@@ -9,6 +11,7 @@ export const aboutYou = new Map([
   ['profile', ['Your name', '']],
   ['email', ['Your e-mail address', '']],
   ['groups', ['Your groups', 'they say what you may approve']],
+  boundKey,
   ['offline_access', ['Staying signed in', 'fresh claims without a new sign-in']],
 ]);
 

@@ -35,6 +35,18 @@ impl Op {
             .map(drop)
     }
 
+    /// What it does, from now on, about binding sign-ins to a key: `none`, `honest`, or `promised`, which is to say so and
+    /// not do it.
+    ///
+    /// # Errors
+    /// When the provider does not answer.
+    pub async fn set_binding(&self, way: &str) -> Result<()> {
+        let wish = json!({ "way": way });
+        ask(&self.control, Method::PUT, "binding", wish)
+            .await
+            .map(drop)
+    }
+
     /// What it says, from now on, of a program that asks in its own name.
     ///
     /// # Errors

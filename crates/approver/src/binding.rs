@@ -8,9 +8,9 @@ use countersign_api::http::{
     GRANT_EXCHANGE, ID_TOKEN_TYPE, Keys, TokenAnswer, TokenRequest, WellKnown, WellKnownProvider,
 };
 use countersign_api::ipc::{Problem, ProblemCode};
-use countersign_client::{ApiError, ApproverApi, Backoff, ServerHttp};
+use countersign_client::{ApiError, ApproverApi, Backoff, Route, ServerHttp};
 use countersign_evidence::op_token::IdToken;
-use countersign_evidence::{Pop, PublicKey, SecretKey, Statement};
+use countersign_evidence::{Alg, Pop, PublicKey, SecretKey, Statement};
 use countersign_model::{Clock, Digest, Issuer, ServerId, b64u};
 use countersign_oidc::{Opener, Progress, Provider, SignInRequest, sign_in};
 use serde_json::Value;
@@ -34,12 +34,14 @@ pub(crate) struct Hands {
     pub(crate) opener: Arc<dyn Opener>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) device_name: String,
+    /// How servers and providers are reached.
+    pub(crate) route: Route,
 }
 
 /// A server's self-description, from an address as a person types it.
 pub(crate) async fn look_up(
     address: &str,
-    clock: &Arc<dyn Clock>,
+    hands: &Hands,
 ) -> Result<(ServerHttp, WellKnown), Problem> {
     let address = address.trim().trim_end_matches('/').to_lowercase();
     let address = if address.contains("://") {
@@ -53,7 +55,8 @@ pub(crate) async fn look_up(
             format!("That is not the address of a server: {error}."),
         )
     })?;
-    let http = ServerHttp::new(id, Arc::clone(clock)).map_err(|error| of_api(&error))?;
+    let http = ServerHttp::through(id, Arc::clone(&hands.clock), &hands.route)
+        .map_err(|error| of_api(&error))?;
     let known = http.well_known().await.map_err(|error| {
         if matches!(error, ApiError::NotFound { .. }) {
             problem(
@@ -85,7 +88,7 @@ pub(crate) async fn bind(
     }
     // A keyring that is missing or locked is said before the browser opens, not after.
     with_store(&hands.keys, |store| store.get(ACCOUNT)).await?;
-    let (http, known) = look_up(server, &hands.clock).await?;
+    let (http, known) = look_up(server, hands).await?;
     let provider = known
         .providers
         .iter()
@@ -107,7 +110,29 @@ pub(crate) async fn bind(
         .map(|ring| ring.keys().to_vec())
         .unwrap_or_default();
     security_keys.extend(new_key);
-    let device = SecretKey::generate(rand::random());
+    let bad_issuer = |_| {
+        problem(
+            ProblemCode::Other,
+            "The server names a provider whose address is not one.",
+        )
+    };
+    let parsed = Issuer::parse(&provider.issuer).map_err(bad_issuer)?;
+    let op = Arc::new(
+        Provider::through(
+            parsed.clone(),
+            Arc::clone(&hands.clock),
+            hands.route.proxy(),
+        )
+        .map_err(|error| of_oidc(&error))?,
+    );
+    let config = op_config(parsed, &provider);
+    // Where the provider binds the sign-in to a key as well, it is the device's, of a kind that the provider takes.
+    let binds = op.binds_keys(&config).await;
+    let binds = binds.map_err(|error| of_oidc(&error))?;
+    let device = match binds {
+        Some(Alg::Es256) => SecretKey::generate_es256(rand::random()),
+        Some(Alg::Ed25519) | None => SecretKey::generate(rand::random()),
+    };
     let session = SecretKey::generate(rand::random());
     let statement = Statement {
         aud: http.id().clone(),
@@ -124,22 +149,13 @@ pub(crate) async fn bind(
             )
         })?,
     };
-    let bad_issuer = |_| {
-        problem(
-            ProblemCode::Other,
-            "The server names a provider whose address is not one.",
-        )
-    };
-    let parsed = Issuer::parse(&provider.issuer).map_err(bad_issuer)?;
-    let op = Arc::new(
-        Provider::new(parsed.clone(), Arc::clone(&hands.clock)).map_err(|error| of_oidc(&error))?,
-    );
     let request = SignInRequest {
-        config: op_config(parsed, &provider),
+        config,
         scopes: provider.scopes.clone(),
         redirect_path: provider.redirect_path.clone(),
         nonce: statement.nonce(),
         ports: redirect_ports(&provider),
+        bound_key: binds.map(|_| device.clone()),
     };
     let told = |progress| tell(progress, &provider.name);
     let signed_in = sign_in(&op, &request, hands.opener.as_ref(), &told)
@@ -252,6 +268,7 @@ fn draft(
         groups,
         binding_id: String::new(),
         session_ends_at: 0,
+        proved: request.bound_key.is_some(),
         server_keys: keys
             .server
             .iter()
@@ -276,7 +293,8 @@ async fn finish(
 ) -> Result<Session, Problem> {
     let server = ServerId::parse(&file.server)
         .map_err(|error| problem(ProblemCode::Other, error.to_string()))?;
-    let http = ServerHttp::new(server, Arc::clone(&hands.clock)).map_err(|error| of_api(&error))?;
+    let http = ServerHttp::through(server, Arc::clone(&hands.clock), &hands.route)
+        .map_err(|error| of_api(&error))?;
     let api = ApproverApi::new(http, file.endpoints.clone(), secrets.session.clone());
     let answer = match exchange(&api, &secrets, &hands.device_name).await {
         Ok(answer) => answer,
@@ -309,7 +327,7 @@ async fn finish(
             "The server's answer cannot be used. Tell whoever runs it.",
         )
     })?;
-    let session = Session::new(account, secrets, Arc::clone(&hands.clock))?;
+    let session = Session::new(account, secrets, Arc::clone(&hands.clock), &hands.route)?;
     session.use_token(&answer);
     Ok(session)
 }

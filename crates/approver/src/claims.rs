@@ -6,7 +6,7 @@ use std::sync::Arc;
 use countersign_api::ipc::{Problem, ProblemCode};
 use countersign_evidence::op_token::OpConfig;
 use countersign_model::UnixSecs;
-use countersign_oidc::{OidcError, Provider, refresh_claims};
+use countersign_oidc::{BoundSignIn, OidcError, Provider, refresh_claims};
 
 use crate::problem::{of_oidc, problem};
 
@@ -30,6 +30,8 @@ pub(crate) struct Source<'a> {
     pub(crate) config: &'a OpConfig,
     /// Of the sign-in.
     pub(crate) nonce: &'a str,
+    /// How it was bound to the device key.
+    pub(crate) bound: BoundSignIn<'a>,
     pub(crate) sub: &'a str,
     /// By its name for people.
     pub(crate) name: &'a str,
@@ -54,7 +56,8 @@ impl Claims {
         let Some(refresh_token) = self.refresh_token.clone() else {
             return too_old(source, good_until, fresh_secs, now);
         };
-        match refresh_claims(source.provider, source.config, &refresh_token, source.nonce).await {
+        let (nonce, bound) = (source.nonce, source.bound);
+        match refresh_claims(source.provider, source.config, &refresh_token, nonce, bound).await {
             Ok(refreshed) => {
                 self.refresh_token = Some(refreshed.refresh_token);
                 match refreshed.id_token {

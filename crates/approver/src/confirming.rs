@@ -15,6 +15,7 @@ use countersign_model::{Requirement, Txn, UnixSecs};
 use countersign_oidc::{Confirmed, Consent, Progress, StepUpError, StepUpRequest, step_up};
 use tokio::task::AbortHandle;
 
+use crate::at_the_key::HeldKey;
 use crate::inner::{Inner, When};
 use crate::item::{Around, Item, confirmation};
 use crate::kept_vote::KeptVote;
@@ -253,7 +254,7 @@ impl Inner {
     }
 
     async fn by_the_key(
-        &self,
+        self: &Arc<Self>,
         session: &Session,
         vote: &KeptVote,
     ) -> Result<StepUpEvidence, Stopped> {
@@ -268,8 +269,18 @@ impl Inner {
             )));
         };
         let UnixSecs(since) = session.now();
-        self.set_phase(&vote.txn, StepUpPhase::WaitingForKey { since });
-        security_key::confirm(key, &ring, &vote.jws, &session.account.server)
+        let (inner, txn) = (Arc::downgrade(self), vote.txn.clone());
+        let holder = HeldKey {
+            txn: Some(vote.txn.clone()),
+            slot: Arc::clone(&self.pin_slot),
+            shows: Arc::new(move |waits| {
+                if let Some(inner) = inner.upgrade() {
+                    inner.set_phase(&txn, StepUpPhase::WaitingForKey { waits, since });
+                }
+            }),
+            gave_up: Arc::default(),
+        };
+        security_key::confirm(key, &ring, &vote.jws, &session.account.server, holder)
             .await
             .map_err(failed)
     }
@@ -358,6 +369,7 @@ impl Inner {
         let requirement = &item.genuine()?.open.request().requirement;
         item.card(Around {
             me: &session.account.subject,
+            now: session.now(),
             connection: self.connection(),
             provider_name: &session.account.file.provider.name,
             cannot_confirm: session.cannot_confirm(requirement, &self.options, &self.folder),

@@ -110,6 +110,9 @@ pub(crate) struct AccountFile {
     pub(crate) groups: Vec<String>,
     pub(crate) binding_id: String,
     pub(crate) session_ends_at: i64,
+    /// The provider saw a proof by the device key, and may want one with each refresh.
+    #[serde(default)]
+    pub(crate) proved: bool,
     /// The server's keys (`rk`), pinned at the sign-in: public JWKs.
     pub(crate) server_keys: Vec<Value>,
     /// The gates' keys (`pk`), pinned when first seen.

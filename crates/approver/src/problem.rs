@@ -66,7 +66,8 @@ pub(crate) fn of_oidc(error: &OidcError) -> Problem {
         | OidcError::ClockOff { .. }
         | OidcError::NoIdToken
         | OidcError::Token(_)
-        | OidcError::NotFresh => ProblemCode::Other,
+        | OidcError::NotFresh
+        | OidcError::NotBound { .. } => ProblemCode::Other,
     };
     problem(code, sentence(&error.to_string()))
 }

@@ -7,7 +7,7 @@
 use std::io;
 use std::sync::Arc;
 
-use countersign_api::ipc::{Problem, ProblemCode};
+use countersign_api::ipc::{KeyWaits, Pin, Problem, ProblemCode};
 use countersign_evidence::documents::{Authenticator, step_up_nonce};
 use countersign_evidence::{PublicKey, StepUpEvidence};
 use countersign_model::{Digest, Issuer, ServerId, b64u, b64u_decode, json};
@@ -15,32 +15,66 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use url::Url;
 
-use crate::kept::{Folder, write_whole};
+use crate::at_the_key::HeldKey;
+use crate::kept::{Account, Folder, write_whole};
 use crate::problem::problem;
 
-/// A security key that is plugged in, or built in. Its methods block until the person has touched it, and are called
-/// on a thread for that.
+/// The way to security keys that are plugged in, or built in. Its methods block until the person has touched one, and
+/// are called on a thread for that.
 pub trait SecurityKey: Send + Sync {
-    /// Its name for people.
-    fn name(&self) -> String;
-
-    /// Makes a credential for this relying party. The holder is verified (PIN, fingerprint).
+    /// Makes a credential. The holder is verified (PIN, fingerprint).
     ///
     /// # Errors
     /// In words for the person.
-    fn enroll(&self, rp_id: &str, client_data_hash: [u8; 32])
-    -> Result<Enrolled, SecurityKeyError>;
+    fn enroll(
+        &self,
+        wish: &NewCredential,
+        holder: &dyn Holder,
+    ) -> Result<Enrolled, SecurityKeyError>;
 
     /// Signs by one of these credentials, without extensions. The holder is verified.
     ///
     /// # Errors
     /// In words for the person.
-    fn confirm(
-        &self,
-        rp_id: &str,
-        handles: &[Vec<u8>],
-        client_data_hash: [u8; 32],
-    ) -> Result<Assertion, SecurityKeyError>;
+    fn confirm(&self, wish: &Touch, holder: &dyn Holder) -> Result<Assertion, SecurityKeyError>;
+}
+
+/// The person who holds a security key, as its driver sees them.
+pub trait Holder: Send + Sync {
+    /// Shows what the key waits for.
+    fn shows(&self, waits: KeyWaits);
+
+    /// Asks for the key's PIN, which takes as long as it takes; `None` when they gave up.
+    fn pin(&self, wrong: bool, tries_left: Option<u8>) -> Option<Pin>;
+
+    /// Whether they gave up: then the key is told so, and nothing comes of it.
+    fn gave_up(&self) -> bool;
+}
+
+/// What a new credential is for.
+#[derive(Debug, Clone)]
+pub struct NewCredential {
+    /// The relying party.
+    pub rp_id: String,
+    /// What is signed. (Nobody asks for the signature: the provider's own vouches for the key.)
+    pub client_data_hash: [u8; 32],
+    /// Whose: names nobody outside of this account.
+    pub user_id: Vec<u8>,
+    /// By their name for people.
+    pub user_name: String,
+    /// Credentials that are bound already: a key that holds one of them is not bound twice.
+    pub exclude: Vec<Vec<u8>>,
+}
+
+/// What is to be confirmed.
+#[derive(Debug, Clone)]
+pub struct Touch {
+    /// The relying party.
+    pub rp_id: String,
+    /// What is signed.
+    pub client_data_hash: [u8; 32],
+    /// The credentials that may sign.
+    pub handles: Vec<Vec<u8>>,
 }
 
 /// A credential.
@@ -50,6 +84,8 @@ pub struct Enrolled {
     pub key: PublicKey,
     /// What the security key finds it by.
     pub handle: Vec<u8>,
+    /// The security key's name for people.
+    pub name: String,
 }
 
 /// A confirmation.
@@ -144,21 +180,43 @@ impl Folder {
 /// Has the person enroll their security key for this server.
 pub(crate) async fn enroll(
     key: &Arc<dyn SecurityKey>,
-    server: &ServerId,
+    account: &Account,
+    bound: &[KeptKey],
+    holder: HeldKey,
 ) -> Result<KeptKey, Problem> {
+    let server = &account.server;
     let rp_id = rp_id(server)?;
     let challenge = b64u(&rand::random::<[u8; 32]>());
-    let hash = *Digest::of(&client_data("webauthn.create", &challenge, server)).as_bytes();
-    let (by, party) = (Arc::clone(key), rp_id.clone());
+    let handle_of = |kept: &KeptKey| b64u_decode(&kept.handle).ok();
+    let wish = NewCredential {
+        rp_id: rp_id.clone(),
+        client_data_hash: *Digest::of(&client_data("webauthn.create", &challenge, server))
+            .as_bytes(),
+        // The same for the same account, so that a key holds one credential of it where it keeps them itself.
+        user_id: Digest::tagged(
+            "countersign/user/v1",
+            account.subject.to_string().as_bytes(),
+        )
+        .as_bytes()
+        .to_vec(),
+        user_name: account.file.name.clone(),
+        exclude: bound
+            .iter()
+            .filter(|kept| kept.rp_id == rp_id)
+            .filter_map(handle_of)
+            .collect(),
+    };
+    let by = Arc::clone(key);
     let Enrolled {
         key: public,
         handle,
-    } = on_a_thread(move || by.enroll(&party, hash)).await?;
+        name,
+    } = on_a_thread(holder, move |holder| by.enroll(&wish, holder)).await?;
     Ok(KeptKey {
         jwk: public.to_jwk(),
         rp_id,
         handle: b64u(&handle),
-        name: key.name(),
+        name,
     })
 }
 
@@ -168,6 +226,7 @@ pub(crate) async fn confirm(
     ring: &KeyRing,
     vote_jws: &str,
     server: &ServerId,
+    holder: HeldKey,
 ) -> Result<StepUpEvidence, Problem> {
     let rp_id = rp_id(server)?;
     let usable: Vec<(&KeptKey, Vec<u8>)> = ring
@@ -176,15 +235,18 @@ pub(crate) async fn confirm(
         .filter(|kept| kept.rp_id == rp_id)
         .filter_map(|kept| Some((kept, b64u_decode(&kept.handle).ok()?)))
         .collect();
-    let handles: Vec<Vec<u8>> = usable.iter().map(|(_, handle)| handle.clone()).collect();
     let data = client_data("webauthn.get", &step_up_nonce(vote_jws), server);
-    let hash = *Digest::of(&data).as_bytes();
+    let wish = Touch {
+        rp_id,
+        client_data_hash: *Digest::of(&data).as_bytes(),
+        handles: usable.iter().map(|(_, handle)| handle.clone()).collect(),
+    };
     let by = Arc::clone(key);
     let Assertion {
         which,
         authenticator_data,
         signature,
-    } = on_a_thread(move || by.confirm(&rp_id, &handles, hash)).await?;
+    } = on_a_thread(holder, move |holder| by.confirm(&wish, holder)).await?;
     let thumbprint = usable
         .get(which)
         .and_then(|(kept, _)| kept.authenticator())
@@ -222,9 +284,12 @@ fn client_data(kind: &str, challenge: &str, server: &ServerId) -> Vec<u8> {
 }
 
 async fn on_a_thread<T: Send + 'static>(
-    act: impl FnOnce() -> Result<T, SecurityKeyError> + Send + 'static,
+    holder: HeldKey,
+    act: impl FnOnce(&dyn Holder) -> Result<T, SecurityKeyError> + Send + 'static,
 ) -> Result<T, Problem> {
-    match tokio::task::spawn_blocking(act).await {
+    // Dropped with this future: the thread learns that nobody waits for it any more.
+    let _turn = holder.turn();
+    match tokio::task::spawn_blocking(move || act(&holder)).await {
         Ok(done) => Ok(done?),
         Err(_) => Err(problem(
             ProblemCode::Other,

@@ -189,6 +189,12 @@ checks! {
     SessionLasts = "5.15", Bindings, "binding_session_over";
     /// The vote was cast after the binding was made.
     VoteAfterBinding = "5.16", Bindings, "vote_before_binding";
+    /// A token that is bound to a key says so by its type and by its `cnf`, and any other by neither.
+    TokenConfirmation = "5.17", Bindings, "token_cnf";
+    /// Where the provider's sign-ins have to be bound to the device key, this one is.
+    TokenBound = "5.18", Bindings, "binding_not_bound";
+    /// A token that is bound to a key is bound to the device's.
+    TokenKey = "5.19", Bindings, "binding_other_key";
 
     /// What the requirement asks for can be met at all.
     StepUpSense = "6.01", StepUp, "step_up_contradictory";
@@ -260,6 +266,8 @@ checks! {
     AssertionSignature = "6.34", StepUp, "step_up_assertion_signature";
     /// There is none where nobody asked for it.
     StepUpAsked = "6.35", StepUp, "step_up_unasked";
+    /// The consent was given before the vote ended.
+    ConsentInTime = "6.36", StepUp, "consent_too_late";
 
     /// The voter's provider may say who approves.
     RoleApprover = "7.01", People, "provider_not_for_approvers";

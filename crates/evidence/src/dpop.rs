@@ -78,8 +78,6 @@ pub fn make(
     iat: UnixSecs,
     jti: &str,
 ) -> String {
-    let public = key.public();
-    let header = json!({"alg": public.alg().as_str(), "jwk": public.to_jwk(), "typ": TYP});
     let mut payload = json!({"htm": method, "htu": without_query(url), "iat": iat.0, "jti": jti});
     if let Some(token) = access_token {
         payload["ath"] = json!(Digest::of(token.as_bytes()).to_string());
@@ -87,10 +85,36 @@ pub fn make(
     if let Some(nonce) = nonce {
         payload["nonce"] = json!(nonce);
     }
+    signed(key, &payload)
+}
+
+/// Makes a proof for a provider's token endpoint. With a code, it says for which one (`c_s256`, OpenID Connect Key
+/// Binding 1.0, section 2.3), so that it binds what comes of no other.
+pub fn make_for_token(
+    key: &SecretKey,
+    url: &str,
+    code: Option<&str>,
+    nonce: Option<&str>,
+    iat: UnixSecs,
+    jti: &str,
+) -> String {
+    let mut payload = json!({"htm": "POST", "htu": without_query(url), "iat": iat.0, "jti": jti});
+    if let Some(code) = code {
+        payload["c_s256"] = json!(Digest::of(code.as_bytes()).to_string());
+    }
+    if let Some(nonce) = nonce {
+        payload["nonce"] = json!(nonce);
+    }
+    signed(key, &payload)
+}
+
+fn signed(key: &SecretKey, payload: &Value) -> String {
+    let public = key.public();
+    let header = json!({"alg": public.alg().as_str(), "jwk": public.to_jwk(), "typ": TYP});
     let message = format!(
         "{}.{}",
         b64u(&json::canonical(&header)),
-        b64u(&json::canonical(&payload))
+        b64u(&json::canonical(payload))
     );
     let signature = key.sign_raw(message.as_bytes());
     format!("{message}.{}", b64u(&signature))

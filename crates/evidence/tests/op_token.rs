@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use common::{NOW, OP, Token, op_jwks, subject};
 use countersign_evidence::op_token::{
-    AccessRules, CallerKind, NonceRule, OpConfig, OpKeys, OpRole, OpTokenError,
+    AccessRules, CallerKind, KeyRule, NonceRule, OpConfig, OpKeys, OpRole, OpTokenError,
     verify_access_token, verify_id_token,
 };
 use countersign_model::{Issuer, b64u};
@@ -226,6 +226,7 @@ fn an_id_token_is_no_credential_and_an_access_token_no_identity() {
             &keys(),
             NOW,
             NonceRule::Exactly("n"),
+            KeyRule::Unbound,
         )
     };
     assert_eq!(id(&access()).unwrap_err(), OpTokenError::Typ);
@@ -240,6 +241,7 @@ fn an_id_token_is_no_credential_and_an_access_token_no_identity() {
         &keys(),
         NOW,
         NonceRule::Exactly("m"),
+        KeyRule::Unbound,
     );
     assert_eq!(missing.unwrap_err(), OpTokenError::Nonce);
 }

@@ -64,9 +64,29 @@ pub struct CodeRequest {
     pub more_at_token: Vec<(&'static str, String)>,
     /// Whether the request is pushed.
     pub push: Push,
-    /// The key that the tokens are bound to (RFC 9449): `dpop_jkt` in the request, a proof at the token endpoint.
-    pub dpop: Option<SecretKey>,
+    /// The key that tokens are bound to: `dpop_jkt` in the request, a proof at the token endpoint (RFC 9449).
+    pub dpop: Option<TokenKey>,
 }
+
+/// A key, and which tokens are bound to it.
+#[derive(Debug, Clone)]
+pub enum TokenKey {
+    /// The access token (RFC 9449).
+    OfAccess(SecretKey),
+    /// The ID token as well (OpenID Connect Key Binding 1.0): the scope [`BOUND_KEY`], and a proof that names the code.
+    OfIdToken(SecretKey),
+}
+
+impl TokenKey {
+    fn key(&self) -> &SecretKey {
+        match self {
+            Self::OfAccess(key) | Self::OfIdToken(key) => key,
+        }
+    }
+}
+
+/// The scope that asks for an ID token that is bound to a key, and by which a provider says that it makes them.
+pub const BOUND_KEY: &str = "bound_key";
 
 /// Whether an authorization request is pushed to the provider (RFC 9126).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,7 +128,13 @@ pub async fn code_flow(
     for (name, value) in &request.more {
         authorization = authorization.add_extra_param(*name, value);
     }
-    let jkt = request.dpop.as_ref().map(|key| key.public().thumbprint());
+    let jkt = request
+        .dpop
+        .as_ref()
+        .map(|bound| bound.key().public().thumbprint());
+    if let Some(TokenKey::OfIdToken(_)) = &request.dpop {
+        authorization = authorization.add_scope(Scope::new(BOUND_KEY.to_owned()));
+    }
     if let Some(jkt) = &jkt {
         authorization = authorization.add_extra_param("dpop_jkt", jkt);
     }
@@ -131,10 +157,13 @@ pub async fn code_flow(
         Redirect::Error(code) => return Err(by_code(&code)),
     };
     tell(Progress::Answered);
-    let dpop = request
-        .dpop
-        .clone()
-        .map(|key| Dpop::new(key, provider.clock()));
+    let dpop = request.dpop.as_ref().map(|bound| {
+        let dpop = Dpop::new(bound.key().clone(), provider.clock());
+        match bound {
+            TokenKey::OfAccess(_) => dpop,
+            TokenKey::OfIdToken(_) => dpop.for_code(code.secret()),
+        }
+    });
     let exchange = Exchange::with(provider, dpop);
     let mut token = client.exchange_code(code).set_pkce_verifier(verifier);
     for (name, value) in &request.more_at_token {

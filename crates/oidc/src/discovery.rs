@@ -4,8 +4,10 @@
 use serde::Deserialize;
 use url::Url;
 
+use countersign_evidence::Alg;
 use countersign_model::Issuer;
 
+use crate::code::BOUND_KEY;
 use crate::error::OidcError;
 use crate::http::{Answer, Http, acceptable};
 
@@ -30,6 +32,24 @@ pub struct Metadata {
     pub dpop_algorithms: Vec<String>,
     /// What it says that it supports, where it says so.
     pub scopes: Vec<String>,
+}
+
+impl Metadata {
+    /// Whether its token endpoint takes proofs of possession by this algorithm.
+    pub(crate) fn takes_proofs_by(&self, alg: Alg) -> bool {
+        let mut known = self.dpop_algorithms.iter();
+        known.any(|known| known == alg.as_str())
+    }
+
+    /// The kind of key that it binds ID tokens to, where it says that it does (OpenID Connect Key Binding 1.0, section
+    /// 6): a software key as all others are where it takes one, else a P-256 key.
+    #[must_use]
+    pub fn binds_keys(&self) -> Option<Alg> {
+        let offered = self.scopes.iter().any(|scope| scope == BOUND_KEY);
+        [Alg::Ed25519, Alg::Es256]
+            .into_iter()
+            .find(|alg| offered && self.takes_proofs_by(*alg))
+    }
 }
 
 /// The members as they stand in the document.
@@ -176,6 +196,35 @@ mod tests {
         ] {
             let read = document(|value| value["token_endpoint"] = place.into());
             assert_eq!(read.is_ok(), ok, "{place}");
+        }
+    }
+
+    #[test]
+    fn keys_are_bound_where_the_provider_says_so_and_takes_our_proofs() {
+        for (scopes, algorithms, binds) in [
+            (
+                vec!["openid", "bound_key"],
+                vec!["ES256", "Ed25519"],
+                Some(Alg::Ed25519),
+            ),
+            (
+                vec!["openid", "bound_key"],
+                vec!["RS256", "ES256"],
+                Some(Alg::Es256),
+            ),
+            (vec!["openid", "bound_key"], vec!["RS256"], None),
+            (vec!["openid", "bound_key"], vec![], None),
+            (vec!["openid", "bound_keys"], vec!["ES256"], None),
+        ] {
+            let read = document(|value| {
+                value["scopes_supported"] = serde_json::json!(scopes);
+                value["dpop_signing_alg_values_supported"] = serde_json::json!(algorithms);
+            });
+            assert_eq!(
+                read.unwrap().binds_keys(),
+                binds,
+                "{scopes:?} {algorithms:?}"
+            );
         }
     }
 

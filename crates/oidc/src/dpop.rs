@@ -15,11 +15,25 @@ use crate::http::Http;
 pub(crate) struct Dpop {
     key: SecretKey,
     clock: Arc<dyn Clock>,
+    /// The code that the proof names (Key Binding), where it names one.
+    code: Option<String>,
 }
 
 impl Dpop {
     pub(crate) fn new(key: SecretKey, clock: Arc<dyn Clock>) -> Self {
-        Self { key, clock }
+        Self {
+            key,
+            clock,
+            code: None,
+        }
+    }
+
+    /// The same, for this code alone.
+    pub(crate) fn for_code(self, code: &str) -> Self {
+        Self {
+            code: Some(code.to_owned()),
+            ..self
+        }
     }
 
     /// Sends a request of the `oauth2` crate with a proof; once more where the provider wants its nonce in it
@@ -49,11 +63,10 @@ impl Dpop {
         mut request: HttpRequest,
         nonce: Option<&str>,
     ) -> Result<HttpRequest, OidcError> {
-        let proof = dpop::make(
+        let proof = dpop::make_for_token(
             &self.key,
-            request.method().as_str(),
             &request.uri().to_string(),
-            None,
+            self.code.as_deref(),
             nonce,
             self.clock.now(),
             // 128 random bits.

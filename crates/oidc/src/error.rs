@@ -63,6 +63,14 @@ pub enum OidcError {
         "the identity provider did not ask for a fresh sign-in, which binding this device needs. Sign in again; if it stays so, tell whoever runs the provider"
     )]
     NotFresh,
+    /// The provider says that it binds sign-ins to a key, and did not; or it must, and cannot.
+    #[error(
+        "the identity provider did not bind the sign-in to this device's key, as {wanted}. Tell whoever runs it"
+    )]
+    NotBound {
+        /// Who wants it.
+        wanted: &'static str,
+    },
 }
 
 impl OidcError {
@@ -80,6 +88,7 @@ impl OidcError {
             Self::NoIdToken => "no_id_token",
             Self::Token(error) => error.code(),
             Self::NotFresh => "not_fresh",
+            Self::NotBound { .. } => "not_bound",
         }
     }
 }

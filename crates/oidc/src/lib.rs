@@ -26,7 +26,9 @@ mod sign_in;
 mod step_up;
 mod tokens;
 
-pub use code::{CodeRequest, Opener, Progress, Push, REDIRECT_LIMIT, code_flow};
+pub use code::{
+    BOUND_KEY, CodeRequest, Opener, Progress, Push, REDIRECT_LIMIT, TokenKey, code_flow,
+};
 pub use discovery::Metadata;
 pub use error::OidcError;
 pub use http::{CLOCK_SKEW_SECS, EXCHANGE_LIMIT, MAX_DOCUMENT_BYTES};
@@ -35,6 +37,8 @@ pub use loopback::MAX_HEAD_BYTES;
 pub use provider::{KEEP_KEYS_SECS, Provider};
 pub use requester::{DevicePrompt, TokenWish, token_by_browser, token_by_device};
 pub use resource_server::{AccessError, ResourceServer};
-pub use sign_in::{FRESH_SECS, Refreshed, SignInRequest, SignedIn, refresh_claims, sign_in};
+pub use sign_in::{
+    BoundSignIn, FRESH_SECS, Refreshed, SignInRequest, SignedIn, refresh_claims, sign_in,
+};
 pub use step_up::{Confirmed, Consent, StepUpError, StepUpRequest, step_up};
 pub use tokens::{Tokens, refresh};

@@ -24,7 +24,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use countersign_evidence::op_token::{
-    AcrClaim, GroupsClaim, Initiator, OpConfig, OpRole, OpStepUp, PersonRule, Refreshed,
+    AcrClaim, GroupsClaim, Initiator, KeyBinding, OpConfig, OpRole, OpStepUp, PersonRule, Refreshed,
 };
 use countersign_model::Issuer;
 
@@ -77,6 +77,8 @@ pub struct ProviderSettings {
     pub refreshed_tokens_repeat_nonce: bool,
     /// How it confirms a single vote.
     pub step_up: Option<StepUpSetting>,
+    /// Whether its sign-ins are bound to the device key by the provider too (OpenID Connect Key Binding).
+    pub key_binding: Option<KeyBindingSetting>,
 }
 
 /// What a provider's accounts count as.
@@ -131,6 +133,18 @@ pub enum StepUpSetting {
     None,
 }
 
+/// Whether a provider's sign-ins are bound to the device key, beside the nonce.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KeyBindingSetting {
+    /// Where the provider offers it.
+    Accepted,
+    /// Always: other sign-ins do not count.
+    Required,
+    /// Never, whatever the provider offers.
+    Refused,
+}
+
 /// What is wrong with one key.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{key}` {why}")]
@@ -163,6 +177,7 @@ impl ProviderSettings {
             initiator_issuer,
             refreshed_tokens_repeat_nonce,
             step_up,
+            key_binding,
         } = self;
         let issuer = parse_issuer("issuer", issuer)?;
         let mut config = OpConfig::new(issuer, approver_client_id.as_deref().unwrap_or_default());
@@ -214,6 +229,11 @@ impl ProviderSettings {
                     self.title()
                 ),
             },
+        };
+        config.key_binding = match key_binding {
+            None | Some(KeyBindingSetting::Accepted) => KeyBinding::Accepted,
+            Some(KeyBindingSetting::Required) => KeyBinding::Required,
+            Some(KeyBindingSetting::Refused) => KeyBinding::Refused,
         };
         Ok(config)
     }
@@ -357,7 +377,7 @@ mod tests {
             r#", "algorithms": ["ES256"], "roles": ["approver", "workload"], "groups_claim": "/r/groups",
             "groups_delimiter": ",", "groups": ["dba"], "acr_claim": "acrs", "acrs": ["c1"], "person": ["tid", "oid"],
             "initiator_claim": "actor", "initiator_issuer": "https://other.example",
-            "refreshed_tokens_repeat_nonce": true, "step_up": "none""#,
+            "refreshed_tokens_repeat_nonce": true, "step_up": "none", "key_binding": "required""#,
         )
         .unwrap();
         let words = |words: &[&str]| Some(words.iter().map(|word| (*word).to_owned()).collect());
@@ -378,6 +398,7 @@ mod tests {
         let initiator = config.initiator.unwrap();
         assert_eq!(initiator.issuer.as_str(), "https://other.example");
         assert_eq!(config.refreshed, Refreshed::RepeatsNonce);
+        assert_eq!(config.key_binding, KeyBinding::Required);
         assert!(
             matches!(config.step_up, OpStepUp::None { why_not } if why_not.starts_with("Harbor ID"))
         );
@@ -425,6 +446,7 @@ mod tests {
             r#", "roles": ["admin"]"#,
             r#", "person": "email""#,
             r#", "step_up": "webauthn""#,
+            r#", "key_binding": true"#,
             r#", "groups_delimiter": ", ""#,
         ] {
             assert!(read(more).is_err(), "{more}");

@@ -3,9 +3,12 @@
 
 use std::sync::Arc;
 
-use countersign_evidence::op_token::{IdToken, NonceRule, OpConfig, verify_id_token};
+use countersign_evidence::op_token::{
+    IdToken, KeyBinding, KeyRule, NonceRule, OpConfig, OpTokenError, verify_id_token,
+};
+use countersign_evidence::{Alg, SecretKey};
 
-use crate::code::{CodeRequest, Opener, Progress, Push, code_flow};
+use crate::code::{BOUND_KEY, CodeRequest, Opener, Progress, Push, TokenKey, code_flow};
 use crate::error::OidcError;
 use crate::http::CLOCK_SKEW_SECS;
 use crate::provider::Provider;
@@ -27,7 +30,30 @@ pub struct SignInRequest {
     pub nonce: String,
     /// Ports to try, in order; `[0]` unless the provider compares ports.
     pub ports: Vec<u16>,
+    /// The device key, where the provider is asked to bind the sign-in to it too ([`Provider::binds_keys`]).
+    pub bound_key: Option<SecretKey>,
 }
+
+impl Provider {
+    /// The kind of device key that this provider binds sign-ins to, where it says that it does and nobody refuses that.
+    ///
+    /// # Errors
+    /// As [`Provider::metadata`]; [`OidcError::NotBound`] where it must and does not.
+    pub async fn binds_keys(&self, config: &OpConfig) -> Result<Option<Alg>, OidcError> {
+        let offered = match config.key_binding {
+            KeyBinding::Refused => return Ok(None),
+            KeyBinding::Accepted | KeyBinding::Required => self.metadata().await?.binds_keys(),
+        };
+        if offered.is_none() && config.key_binding == KeyBinding::Required {
+            return Err(OidcError::NotBound { wanted: BY_RULE });
+        }
+        Ok(offered)
+    }
+}
+
+/// Who wants a sign-in bound to a key.
+const BY_RULE: &str = "this server wants it";
+const BY_ITSELF: &str = "it says that it does";
 
 /// A sign-in that worked.
 #[derive(Debug)]
@@ -65,17 +91,27 @@ pub async fn sign_in(
         more,
         more_at_token: Vec::new(),
         push: Push::WhereRequired,
-        dpop: None,
+        dpop: request.bound_key.clone().map(TokenKey::OfIdToken),
     };
     let tokens = code_flow(provider, &code, opener, tell).await?;
     let id_token = tokens.id_token.clone().ok_or(OidcError::NoIdToken)?;
-    let person = verified(
-        provider,
-        &request.config,
-        &id_token,
-        NonceRule::Exactly(&request.nonce),
-    )
-    .await?;
+    let public = request.bound_key.as_ref().map(SecretKey::public);
+    let (key, wanted) = match &public {
+        None => (KeyRule::Unbound, BY_RULE),
+        // RFC 6749, 5.1: what it names is what it granted. A provider may decline openly, unless it must not.
+        Some(key) if granted(&tokens, BOUND_KEY) => (KeyRule::Bound(key), BY_ITSELF),
+        Some(key) if request.config.key_binding == KeyBinding::Required => {
+            (KeyRule::Bound(key), BY_RULE)
+        }
+        Some(_) => (KeyRule::Unbound, BY_RULE),
+    };
+    let rules = (NonceRule::Exactly(&request.nonce), key);
+    let person = verified(provider, &request.config, &id_token, rules)
+        .await
+        .map_err(|error| match error {
+            OidcError::Token(OpTokenError::NotBound) => OidcError::NotBound { wanted },
+            other => other,
+        })?;
     let fresh = person
         .auth_time
         .is_some_and(|at| at.0 > 0 && person.iat.0 - at.0 <= FRESH_SECS);
@@ -87,6 +123,23 @@ pub async fn sign_in(
         person,
         tokens,
     })
+}
+
+/// Whether the provider granted this scope.
+fn granted(tokens: &Tokens, scope: &str) -> bool {
+    let named = tokens.scopes.as_ref();
+    named.is_none_or(|named| named.iter().any(|one| one == scope))
+}
+
+/// How a sign-in was bound to the device key.
+#[derive(Debug, Clone, Copy)]
+pub enum BoundSignIn<'a> {
+    /// By the nonce alone.
+    No,
+    /// The provider saw a proof by it, so that it may want one again for the refresh token (RFC 9449, section 5).
+    Tokens(&'a SecretKey),
+    /// Its ID token is bound to it, and so is what comes of a refresh (Key Binding, section 5).
+    IdToken(&'a SecretKey),
 }
 
 /// A newer ID token of the same person, evidence for current claims.
@@ -110,12 +163,19 @@ pub async fn refresh_claims(
     config: &OpConfig,
     refresh_token: &str,
     nonce: &str,
+    bound: BoundSignIn<'_>,
 ) -> Result<Refreshed, OidcError> {
-    let tokens = refresh(provider, &config.client_id, refresh_token).await?;
+    let (proof, public) = match bound {
+        BoundSignIn::No => (None, None),
+        BoundSignIn::Tokens(key) => (Some(key), None),
+        BoundSignIn::IdToken(key) => (Some(key), Some(key.public())),
+    };
+    let tokens = refresh(provider, &config.client_id, refresh_token, proof).await?;
     let id_token = match tokens.id_token {
         Some(compact) => {
-            let nonce = NonceRule::ExactlyOrAbsent(nonce);
-            let read = verified(provider, config, &compact, nonce).await;
+            let key = public.as_ref().map_or(KeyRule::Unbound, KeyRule::Bound);
+            let rules = (NonceRule::ExactlyOrAbsent(nonce), key);
+            let read = verified(provider, config, &compact, rules).await;
             read.map(|read| Some((compact, read)))
         }
         None => Ok(None),
@@ -132,7 +192,7 @@ pub(crate) async fn verified(
     provider: &Arc<Provider>,
     config: &OpConfig,
     compact: &str,
-    nonce: NonceRule<'_>,
+    (nonce, key): (NonceRule<'_>, KeyRule<'_>),
 ) -> Result<IdToken, OidcError> {
     let keys = provider.keys_for(&[compact]).await?;
     let now = provider.now();
@@ -145,7 +205,14 @@ pub(crate) async fn verified(
             ahead_secs: now.0 - iat,
         });
     }
-    Ok(verify_id_token(compact, config, &keys.current, now, nonce)?)
+    Ok(verify_id_token(
+        compact,
+        config,
+        &keys.current,
+        now,
+        nonce,
+        key,
+    )?)
 }
 
 /// The `iat` of a token that is not verified yet.

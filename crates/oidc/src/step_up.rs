@@ -7,12 +7,12 @@
 
 use std::sync::Arc;
 
-use countersign_evidence::op_token::{AcrClaim, NonceRule, OpConfig};
+use countersign_evidence::op_token::{AcrClaim, KeyRule, NonceRule, OpConfig};
 use countersign_evidence::{Alg, SecretKey};
 use countersign_model::UnixSecs;
 use serde_json::{Value, json};
 
-use crate::code::{CodeRequest, Opener, Progress, Push, code_flow};
+use crate::code::{CodeRequest, Opener, Progress, Push, TokenKey, code_flow};
 use crate::error::OidcError;
 use crate::provider::Provider;
 use crate::sign_in::verified;
@@ -174,10 +174,7 @@ impl Provider {
     /// As [`Provider::metadata`].
     pub async fn proof_alg(&self) -> Result<Option<Alg>, OidcError> {
         let metadata = self.metadata().await?;
-        let takes = |alg: Alg| {
-            let mut known = metadata.dpop_algorithms.iter();
-            known.any(|known| known == alg.as_str()).then_some(alg)
-        };
+        let takes = |alg: Alg| metadata.takes_proofs_by(alg).then_some(alg);
         // ES256 first: it is what everybody has.
         Ok(takes(Alg::Es256).or_else(|| takes(Alg::Ed25519)))
     }
@@ -227,7 +224,8 @@ fn code_request(request: &StepUpRequest) -> CodeRequest {
         dpop: request
             .consent
             .as_ref()
-            .and_then(|consent| consent.key.clone()),
+            .and_then(|consent| consent.key.clone())
+            .map(TokenKey::OfAccess),
     }
 }
 
@@ -254,8 +252,8 @@ async fn checked(
     tokens: Tokens,
 ) -> Result<Confirmed, StepUpError> {
     let id_token = tokens.id_token.ok_or(OidcError::NoIdToken)?;
-    let nonce = NonceRule::Exactly(&request.nonce);
-    let person = verified(provider, &request.config, &id_token, nonce).await?;
+    let rules = (NonceRule::Exactly(&request.nonce), KeyRule::Unbound);
+    let person = verified(provider, &request.config, &id_token, rules).await?;
     if person.subject.sub != request.sub {
         return Err(StepUpError::OtherAccount);
     }

@@ -14,6 +14,7 @@ use oauth2::{
 };
 use serde::{Deserialize, Serialize};
 
+use countersign_evidence::SecretKey;
 use countersign_model::UnixSecs;
 
 use crate::dpop::Dpop;
@@ -74,7 +75,7 @@ pub(crate) fn client(client_id: &str) -> Client {
 
 /// Gets new tokens by a refresh token. The answer may lack an ID token or a new refresh token: keep the
 /// old one then. A clock that is off is not said here: the old refresh token may be used up, so the new one must
-/// reach the caller whatever else is wrong.
+/// reach the caller whatever else is wrong. A refresh token that is bound to a key is used with a proof by it.
 ///
 /// # Errors
 /// [`OidcError::Refused`] with `invalid_grant` when the refresh token is no good any more.
@@ -82,12 +83,14 @@ pub async fn refresh(
     provider: &Provider,
     client_id: &str,
     refresh_token: &str,
+    key: Option<&SecretKey>,
 ) -> Result<Tokens, OidcError> {
     let metadata = provider.metadata().await?;
     let client = client(client_id)
         .set_token_uri(oauth2::TokenUrl::from_url(metadata.token_endpoint.clone()));
     let refresh_token = RefreshToken::new(refresh_token.to_owned());
-    let exchange = Exchange::new(provider);
+    let dpop = key.map(|key| Dpop::new(key.clone(), provider.clock()));
+    let exchange = Exchange::with(provider, dpop);
     let answer = client
         .exchange_refresh_token(&refresh_token)
         .request_async(&exchange.transport())

@@ -16,7 +16,7 @@ use countersign_evidence::SecretKey;
 use countersign_evidence::op_token::{AccessRules, OpConfig, OpRole};
 use countersign_model::{Clock, Issuer, UnixSecs};
 use countersign_oidc::{
-    AccessError, DevicePrompt, OidcError, Opener, Progress, Provider, ResourceServer,
+    AccessError, BoundSignIn, DevicePrompt, OidcError, Opener, Progress, Provider, ResourceServer,
     SignInRequest, SignedIn, TokenWish, refresh_claims, sign_in, token_by_device,
 };
 use serde_json::{Value, json};
@@ -216,6 +216,7 @@ fn request(provider: &Provider) -> SignInRequest {
         redirect_path: "/callback".to_owned(),
         nonce: "the-commitment".to_owned(),
         ports: vec![0],
+        bound_key: None,
     }
 }
 
@@ -255,6 +256,7 @@ async fn a_well_behaved_provider_signs_in_and_refreshes() {
         &request(&provider).config,
         "again",
         "the-commitment",
+        BoundSignIn::No,
     )
     .await
     .unwrap();

@@ -17,8 +17,8 @@ use countersign_evidence::op_token::{AcrClaim, OpConfig};
 use countersign_evidence::{SecretKey, dpop};
 use countersign_model::{Clock, Issuer, UnixSecs};
 use countersign_oidc::{
-    Confirmed, Consent, Opener, Provider, StepUpError, StepUpRequest, TokenWish, refresh_claims,
-    step_up, token_by_browser,
+    BoundSignIn, Confirmed, Consent, Opener, Provider, StepUpError, StepUpRequest, TokenWish,
+    refresh_claims, step_up, token_by_browser,
 };
 use serde_json::{Value, json};
 use url::Url;
@@ -502,7 +502,9 @@ async fn a_rotated_refresh_token_is_kept_whatever_else_is_wrong() {
             .lock()
             .unwrap()
             .insert("nonce".to_owned(), "n".to_owned());
-        let refreshed = refresh_claims(&provider, &config, "r0", "n").await.unwrap();
+        let refreshed = refresh_claims(&provider, &config, "r0", "n", BoundSignIn::No)
+            .await
+            .unwrap();
         assert_eq!(refreshed.refresh_token, "r1");
         assert!(refreshed.id_token.is_err());
     }

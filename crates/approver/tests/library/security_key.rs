@@ -1,7 +1,9 @@
 //! Votes that a security key confirms: by an authenticator in software that does what a real one does.
 
-use countersign_api::ipc::StepUpPhase;
-use countersign_approver::{Assertion, Enrolled, Options, SecurityKey, SecurityKeyError};
+use countersign_api::ipc::{KeyWaits, Pin, StepUpPhase};
+use countersign_approver::{
+    Assertion, Enrolled, Holder, NewCredential, Options, SecurityKey, SecurityKeyError, Touch,
+};
 use countersign_evidence::documents::step_up_nonce;
 use countersign_evidence::op_token::{OpConfig, OpKeys};
 use countersign_evidence::verify::{SteppedUp, verify_step_up};
@@ -18,6 +20,8 @@ struct Software {
     flags: Mutex<u8>,
     asked: Mutex<Vec<[u8; 32]>>,
     refuses: Mutex<bool>,
+    /// It wants this one to be enrolled.
+    pin: Mutex<Option<&'static str>>,
 }
 
 impl Software {
@@ -27,6 +31,7 @@ impl Software {
             flags: Mutex::new(0x05),
             asked: Mutex::default(),
             refuses: Mutex::new(false),
+            pin: Mutex::default(),
         })
     }
 
@@ -39,33 +44,45 @@ impl Software {
 }
 
 impl SecurityKey for Software {
-    fn name(&self) -> String {
-        "Software key".to_owned()
-    }
-
-    fn enroll(&self, rp_id: &str, _: [u8; 32]) -> Result<Enrolled, SecurityKeyError> {
-        assert_eq!(rp_id, "127.0.0.1");
+    fn enroll(
+        &self,
+        wish: &NewCredential,
+        holder: &dyn Holder,
+    ) -> Result<Enrolled, SecurityKeyError> {
+        assert_eq!(wish.rp_id, "127.0.0.1");
+        if let Some(right) = &*self.pin.lock().unwrap() {
+            let mut tries_left = 3;
+            let mut wrong = false;
+            loop {
+                let typed = holder.pin(wrong, Some(tries_left));
+                let typed = typed.ok_or_else(|| SecurityKeyError("It was given up.".to_owned()))?;
+                if typed.reveal() == right {
+                    break;
+                }
+                (wrong, tries_left) = (true, tries_left - 1);
+            }
+        }
+        if wish.exclude.contains(&vec![1, 2, 3]) {
+            return Err(SecurityKeyError("It is bound already.".to_owned()));
+        }
         Ok(Enrolled {
             key: self.public(),
             handle: vec![1, 2, 3],
+            name: "Software key".to_owned(),
         })
     }
 
-    fn confirm(
-        &self,
-        rp_id: &str,
-        handles: &[Vec<u8>],
-        client_data_hash: [u8; 32],
-    ) -> Result<Assertion, SecurityKeyError> {
+    fn confirm(&self, wish: &Touch, holder: &dyn Holder) -> Result<Assertion, SecurityKeyError> {
+        holder.shows(KeyWaits::Touch);
         if *self.refuses.lock().unwrap() {
             return Err(SecurityKeyError("Nobody touched it. Try again.".to_owned()));
         }
-        self.asked.lock().unwrap().push(client_data_hash);
-        let which = handles.iter().position(|handle| *handle == [1, 2, 3]);
-        let mut data = Digest::of(rp_id.as_bytes()).as_bytes().to_vec();
+        self.asked.lock().unwrap().push(wish.client_data_hash);
+        let which = wish.handles.iter().position(|handle| *handle == [1, 2, 3]);
+        let mut data = Digest::of(wish.rp_id.as_bytes()).as_bytes().to_vec();
         data.push(*self.flags.lock().unwrap());
         data.extend([0, 0, 0, 7]);
-        let message = [data.as_slice(), &client_data_hash].concat();
+        let message = [data.as_slice(), &wish.client_data_hash].concat();
         let signature: DerSignature = self.secret.sign(&message);
         Ok(Assertion {
             which: which.ok_or_else(|| SecurityKeyError("It is another key.".to_owned()))?,
@@ -270,4 +287,84 @@ async fn signing_out_forgets_the_keys() {
     app.sign_out().await.unwrap();
     world.sign_in(&app).await.unwrap();
     assert!(statement(&world).authenticators.is_empty());
+}
+
+/// Waits until the key that is being added asks for its PIN.
+async fn asked_for_pin(app: &Approver, wrong: bool, tries_left: u8) {
+    let waits = KeyWaits::Pin {
+        wrong,
+        tries_left: Some(tries_left),
+    };
+    app.state()
+        .wait_for(|state| state.sign_in == SignIn::WaitingForKey { waits })
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn a_pin_goes_from_the_window_to_the_key_that_waits_for_it() {
+    let world = world().await;
+    let key = Software::new();
+    let app = start(&world, &key);
+    world.sign_in(&app).await.unwrap();
+    connected(&app).await;
+    *key.pin.lock().unwrap() = Some("2580");
+    let adding = tokio::spawn({
+        let app = app.clone();
+        async move { app.add_security_key().await }
+    });
+    asked_for_pin(&app, false, 3).await;
+    let give = |txn, pin: &str| app.give_pin(txn, Pin::new(pin.to_owned()));
+    assert!(give(None, "258").is_err(), "too short to be one");
+    assert!(give(Some("t1"), "2580").is_err(), "for another key");
+    give(None, "0000").unwrap();
+    asked_for_pin(&app, true, 2).await;
+    give(None, "2580").unwrap();
+    adding.await.unwrap().unwrap();
+    connected(&app).await;
+    assert_eq!(statement(&world).authenticators.len(), 1);
+    assert!(give(None, "2580").is_err(), "nothing waits any more");
+}
+
+#[tokio::test]
+async fn giving_up_ends_the_wait_for_a_pin_and_binds_nothing() {
+    let world = world().await;
+    let key = Software::new();
+    let app = start(&world, &key);
+    world.sign_in(&app).await.unwrap();
+    connected(&app).await;
+    *key.pin.lock().unwrap() = Some("2580");
+    let adding = tokio::spawn({
+        let app = app.clone();
+        async move { app.add_security_key().await }
+    });
+    asked_for_pin(&app, false, 3).await;
+    app.cancel_sign_in();
+    let problem = adding.await.unwrap().unwrap_err();
+    assert!(problem.sentence.contains("No security key was added"));
+    assert_eq!(app.state().borrow().sign_in, SignIn::Idle);
+    assert!(app.give_pin(None, Pin::new("2580".to_owned())).is_err());
+    assert_eq!(
+        world.seen(|seen| seen.browser_opened),
+        1,
+        "no second sign-in"
+    );
+}
+
+#[tokio::test]
+async fn a_key_is_not_bound_twice() {
+    let world = world().await;
+    let key = Software::new();
+    let app = start(&world, &key);
+    world.sign_in(&app).await.unwrap();
+    app.add_security_key().await.unwrap();
+    connected(&app).await;
+    let problem = app.add_security_key().await.unwrap_err();
+    assert!(problem.sentence.contains("bound already"));
+    assert_eq!(
+        app.state().borrow().sign_in,
+        SignIn::Failed { problem },
+        "the window says it too"
+    );
+    assert_eq!(names(&app), ["Software key"]);
 }

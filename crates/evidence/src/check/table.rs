@@ -20,7 +20,7 @@ use self::common::Edit::{
 };
 use self::common::{CLIENT, NOW, Scene, Tie, subject};
 use super::Check;
-use crate::op_token::{OpRole, OpStepUp, PersonRule};
+use crate::op_token::{KeyBinding, OpRole, OpStepUp, PersonRule};
 use crate::verify::{Before, Refusal, StepUpEvidence, read_request_bundle, verify_vote};
 use crate::{Choice, SecretKey};
 
@@ -602,7 +602,61 @@ fn bindings() -> Vec<Row> {
             }),
             None,
         ),
+        (
+            Check::TokenType,
+            "a bound token where nobody asks for one",
+            Whole(|s| {
+                s.op.key_binding = KeyBinding::Refused;
+                s.edit = IdToken(bind_to_device);
+            }),
+            Some("token_typ"),
+        ),
+        (
+            Check::TokenConfirmation,
+            "a bound token's type without a key",
+            IdToken(|t| t.header["typ"] = json!("dpop+id_token")),
+            None,
+        ),
+        (
+            Check::TokenConfirmation,
+            "a key in a token of the usual type",
+            IdToken(|t| {
+                bind_to_device(t);
+                t.header["typ"] = json!("JWT");
+            }),
+            None,
+        ),
+        (
+            Check::TokenConfirmation,
+            "a bound token whose key is by name only",
+            IdToken(|t| {
+                t.header["typ"] = json!("dpop+id_token");
+                t.claims["cnf"] = json!({"kid": "device"});
+            }),
+            None,
+        ),
+        (
+            Check::TokenBound,
+            "a sign-in that the provider did not bind",
+            Whole(|s| s.op.key_binding = KeyBinding::Required),
+            None,
+        ),
+        (
+            Check::TokenKey,
+            "a sign-in that is bound to another key",
+            IdToken(|t| {
+                t.header["typ"] = json!("dpop+id_token");
+                t.claims["cnf"] = json!({"jwk": common::key(99).public().to_jwk()});
+            }),
+            None,
+        ),
     ]
+}
+
+/// As a provider that binds keys does for the first voter.
+fn bind_to_device(token: &mut common::Token) {
+    token.header["typ"] = json!("dpop+id_token");
+    token.claims["cnf"] = json!({"jwk": common::key(11).public().to_jwk()});
 }
 
 fn step_up() -> Vec<Row> {
@@ -796,6 +850,19 @@ fn step_up() -> Vec<Row> {
             "consent of tomorrow",
             stepped!(Consent, |t| {
                 t.claims["nbf"] = json!(NOW.0 + 61);
+            }),
+            None,
+        ),
+        (
+            Check::ConsentInTime,
+            "consent to a vote that had expired",
+            Whole(|s| {
+                s.ask_for_consent();
+                s.now = NOW + 80;
+                s.edit = Consent(|t| {
+                    t.claims["iat"] = json!(NOW.0 + 95);
+                    t.claims["exp"] = json!(NOW.0 + 200);
+                });
             }),
             None,
         ),
@@ -1163,8 +1230,19 @@ fn casts() -> Vec<(Check, &'static str, Scene, Vec<Before>)> {
 
 #[test]
 fn what_is_asked_for_and_given_is_released() {
-    let honest: [(&str, Edit); 6] = [
+    let honest: [(&str, Edit); 8] = [
         ("plain", Edit::Nothing),
+        ("a sign-in bound to the device", IdToken(bind_to_device)),
+        (
+            "one that has to be",
+            Whole(|s| {
+                s.op.key_binding = KeyBinding::Required;
+                s.people.truncate(1);
+                s.requirement.approvals = 1;
+                s.ask_for(|r| r.approvals = 1);
+                s.edit = IdToken(bind_to_device);
+            }),
+        ),
         ("consent, tied by a key", Whole(Scene::ask_for_consent)),
         (
             "consent, tied by at_hash",

@@ -32,6 +32,8 @@ pub struct OpConfig {
     pub refreshed: Refreshed,
     /// Whether it can sign a person in again for one vote.
     pub step_up: OpStepUp,
+    /// Whether its sign-ins are bound to the device key by the provider too.
+    pub key_binding: KeyBinding,
 }
 
 /// As what a provider's accounts count.
@@ -92,6 +94,18 @@ pub enum Refreshed {
     MayLackNonce,
 }
 
+/// Whether a provider's ID tokens are bound to the device key (OpenID Connect Key Binding 1.0), beside the nonce.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyBinding {
+    /// One that is bound must be bound to the device key; one that is not counts as well. An app asks for it where the
+    /// provider offers it.
+    Accepted,
+    /// Only one that is bound counts.
+    Required,
+    /// Nobody asks for it: one that is bound is a token of another type.
+    Refused,
+}
+
 /// Whether a provider can sign a person in again for one vote.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum OpStepUp {
@@ -127,6 +141,7 @@ impl OpConfig {
             initiator: None,
             refreshed: Refreshed::MayLackNonce,
             step_up: OpStepUp::Oidc,
+            key_binding: KeyBinding::Accepted,
         }
     }
 
@@ -180,6 +195,11 @@ impl OpConfig {
         let mut stated = self.acrs_stated(claims);
         stated.retain(|acr| self.may_assert_acr(acr));
         stated
+    }
+
+    /// Whom these claims of an account are about; none where a claim that has to tell is missing.
+    pub fn person(&self, subject: &Subject, claims: &Value) -> Option<Person> {
+        person_of(&self.person, subject, claims)
     }
 
     /// Somebody whom these claims of this provider describe. What it may not assert is left out of the claims too:

@@ -126,6 +126,7 @@ mod tests {
             exp: UnixSecs(1),
             auth_time: None,
             nonce: None,
+            bound: false,
             claims: json!({"at_hash": at_hash}),
             alg: alg.to_owned(),
         }

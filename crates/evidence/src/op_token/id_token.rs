@@ -4,7 +4,7 @@ use countersign_model::{Subject, UnixSecs, Voter};
 use serde_json::Value;
 
 use super::keys::{OpKeys, verify_signature};
-use super::{OpConfig, OpTokenError, claims};
+use super::{KeyRule, OpConfig, OpTokenError, claims, key_binding};
 use crate::check::Check;
 use crate::verify::SKEW_SECS;
 
@@ -21,6 +21,8 @@ pub struct IdToken {
     pub auth_time: Option<UnixSecs>,
     /// The sign-in's nonce.
     pub nonce: Option<String>,
+    /// The provider bound it to the key that it was asked to.
+    pub bound: bool,
     /// All claims.
     pub claims: Value,
     /// Its signature's algorithm: `at_hash` is made with its hash.
@@ -71,13 +73,11 @@ pub fn verify_id_token(
     keys: &OpKeys,
     as_of: impl Into<AsOf>,
     nonce: NonceRule<'_>,
+    key: KeyRule<'_>,
 ) -> Result<IdToken, OpTokenError> {
     let signed = verify_signature(compact, &config.algorithms, keys)?;
-    let jwt = |typ: &str| typ.eq_ignore_ascii_case("JWT");
-    if !Check::TokenType.stands(signed.typ.as_deref().is_none_or(jwt)) {
-        return Err(OpTokenError::Typ);
-    }
     let found = signed.claims;
+    let bound = key_binding::judge(signed.typ.as_deref(), &found, key)?;
     claims::refuse(&found, &FOREIGN)?;
     let subject = claims::subject(&found, &config.issuer)?;
     let alone = claims::audiences(&found)? == [config.client_id.as_str()];
@@ -115,6 +115,7 @@ pub fn verify_id_token(
         exp,
         auth_time,
         nonce: found_nonce,
+        bound,
         claims: found,
         alg: signed.alg,
     })

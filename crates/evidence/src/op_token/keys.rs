@@ -224,6 +224,15 @@ pub fn peek_kid(compact: &str) -> Result<Option<String>, OpTokenError> {
     Ok(read_header(parts(compact)?[0])?.kid)
 }
 
+/// Whether a token that is not verified says that it is bound to a key (OpenID Connect Key Binding): good for knowing
+/// what to ask its provider.
+pub fn peek_bound(compact: &str) -> Result<bool, OpTokenError> {
+    let typ = read_header(parts(compact)?[0])?.typ;
+    Ok(typ
+        .as_deref()
+        .is_some_and(super::key_binding::is_bound_type))
+}
+
 /// The `iss` of a token that is not verified: good for finding its provider's configuration.
 pub fn peek_issuer(compact: &str) -> Result<String, OpTokenError> {
     let claims = read_part(parts(compact)?[1])?;

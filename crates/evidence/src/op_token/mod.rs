@@ -10,18 +10,20 @@ mod claims;
 mod config;
 mod consent;
 mod id_token;
+mod key_binding;
 mod keys;
 mod security_event;
 
 pub use access_token::{AccessRules, AccessToken, CallerKind, verify_access_token};
 pub use config::{
-    AcrClaim, GroupsClaim, Initiator, OpConfig, OpRole, OpStepUp, PersonRule, Refreshed,
+    AcrClaim, GroupsClaim, Initiator, KeyBinding, OpConfig, OpRole, OpStepUp, PersonRule, Refreshed,
 };
 pub(crate) use config::{lookup, person_of};
 pub(crate) use consent::{AtHash, ConsentToken};
 pub use id_token::{AsOf, IdToken, NonceRule, verify_id_token};
+pub use key_binding::KeyRule;
 pub(crate) use keys::peek_nonce;
-pub use keys::{MAX_TOKEN_BYTES, OpKeys, peek_issuer, peek_kid};
+pub use keys::{MAX_TOKEN_BYTES, OpKeys, peek_bound, peek_issuer, peek_kid};
 pub use security_event::{
     EventRules, LogoutToken, MAX_LOGOUT_AGE_SECS, Says, SecurityEvent, Whose, verify_logout_token,
     verify_security_event,
@@ -75,6 +77,15 @@ pub enum OpTokenError {
     /// The provider is trusted for others only.
     #[error("this provider's {0} are not let in here")]
     Role(&'static str),
+    /// Its type and its `cnf` contradict each other, or `cnf` names no key that could be the device's.
+    #[error("the token's `cnf` and its type do not belong together")]
+    Confirmation,
+    /// It is bound to another key than the device's.
+    #[error("the token is bound to another key than this device's")]
+    OtherKey,
+    /// It is not bound, and this provider's must be.
+    #[error("the token is not bound to the device's key, as this provider's must be")]
+    NotBound,
     /// It is bound to a key, so it is no bearer token.
     #[error("the token is bound to a key; only bearer tokens are taken here")]
     Bound,
@@ -102,6 +113,9 @@ impl OpTokenError {
             Self::Foreign(_) => "token_foreign_claim",
             Self::ApproverClient => "token_approver_client",
             Self::Role(_) => "token_role",
+            Self::Confirmation => "token_cnf",
+            Self::OtherKey => "token_other_key",
+            Self::NotBound => "token_not_bound",
             Self::Bound => "token_bound",
             Self::Keys(_) => "token_keys",
         }

@@ -8,8 +8,8 @@ use super::{Refusal, SKEW_SECS, StepId, Trust, TrustedOp};
 use crate::check::Check;
 use crate::documents::{Statement, step_up_nonce};
 use crate::op_token::{
-    AsOf, IdToken, NonceRule, OpConfig, OpKeys, OpTokenError, Refreshed, peek_issuer, peek_nonce,
-    verify_id_token,
+    AsOf, IdToken, KeyBinding, KeyRule, NonceRule, OpConfig, OpKeys, OpTokenError, Refreshed,
+    peek_issuer, peek_nonce, verify_id_token,
 };
 
 /// A sign-in counts for a binding only if the person signed in at most so long before the token was issued.
@@ -72,13 +72,18 @@ pub fn verify_binding(
         "The binding is for another server.",
     )?;
     let nonce = statement.nonce();
-    let id_token = verify_id_token(id_token, config, keys, as_of, NonceRule::Exactly(&nonce))
-        .map_err(|error| {
-            refuse(
-                code(&error),
-                format!("The sign-in's ID token is refused: {error}."),
-            )
-        })?;
+    let key = match config.key_binding {
+        KeyBinding::Accepted => KeyRule::IfBound(&statement.key),
+        KeyBinding::Required => KeyRule::Bound(&statement.key),
+        KeyBinding::Refused => KeyRule::Unbound,
+    };
+    let nonce = NonceRule::Exactly(&nonce);
+    let id_token = verify_id_token(id_token, config, keys, as_of, nonce, key).map_err(|error| {
+        refuse(
+            code(&error),
+            format!("The sign-in's ID token is refused: {error}."),
+        )
+    })?;
     let auth_time = fresh_sign_in(&id_token)?;
     Ok(Binding {
         id: Digest::of(cic),
@@ -119,7 +124,23 @@ pub fn verify_claims_token(
         Refreshed::RepeatsNonce => NonceRule::Exactly(&nonce),
         Refreshed::MayLackNonce => NonceRule::ExactlyOrAbsent(&nonce),
     };
-    newer_claims(token, rule, binding, config, keys, as_of.into())
+    newer_claims(
+        token,
+        (rule, refreshed_key(binding)),
+        binding,
+        config,
+        keys,
+        as_of.into(),
+    )
+}
+
+/// What a refresh gives is bound as the sign-in's token is (Key Binding, section 5).
+fn refreshed_key(binding: &Binding) -> KeyRule<'_> {
+    if binding.id_token.bound {
+        KeyRule::Bound(&binding.statement.key)
+    } else {
+        KeyRule::Unbound
+    }
 }
 
 /// The same of a token that comes with a vote: it may also be the answer to a sign-in for this very vote.
@@ -135,7 +156,8 @@ pub(super) fn claims_with_vote(
     if peek_nonce(token).as_deref() == Some(&*nonce) {
         newer_claims(
             token,
-            NonceRule::Exactly(&nonce),
+            // The sign-in for one vote asks for no binding: its nonce names the vote.
+            (NonceRule::Exactly(&nonce), KeyRule::Unbound),
             binding,
             config,
             keys,
@@ -148,14 +170,14 @@ pub(super) fn claims_with_vote(
 
 fn newer_claims(
     token: &str,
-    rule: NonceRule<'_>,
+    (nonce, key): (NonceRule<'_>, KeyRule<'_>),
     binding: &Binding,
     config: &OpConfig,
     keys: &OpKeys,
     as_of: AsOf,
 ) -> Result<IdToken, Refusal> {
     let refuse = |code, sentence: String| Refusal::new(StepId::People, code, sentence);
-    let newer = verify_id_token(token, config, keys, as_of, rule).map_err(|error| {
+    let newer = verify_id_token(token, config, keys, as_of, nonce, key).map_err(|error| {
         refuse(
             "claims_token_refused",
             format!("The newer ID token is refused: {error}."),
@@ -214,8 +236,13 @@ impl<'t> Bound<'t> {
                     ..
                 } = binding.as_ref();
                 let (iss, sub) = (&subject.iss, &subject.sub);
+                let twice = if binding.id_token.bound {
+                    ", by the nonce and by the key itself"
+                } else {
+                    ""
+                };
                 format!(
-                    "{iss} bound {sub}'s key; signed in on {}, good until {}.",
+                    "{iss} bound {sub}'s key{twice}; signed in on {}, good until {}.",
                     auth_time.utc(),
                     ends_at.utc()
                 )
@@ -309,6 +336,8 @@ fn code(error: &OpTokenError) -> &'static str {
         OpTokenError::Signature => "binding_signature",
         OpTokenError::Audience => "binding_audience",
         OpTokenError::Nonce => "binding_nonce",
+        OpTokenError::OtherKey => "binding_other_key",
+        OpTokenError::NotBound => "binding_not_bound",
         OpTokenError::Malformed
         | OpTokenError::Alg(_)
         | OpTokenError::Header(_)
@@ -319,6 +348,7 @@ fn code(error: &OpTokenError) -> &'static str {
         | OpTokenError::Claim(_)
         | OpTokenError::Foreign(_)
         | OpTokenError::ApproverClient
+        | OpTokenError::Confirmation
         | OpTokenError::Bound
         | OpTokenError::Role(_)
         | OpTokenError::Keys(_) => error.code(),

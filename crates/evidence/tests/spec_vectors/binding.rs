@@ -1,9 +1,9 @@
 //! `binding.json`: statements with the tokens that commit to them, JWS, DPoP.
 
 use countersign_evidence::documents::{Authenticator, Statement};
-use countersign_evidence::op_token::AsOf;
+use countersign_evidence::op_token::{AsOf, KeyBinding};
 use countersign_evidence::verify::{Refusal, verify_binding};
-use countersign_evidence::{PepToken, Pop, SecretKey, dpop, jose};
+use countersign_evidence::{PepToken, Pop, PublicKey, SecretKey, dpop, jose};
 use countersign_model::{Digest, PepId, ServerId, b64u, json as strict};
 use serde_json::{Value, json};
 
@@ -25,7 +25,12 @@ fn statement(device: &SecretKey) -> Statement {
 }
 
 fn bind(cic: &[u8], token: &Token) -> Result<(), Refusal> {
-    let scene = Scene::new();
+    bind_by(KeyBinding::Accepted, cic, token)
+}
+
+fn bind_by(key_binding: KeyBinding, cic: &[u8], token: &Token) -> Result<(), Refusal> {
+    let mut scene = Scene::new();
+    scene.op.key_binding = key_binding;
     let keys = scene.op_keys.clone().unwrap();
     verify_binding(
         cic,
@@ -48,7 +53,7 @@ fn binding_vectors() {
         }],
         ..statement(&key(11))
     };
-    let good: Vec<Value> = [
+    let mut good: Vec<Value> = [
         ("an Ed25519 device", key(11), statement(&key(11))),
         (
             "a P-256 device",
@@ -164,6 +169,10 @@ fn binding_vectors() {
     let code = bind(&spaced, &honest).unwrap_err().code;
     bad.push(json!({"name": "not canonical", "cic_b64": b64u(&spaced), "id_token": honest.sign(), "code": code}));
 
+    let (bound, unbound) = key_binding_vectors();
+    good.extend(bound);
+    bad.extend(unbound);
+
     let config = json!({"server": common::SERVER, "issuer": OP, "client_id": common::CLIENT, "now": NOW.0,
         "algorithms": scene.op.algorithms, "jwks": common::op_jwks(50)});
     compare(
@@ -172,6 +181,103 @@ fn binding_vectors() {
             "spec": "binding.md", "config": config, "good": good, "bad": bad, "jws": jws_vectors(), "dpop": dpop_vectors(),
         }),
     );
+}
+
+/// Sign-ins that the provider binds to the device key as well, by each rule of a verifier.
+fn key_binding_vectors() -> (Vec<Value>, Vec<Value>) {
+    let (device, other) = (key(11).public(), key(99).public());
+    let statement = statement(&key(11));
+    let honest = Scene::new().id_token(&Scene::new().people[0], &statement.nonce(), NOW - 190);
+    let with = |typ: Option<&str>, cnf: Option<Value>| {
+        let mut token = honest.clone();
+        if let Some(typ) = typ {
+            token.header["typ"] = json!(typ);
+        }
+        if let Some(cnf) = cnf {
+            token.claims["cnf"] = cnf;
+        }
+        token
+    };
+    let bound = Some("dpop+id_token");
+    let jwk = |key: &PublicKey| Some(json!({"jwk": key.to_jwk()}));
+    let jkt = |key: &PublicKey| Some(json!({"jkt": key.thumbprint()}));
+    let mut more = device.to_jwk();
+    more["alg"] = json!("Ed25519");
+    let (accepted, required, refused) = (
+        ("accepted", KeyBinding::Accepted),
+        ("required", KeyBinding::Required),
+        ("refused", KeyBinding::Refused),
+    );
+    let good = [
+        ("bound to the device", accepted, with(bound, jwk(&device))),
+        ("bound, by thumbprint", accepted, with(bound, jkt(&device))),
+        (
+            "bound, the key with its algorithm",
+            required,
+            with(bound, Some(json!({ "jwk": more }))),
+        ),
+        ("not bound, where nobody wants it", refused, honest.clone()),
+    ];
+    let bad = [
+        ("bound to another key", accepted, with(bound, jwk(&other))),
+        (
+            "bound to another thumbprint",
+            required,
+            with(bound, jkt(&other)),
+        ),
+        (
+            "bound to two keys",
+            accepted,
+            with(
+                bound,
+                Some(json!({"jwk": device.to_jwk(), "jkt": other.thumbprint()})),
+            ),
+        ),
+        (
+            "bound to a key by name",
+            accepted,
+            with(bound, Some(json!({"kid": "device"}))),
+        ),
+        ("bound to nothing", accepted, with(bound, None)),
+        (
+            "a key, and the usual type",
+            accepted,
+            with(None, jwk(&device)),
+        ),
+        ("not bound, and it must be", required, honest.clone()),
+        (
+            "bound, and nobody wants it",
+            refused,
+            with(bound, jwk(&device)),
+        ),
+        (
+            "the type of an earlier draft",
+            accepted,
+            with(Some("id_token+cnf"), jwk(&device)),
+        ),
+    ];
+    let cic = statement.to_bytes();
+    let good = good.into_iter().map(|(name, (rule, by), token)| {
+        bind_by(by, &cic, &token).unwrap();
+        let pop = Pop {
+            aud: server(),
+            nonce: "server-nonce".into(),
+            cic_digest: statement.id(),
+            iat: NOW,
+        };
+        json!({
+            "name": name, "key_binding": rule, "cic_b64": b64u(&cic), "binding_id": statement.id().to_string(),
+            "nonce": statement.nonce(), "jwk": device.to_jwk(), "thumbprint": device.thumbprint(),
+            "pop_jws": pop.sign(&key(11)), "id_token": token.sign(), "auth_time": NOW.0 - 200,
+        })
+    });
+    let bad = bad.into_iter().map(|(name, (rule, by), token)| {
+        let code = bind_by(by, &cic, &token).unwrap_err().code;
+        json!({
+            "name": name, "key_binding": rule, "cic_b64": b64u(&cic), "id_token": token.sign(), "code": code,
+        })
+    });
+    (good.collect(), bad.collect())
 }
 
 /// One JWS, and every way to spoil it.

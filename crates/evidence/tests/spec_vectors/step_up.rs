@@ -254,6 +254,17 @@ fn bad() -> Vec<(&'static str, Edit)> {
             stepped!(Consent, |t| t.claims["iat"] = json!(NOW.0 - 36)),
         ),
         (
+            "consent to a vote that had expired",
+            Whole(|s| {
+                s.ask_for_consent();
+                s.now = common::NOW + 80;
+                s.edit = Consent(|t| {
+                    t.claims["iat"] = json!(common::NOW.0 + 95);
+                    t.claims["exp"] = json!(common::NOW.0 + 200);
+                });
+            }),
+        ),
+        (
             "consent of tomorrow",
             stepped!(Consent, |t| t.claims["nbf"] = json!(NOW.0 + 61)),
         ),

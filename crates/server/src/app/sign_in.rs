@@ -8,6 +8,7 @@ use countersign_evidence::documents::{Pop, Statement};
 use countersign_evidence::op_token::{IdToken, OpRole, peek_issuer};
 use countersign_evidence::verify::{Binding, SKEW_SECS, verify_binding};
 use countersign_model::{Digest, Subject, UnixSecs, b64u_decode};
+use countersign_oidc::OidcError;
 use countersign_store::{BindingRow, Conflict, NewBinding, SpentKind, Tx, Write};
 use serde_json::json;
 
@@ -212,6 +213,12 @@ impl App {
             now,
         )
         .map_err(|refusal| grant_refused("invalid_grant", refusal.sentence))?;
+        if binding.id_token().bound && !self.binds_keys(provider).await? {
+            return Err(grant_refused(
+                "invalid_grant",
+                "The ID token is bound to a key, and its provider does not say that it makes such tokens.",
+            ));
+        }
         if now - binding.id_token().iat > MAX_TOKEN_AGE_SECS {
             return Err(grant_refused(
                 "use_fresh_sign_in",
@@ -223,6 +230,14 @@ impl App {
             return Err(signed_out_since());
         }
         Ok((provider, binding))
+    }
+
+    /// Whether the provider says that it binds ID tokens to keys.
+    async fn binds_keys(&self, provider: &TrustedProvider) -> Result<bool, Refused> {
+        let metadata = provider.provider.metadata().await;
+        metadata
+            .map(|metadata| metadata.binds_keys().is_some())
+            .map_err(|error| unreachable(provider, &error))
     }
 
     pub(crate) fn provider_by_token(&self, token: &str) -> Result<&TrustedProvider, Refused> {
@@ -249,17 +264,20 @@ impl App {
         provider: &TrustedProvider,
         tokens: &[&str],
     ) -> Result<Arc<countersign_oidc::KeySet>, Refused> {
-        provider.provider.keys_for(tokens).await.map_err(|error| {
-            tracing::warn!(issuer = %provider.config.op.issuer, code = error.code(), "provider keys: {error}");
-            Refused {
-                retry_after_secs: Some(10),
-                ..Refused::new(
-                    Kind::Unavailable,
-                    "provider_unreachable",
-                    "The server cannot reach the identity provider to check the token. Try again.",
-                )
-            }
-        })
+        let keys = provider.provider.keys_for(tokens).await;
+        keys.map_err(|error| unreachable(provider, &error))
+    }
+}
+
+fn unreachable(provider: &TrustedProvider, error: &OidcError) -> Refused {
+    tracing::warn!(issuer = %provider.config.op.issuer, code = error.code(), "provider: {error}");
+    Refused {
+        retry_after_secs: Some(10),
+        ..Refused::new(
+            Kind::Unavailable,
+            "provider_unreachable",
+            "The server cannot reach the identity provider to check the token. Try again.",
+        )
     }
 }
 

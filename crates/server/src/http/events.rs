@@ -84,6 +84,9 @@ fn err(error: &OpTokenError) -> &'static str {
         | OpTokenError::Claim(_)
         | OpTokenError::Foreign(_)
         | OpTokenError::ApproverClient
+        | OpTokenError::Confirmation
+        | OpTokenError::OtherKey
+        | OpTokenError::NotBound
         | OpTokenError::Bound
         | OpTokenError::Role(_) => "invalid_request",
     }

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use countersign_api::http::{
-    Endpoints, Keys, PepKey, ProviderStepUp, WellKnown, WellKnownProvider,
+    Endpoints, Keys, PepKey, ProviderKeyBinding, ProviderStepUp, WellKnown, WellKnownProvider,
 };
-use countersign_evidence::op_token::{AcrClaim, OpRole, OpStepUp};
+use countersign_evidence::op_token::{AcrClaim, KeyBinding, OpRole, OpStepUp};
 use serde_json::{Value, json};
 
 use super::problem::Problem;
@@ -63,6 +63,11 @@ pub(crate) async fn countersign(State(app): State<Arc<App>>) -> Json<WellKnown> 
                 AcrClaim::Acr => "acr".to_owned(),
                 AcrClaim::Acrs => "acrs".to_owned(),
             },
+            key_binding: match it.op.key_binding {
+                KeyBinding::Accepted => ProviderKeyBinding::Accepted,
+                KeyBinding::Required => ProviderKeyBinding::Required,
+                KeyBinding::Refused => ProviderKeyBinding::Refused,
+            },
         })
         .collect();
     let stream = app.url(crate::stream::PATH);
@@ -76,6 +81,8 @@ pub(crate) async fn countersign(State(app): State<Arc<App>>) -> Json<WellKnown> 
             history: app.url("/approver/v1/history"),
             bindings: app.url("/approver/v1/bindings"),
             claims: app.url("/approver/v1/claims"),
+            absence: app.url("/approver/v1/absence"),
+            colleagues: app.url("/approver/v1/colleagues"),
             stream: match stream.strip_prefix("http") {
                 Some(rest) => format!("ws{rest}"),
                 None => stream,

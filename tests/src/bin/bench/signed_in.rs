@@ -53,6 +53,7 @@ pub(crate) async fn session(world: &World, sub: &str) -> Result<Arc<ApproverApi>
         redirect_path: offered.redirect_path.clone(),
         nonce: statement.nonce(),
         ports: vec![0],
+        bound_key: None,
     };
     let signed_in = sign_in(&provider, &request, &Hands(Person::named(sub)), &|_| {}).await?;
     let api = ApproverApi::new(http, known.endpoints.clone(), session);

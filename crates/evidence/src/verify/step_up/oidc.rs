@@ -6,8 +6,8 @@ use super::{BEFORE_VOTE_SECS, StepUpFound, SteppedUp, refuse};
 use crate::check::Check;
 use crate::documents::step_up_resource;
 use crate::op_token::{
-    AsOf, AtHash, ConsentToken, IdToken, NonceRule, OpConfig, OpKeys, OpStepUp, OpTokenError,
-    verify_id_token,
+    AsOf, AtHash, ConsentToken, IdToken, KeyRule, NonceRule, OpConfig, OpKeys, OpStepUp,
+    OpTokenError, verify_id_token,
 };
 use crate::verify::{Refusal, SKEW_SECS};
 
@@ -30,8 +30,10 @@ pub(super) fn verify(
     })?;
     // As of its own time, like the binding's: evidence is looked at later.
     let as_of = AsOf::Issue { now };
-    let signed_in = verify_id_token(id_token, config, keys, as_of, NonceRule::Exactly(nonce))
-        .map_err(|error| {
+    // No binding is asked for here: the nonce names the vote, and that its key.
+    let rules = (NonceRule::Exactly(nonce), KeyRule::Unbound);
+    let signed_in =
+        verify_id_token(id_token, config, keys, as_of, rules.0, rules.1).map_err(|error| {
             refuse(
                 sign_in_code(&error),
                 format!("The step-up's ID token is refused: {error}."),
@@ -151,6 +153,10 @@ fn consented(
         token.iat.max(token.nbf.unwrap_or(token.iat)) <= now + SKEW_SECS,
         "The consent's time lies in the future: check the clocks.",
     )?;
+    Check::ConsentInTime.that(
+        token.iat <= of.vote.exp + SKEW_SECS,
+        "The consent was given after the vote had expired.",
+    )?;
     Check::ConsentTimes.that(
         token.exp > token.iat,
         "The consent's access token ends before it begins.",
@@ -183,7 +189,10 @@ fn sign_in_code(error: &OpTokenError) -> &'static str {
         OpTokenError::Nonce => "step_up_nonce",
         OpTokenError::Claim(_) => "step_up_claim",
         OpTokenError::Foreign(_) => "step_up_foreign_claim",
+        OpTokenError::Confirmation => "step_up_cnf",
         OpTokenError::ApproverClient
+        | OpTokenError::OtherKey
+        | OpTokenError::NotBound
         | OpTokenError::Role(_)
         | OpTokenError::Bound
         | OpTokenError::Keys(_) => error.code(),
@@ -205,6 +214,9 @@ fn consent_code(error: &OpTokenError) -> &'static str {
         OpTokenError::Claim(_) => "consent_claim",
         OpTokenError::Foreign(_) => "consent_foreign_claim",
         OpTokenError::Nonce
+        | OpTokenError::Confirmation
+        | OpTokenError::OtherKey
+        | OpTokenError::NotBound
         | OpTokenError::ApproverClient
         | OpTokenError::Role(_)
         | OpTokenError::Bound
