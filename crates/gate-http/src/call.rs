@@ -171,58 +171,78 @@ impl Call {
         body: Option<(Value, Shown)>,
     ) -> Result<Described, OperationError> {
         let fields = &self.fields;
-        let mut action = Map::new();
-        action.insert("kind".into(), json!("http"));
-        action.insert(
-            "title".into(),
-            json!({ "verb": matched.verb, "thing": matched.thing }),
-        );
-        action.insert("method".into(), json!(self.method.as_str()));
-        action.insert("scheme".into(), json!(frame.upstream.scheme.as_str()));
-        action.insert("authority".into(), json!(frame.upstream.authority.as_str()));
-        action.insert("path".into(), json!(self.path));
-        if let Some(query) = &self.query {
-            action.insert("query".into(), json!(query));
-        }
-        let headers: Vec<Value> = fields
-            .covered(&frame.credential_key)
-            .into_iter()
-            .map(|(name, value)| json!([name, value]))
-            .collect();
-        action.insert("headers".into(), Value::Array(headers));
         let mut shown = Shown::Whole;
-        if let Some((body, how)) = body {
-            action.insert("body".into(), body);
+        let body = body.map(|(body, how)| {
             shown = how;
-        }
-        let mut subject = Map::new();
-        subject.insert("claims".into(), Value::Object(caller.claims.clone()));
-        if let Some(act) = &caller.act {
-            subject.insert("act".into(), act.clone());
-        }
-        let mut context = Map::new();
-        context.insert("pep".into(), json!(frame.pep.as_str()));
-        context.insert("nonce".into(), json!(nonce.as_str()));
-        if let Some(text) = &fields.words.justification {
-            context.insert("justification".into(), json!(text));
-        }
-        if let Some(text) = &fields.words.ticket {
-            context.insert("ticket".into(), json!(text));
-        }
+            body
+        });
+        let Upstream {
+            scheme, authority, ..
+        } = &frame.upstream;
+        let action = object([
+            ("kind", Some("http".into())),
+            (
+                "title",
+                Some(object([
+                    ("verb", Some(matched.verb.as_str().into())),
+                    ("thing", Some(matched.thing.as_str().into())),
+                ])),
+            ),
+            ("method", Some(self.method.as_str().into())),
+            ("scheme", Some(scheme.as_str().into())),
+            ("authority", Some(authority.as_str().into())),
+            ("path", Some(self.path.as_str().into())),
+            ("query", self.query.as_deref().map(Value::from)),
+            ("headers", Some(fields.covered(&frame.credential_key))),
+            ("body", body),
+        ]);
+        let subject = object([
+            ("claims", Some(Value::Object(caller.claims.clone()))),
+            ("act", caller.act.clone()),
+        ]);
+        let words = &fields.words;
+        let context = object([
+            ("pep", Some(frame.pep.as_str().into())),
+            ("nonce", Some(nonce.as_str().into())),
+            (
+                "justification",
+                words.justification.as_deref().map(Value::from),
+            ),
+            ("ticket", words.ticket.as_deref().map(Value::from)),
+        ]);
         let kind = match caller.kind {
             CallerKind::Person => "user",
             CallerKind::Workload => "workload",
         };
-        let operation = Operation::build(json!({
-            "subject": { "type": kind, "id": caller.subject.to_string(), "properties": subject },
-            "action": { "name": matched.action, "properties": action },
-            "resource": {
-                "type": matched.resource_type,
-                "id": matched.resource_id,
-                "properties": { "service": matched.service },
-            },
-            "context": context,
-        }))?;
+        let operation = Operation::build(object([
+            (
+                "subject",
+                Some(object([
+                    ("type", Some(kind.into())),
+                    ("id", Some(caller.subject.to_string().into())),
+                    ("properties", Some(subject)),
+                ])),
+            ),
+            (
+                "action",
+                Some(object([
+                    ("name", Some(matched.action.as_str().into())),
+                    ("properties", Some(action)),
+                ])),
+            ),
+            (
+                "resource",
+                Some(object([
+                    ("type", Some(matched.resource_type.as_str().into())),
+                    ("id", Some(matched.resource_id.as_str().into())),
+                    (
+                        "properties",
+                        Some(object([("service", Some(matched.service.as_str().into()))])),
+                    ),
+                ])),
+            ),
+            ("context", Some(context)),
+        ]))?;
         Ok(Described { operation, shown })
     }
 
@@ -260,6 +280,17 @@ impl Call {
         }
         Ok(request)
     }
+}
+
+/// An object of these members, where they are there. Moves them in: `json!` would copy.
+fn object<const N: usize>(members: [(&str, Option<Value>); N]) -> Value {
+    let mut object = Map::with_capacity(N);
+    for (name, value) in members {
+        if let Some(value) = value {
+            object.insert(name.to_owned(), value);
+        }
+    }
+    Value::Object(object)
 }
 
 /// Why a call cannot be approved: 400.

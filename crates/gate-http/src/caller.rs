@@ -4,8 +4,8 @@
 //! by the keys that the provider publishes now (of which [`ResourceServer`] remembers no more than it may). The
 //! rules themselves are `countersign-oidc`'s and `countersign-evidence`'s.
 
-use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use countersign_evidence::op_token::{AccessToken, CallerKind, OpConfig, PersonRule};
 use countersign_model::{Issuer, Subject, UnixSecs};
@@ -15,6 +15,8 @@ use serde_json::{Map, Value, json};
 
 /// How many actors may stand in a token's `act` chain.
 const MAX_ACTORS: usize = 8;
+/// Tokens whose caller is kept.
+const MAX_KEPT: usize = 4096;
 
 /// A caller whose token holds.
 #[derive(Debug, Clone, PartialEq)]
@@ -87,12 +89,18 @@ pub struct ClaimRules {
 pub struct Callers {
     tokens: ResourceServer,
     rules: Vec<ClaimRules>,
+    /// What the rules make of a verified token, by where that lies: neither changes while the gate runs.
+    kept: Mutex<HashMap<usize, (Arc<AccessToken>, Arc<Caller>)>>,
 }
 
 impl Callers {
     /// Lets in callers of these providers.
     pub fn new(tokens: ResourceServer, rules: Vec<ClaimRules>) -> Self {
-        Self { tokens, rules }
+        Self {
+            tokens,
+            rules,
+            kept: Mutex::default(),
+        }
     }
 
     /// Verifies the token in an `Authorization` field.
@@ -114,7 +122,26 @@ impl Callers {
                     sentence: error.to_string(),
                 },
             })?;
-        Ok(Arc::new(self.caller(access)?))
+        self.caller_of(access)
+    }
+
+    /// The caller of a token that was verified just now.
+    fn caller_of(&self, access: Arc<AccessToken>) -> Result<Arc<Caller>, NotLetIn> {
+        let at = Arc::as_ptr(&access).addr();
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        // INVARIANT: what is kept holds its token, so nothing else ever lies where that does.
+        if let Some((_, caller)) = kept.get(&at) {
+            return Ok(Arc::clone(caller));
+        }
+        let caller = Arc::new(self.caller((*access).clone())?);
+        if kept.len() >= MAX_KEPT {
+            // Those that nobody remembers any more.
+            kept.retain(|_, (token, _)| Arc::strong_count(token) > 1);
+        }
+        if kept.len() < MAX_KEPT {
+            kept.insert(at, (access, Arc::clone(&caller)));
+        }
+        Ok(caller)
     }
 
     fn caller(&self, access: AccessToken) -> Result<Caller, NotLetIn> {
@@ -366,6 +393,25 @@ mod tests {
             Value::Object(caller.claims),
             json!({ "name": "Mara", "auth_time": 1_799_999_999, "groups": ["dev"], "client_id": "cli" })
         );
+    }
+
+    #[test]
+    fn each_token_has_its_own_caller_however_many_there_are() {
+        let callers = callers(&["name"]);
+        let named = |name: &str| Arc::new(access(json!({ "name": name })));
+        let one = named("Mara");
+        let caller = callers.caller_of(Arc::clone(&one)).unwrap();
+        assert!(Arc::ptr_eq(
+            &caller,
+            &callers.caller_of(Arc::clone(&one)).unwrap()
+        ));
+        for n in 0..MAX_KEPT + 10 {
+            let name = format!("{n}");
+            let other = callers.caller_of(named(&name)).unwrap();
+            assert_eq!(other.claims["name"], name);
+        }
+        assert_eq!(callers.caller_of(one).unwrap(), caller);
+        assert!(callers.kept.lock().unwrap().len() <= MAX_KEPT);
     }
 
     #[test]

@@ -13,9 +13,11 @@
 //! Names are compared with `_` read as `-`: some servers take the two for the same.
 //! Protocol, section 2, "An HTTP call".
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use http::header::{HeaderMap, HeaderName, HeaderValue};
+use serde_json::Value;
 
 use crate::credential::CredentialKey;
 
@@ -204,7 +206,7 @@ impl HeaderRules {
                 .map(|name| {
                     let known = HeaderName::from_bytes(name.as_bytes())
                         .map_err(|_| format!("`{key}`: `{name}` is no header name"))?;
-                    let folded = folded(&known);
+                    let folded = folded(&known).into_owned();
                     if folded == "authorization" {
                         return Err(format!(
                             "`{key}`: `authorization` has its own rule and cannot be listed"
@@ -252,7 +254,7 @@ impl HeaderRules {
         };
         for (name, value) in headers {
             let folded = folded(name);
-            let text = folded.as_str();
+            let text = folded.as_ref();
             if text == "upgrade" {
                 fields.against_approval.get_or_insert(BadHeaders::Upgrade);
             }
@@ -311,25 +313,22 @@ impl HeaderRules {
 }
 
 impl Fields {
-    /// The covered fields as [lower-case name, value], for the operation.
-    pub fn covered(&self, key: &CredentialKey) -> Vec<(String, String)> {
-        self.forwarded
-            .iter()
-            .filter_map(|field| {
-                let name = field.name.as_str().to_owned();
-                match field.covered {
-                    Covered::ByValue => Some((
-                        name,
-                        String::from_utf8_lossy(field.value.as_bytes()).into_owned(),
-                    )),
-                    Covered::ByHmac => {
-                        let mac = key.mac(field.name.as_str(), field.value.as_bytes());
-                        Some((name, mac))
-                    }
-                    Covered::Not => None,
-                }
-            })
-            .collect()
+    /// The covered fields as a list of [lower-case name, value], for the operation.
+    pub fn covered(&self, key: &CredentialKey) -> Value {
+        let covered = self.forwarded.iter().filter_map(|field| {
+            let bytes = field.value.as_bytes();
+            let value = match field.covered {
+                Covered::ByValue => String::from_utf8_lossy(bytes).into_owned(),
+                Covered::ByHmac => key.mac(field.name.as_str(), bytes),
+                Covered::Not => return None,
+            };
+            let name = field.name.as_str().to_owned();
+            Some(Value::Array(vec![
+                Value::String(name),
+                Value::String(value),
+            ]))
+        });
+        Value::Array(covered.collect())
     }
 }
 
@@ -391,17 +390,24 @@ fn named_by_connection(headers: &HeaderMap) -> BTreeSet<String> {
         .iter()
         .flat_map(|value| value.as_bytes().split(|b| *b == b','))
         .filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok())
-        .map(|name| folded(&name))
+        .map(|name| folded(&name).into_owned())
         .collect()
 }
 
 /// `HeaderName` is in lower case already.
-fn folded(name: &HeaderName) -> String {
-    name.as_str().replace('_', "-")
+fn folded(name: &HeaderName) -> Cow<'_, str> {
+    let name = name.as_str();
+    if name.contains('_') {
+        Cow::Owned(name.replace('_', "-"))
+    } else {
+        Cow::Borrowed(name)
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     fn map(fields: &[(&str, &str)]) -> HeaderMap {
@@ -495,11 +501,11 @@ mod tests {
         ])
         .unwrap();
         let covered = fields.covered(&key);
-        assert_eq!(covered[0], ("x-b".into(), "1".into()));
-        assert_eq!(covered[1], ("accept".into(), "a".into()));
-        assert_eq!(covered[2], ("accept".into(), "b".into()));
-        assert_eq!(covered[3].0, "cookie");
-        assert!(!covered[3].1.contains("k=v"));
+        assert_eq!(covered[0], json!(["x-b", "1"]));
+        assert_eq!(covered[1], json!(["accept", "a"]));
+        assert_eq!(covered[2], json!(["accept", "b"]));
+        assert_eq!(covered[3][0], "cookie");
+        assert!(!covered[3].to_string().contains("k=v"));
     }
 
     #[test]

@@ -56,7 +56,7 @@ pub struct ResourceServer {
 /// A token that verified.
 #[derive(Debug)]
 struct Remembered {
-    token: AccessToken,
+    token: Arc<AccessToken>,
     /// Its provider's place among the trusted.
     provider: usize,
     /// The key that it names.
@@ -76,11 +76,11 @@ impl ResourceServer {
         }
     }
 
-    /// Verifies a bearer token.
+    /// Verifies a bearer token. One that is remembered is the same value again.
     ///
     /// # Errors
     /// [`AccessError`]: no good, unknown, or not verifiable now.
-    pub async fn verify(&self, token: &str) -> Result<AccessToken, AccessError> {
+    pub async fn verify(&self, token: &str) -> Result<Arc<AccessToken>, AccessError> {
         let digest = Digest::of(token.as_bytes());
         if let Some(verified) = self.again(digest).await? {
             return Ok(verified);
@@ -97,11 +97,11 @@ impl ResourceServer {
         let kid = kid_of(token);
         let keys = keys_of(provider, kid.as_deref()).await?;
         let now = provider.now();
-        let verified = verify_access_token(token, rules, &keys.current, now)?;
+        let verified = Arc::new(verify_access_token(token, rules, &keys.current, now)?);
         self.remember(
             digest,
             Remembered {
-                token: verified.clone(),
+                token: Arc::clone(&verified),
                 provider: place,
                 kid,
                 keys,
@@ -112,7 +112,7 @@ impl ResourceServer {
     }
 
     /// A token that verified before, where that still holds.
-    async fn again(&self, digest: Digest) -> Result<Option<AccessToken>, AccessError> {
+    async fn again(&self, digest: Digest) -> Result<Option<Arc<AccessToken>>, AccessError> {
         let known = self.with(|remembered| {
             let known = remembered.get(&digest)?;
             Some((known.provider, known.kid.clone()))
@@ -130,7 +130,7 @@ impl ResourceServer {
             // Its beginning was judged at `at`; a clock that went back judges it again. Its end has no grace here.
             let holds =
                 Arc::ptr_eq(&found.keys, &keys) && found.at <= now && now <= found.token.exp;
-            holds.then(|| found.token.clone())
+            holds.then(|| Arc::clone(&found.token))
         }))
     }
 

@@ -62,7 +62,7 @@ impl FromRequestParts<Arc<App>> for AnyCaller {
             return Ok(AnyCaller(Caller::Pep(pep(app, token, &claimed)?.id)));
         }
         let token = requester(app, token).await?;
-        Ok(AnyCaller(Caller::Requester(token.subject)))
+        Ok(AnyCaller(Caller::Requester(token.subject.clone())))
     }
 }
 
@@ -89,7 +89,7 @@ impl FromRequestParts<Arc<App>> for Administrator {
 }
 
 /// Somebody with their own provider's access token for this server.
-async fn requester(app: &App, token: &str) -> Result<AccessToken, Refused> {
+async fn requester(app: &App, token: &str) -> Result<Arc<AccessToken>, Refused> {
     app.requesters
         .verify(token)
         .await
