@@ -6,12 +6,13 @@ import { chromium } from "playwright-core";
 
 const ARGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run", "--disable-default-apps", "--metrics-recording-only"];
 
-export async function browser(options = {}) {
+/** @param args more switches for the browser */
+export async function browser({ args = [], ...options } = {}) {
   const profile = await mkdtemp(join(tmpdir(), "countersign-ui-"));
   const context = await chromium.launchPersistentContext(profile, {
     executablePath: process.env["CHROMIUM"] ?? "/usr/bin/chromium",
     headless: true,
-    args: ARGS,
+    args: [...ARGS, ...args],
     ignoreDefaultArgs: ["--hide-scrollbars"], // the card’s scroll bar is part of what is tested
     viewport: { width: 1180, height: 760 },
     timezoneId: "UTC",

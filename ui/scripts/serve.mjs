@@ -2,9 +2,13 @@
 import { createServer } from "node:http";
 import { readFile } from "node:fs/promises";
 import { extname, join, normalize } from "node:path";
+import { fileURLToPath } from "node:url";
 
 export const CSP = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 const TYPES = { ".html": "text/html; charset=utf-8", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml" };
+
+/** The window over recorded data. Another build, where two are tested at once: `RECORDED=/path`. */
+export const recorded = process.env["RECORDED"] ?? fileURLToPath(new URL("../dist-recorded", import.meta.url));
 
 /** @returns {Promise<{ origin: string, close: () => Promise<void> }>} */
 export async function serve(folder) {

@@ -6,7 +6,8 @@ import { once } from "node:events";
 import { createServer } from "node:net";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
-import { serve } from "./serve.mjs";
+import { recorded, serve } from "./serve.mjs";
+import { script, states } from "./states.mjs";
 
 const filter = process.argv[2] ?? "";
 const out = fileURLToPath(new URL("../shots", import.meta.url));
@@ -28,7 +29,7 @@ async function display() {
   const [number] = await once(createInterface({ input: xvfb.stdio[3] }), "line");
   return `:${number}`;
 }
-const { origin, close } = await serve(fileURLToPath(new URL("../dist-recorded", import.meta.url)));
+const { origin, close } = await serve(recorded);
 const port = await freePort();
 const driver = spawn("WebKitWebDriver", [`--port=${port}`, "--host=127.0.0.1"], { env: { ...process.env, DISPLAY: await display(), TZ: "UTC", LANG: "en_GB.UTF-8", LIBGL_ALWAYS_SOFTWARE: "1" }, stdio: "ignore" });
 children.push(driver);
@@ -51,33 +52,22 @@ async function session() {
   }
 }
 
-const settle = `const done = arguments[arguments.length - 1]; const began = Date.now();
-  const look = () => (document.querySelector("#app > *") && Date.now() - began > 400 ? done(null) : requestAnimationFrame(look)); look();`;
-/** Reads the card to its end, screen by screen. */
-const read = `const done = arguments[arguments.length - 1]; let left = 80;
-  const step = () => { const link = document.querySelector("[data-unseen]"); if (link === null || left-- === 0) return setTimeout(() => done(null), 900); link.click(); setTimeout(step, 60); }; step();`;
-/** The end of a list of a hundred thousand, by its bar. */
-const toEnd = `const done = arguments[arguments.length - 1]; document.querySelector(".tab:nth-child(2)").click();
-  setTimeout(() => { const list = document.querySelector(".long-list"); list.scrollTo(0, list.scrollHeight); setTimeout(() => done(null), 500); }, 2500);`;
-const click = (selector) => `document.querySelector(${JSON.stringify(selector)}).click(); arguments[arguments.length - 1](null);`;
+const settle = `const done = arguments[arguments.length - 1]; setTimeout(() => done(null), 400);`;
+const run = (act) => `const done = arguments[arguments.length - 1]; ${script(act)}.then(() => done(null), (error) => done(String(error)));`;
 
-const shots = [
-  ["sql-ready", "inbox/sql", read], ["http", "inbox/http"], ["hostile", "inbox/hostile"], ["rtl", "inbox/rtl"], ["long", "inbox/long"], ["han", "inbox/han"],
-  ["chain", "inbox/chain"], ["stages", "inbox/stages", read], ["own", "inbox/confirm-own", read], ["step-up", "inbox/step-up", read], ["step-up-waiting", "inbox/step-up-waiting"],
-  ["step-up-down", "inbox/step-up-down"], ["storm", "inbox/storm", click(".row[data-storm]")], ["many", "inbox/many"], ["empty", "inbox/empty"], ["accounts", "inbox/accounts"], ["query", "inbox/query"],
-  ["history", "history", click(".tab:nth-child(2)")], ["history-end", "history/long", toEnd], ["ci", "inbox/ci"], ["settings", "settings", click(".tab:nth-child(3)")], ["first", "first"],
-];
 await mkdir(out, { recursive: true });
 try {
   const { sessionId } = await session();
-  for (const [width, height, themes] of [[1180, 760, ["light", "dark"]], [800, 600, ["light"]], [1920, 1080, ["dark"]]]) {
-    for (const [name, scene, act] of shots) {
+  for (const [width, height, themes] of [[1180, 760, ["light", "dark"]], [800, 600, ["light"]], [590, 380, ["light"]], [1920, 1080, ["dark"]]]) {
+    for (const [name, scene, act] of states) {
       for (const theme of themes) {
         const file = `webkit-${width}-${name}-${theme}`;
         if (!file.includes(filter)) continue;
         await command("POST", `/session/${sessionId}/window/rect`, { x: 0, y: 0, width, height });
         await command("POST", `/session/${sessionId}/url`, { url: `${origin}/?theme=${theme}&at=${file}#${scene}` });
-        for (const script of [settle, act, settle]) if (script !== undefined) await command("POST", `/session/${sessionId}/execute/async`, { script, args: [] });
+        const trouble = await command("POST", `/session/${sessionId}/execute/async`, { script: run(act), args: [] });
+        if (trouble !== null) console.error(`${file}: ${trouble}`);
+        await command("POST", `/session/${sessionId}/execute/async`, { script: settle, args: [] });
         await writeFile(`${out}/${file}.png`, Buffer.from(await command("GET", `/session/${sessionId}/screenshot`), "base64"));
       }
     }
