@@ -222,26 +222,25 @@ impl Pep {
             let (pep, stored) = (Arc::clone(self), stored.clone());
             blocking(move || pep.store.put(stored, keep, pep.clock.now())).await??;
         }
-        let nonce = fresh.nonce.clone();
         // In a task of its own: a caller who goes away half-way must not leave a request that nobody withdraws.
         let (answer, asked) = tokio::sync::oneshot::channel();
         let (pep, of_task) = (Arc::clone(self), stored.clone());
         self.telling.spawn(async move {
             let opened = pep.open_request(&of_task, requirement).await;
-            if let Err(unheard) = answer.send(opened) {
-                match unheard {
-                    Ok((txn, _)) => pep.withdraw(txn, of_task.operation.nonce().clone()),
-                    Err(_) => pep.close_later(of_task.operation.nonce().clone()),
-                }
-            }
+            // Whoever drops it unheard, this task or the channel, withdraws.
+            let _ = answer.send(Unheard {
+                pep,
+                nonce: of_task.operation.nonce().clone(),
+                opened: Some(opened),
+            });
         });
-        match asked.await {
-            Ok(Ok((txn, seen))) => Ok(Pending::new(Arc::clone(self), txn, stored, seen, keep)),
-            Ok(Err(refusal)) => {
-                self.close_later(nonce);
+        match asked.await.ok().and_then(Unheard::hear) {
+            Some(Ok((txn, seen))) => Ok(Pending::new(Arc::clone(self), txn, stored, seen, keep)),
+            Some(Err(refusal)) => {
+                self.close_later(fresh.nonce.clone());
                 Err(refusal)
             }
-            Err(_) => Err(Refusal::unavailable(
+            None => Err(Refusal::unavailable(
                 Step::Ask,
                 "gate_fault",
                 "the gate could not ask; try again",
@@ -371,6 +370,29 @@ impl Pep {
                 code = error.code(),
                 "an operation that is over could not be forgotten: {error}"
             );
+        }
+    }
+}
+
+/// What came of asking, until whoever asked takes it.
+struct Unheard {
+    pep: Arc<Pep>,
+    nonce: Nonce,
+    opened: Option<Result<(Txn, Seen), Refusal>>,
+}
+
+impl Unheard {
+    fn hear(mut self) -> Option<Result<(Txn, Seen), Refusal>> {
+        self.opened.take()
+    }
+}
+
+impl Drop for Unheard {
+    fn drop(&mut self) {
+        match self.opened.take() {
+            Some(Ok((txn, _))) => self.pep.withdraw(txn, self.nonce.clone()),
+            Some(Err(_)) => self.pep.close_later(self.nonce.clone()),
+            None => {}
         }
     }
 }

@@ -246,6 +246,26 @@ async fn a_caller_who_goes_away_while_asking_leaves_nothing_open() {
     world.server.withdrawn(1).await;
 }
 
+// On one thread, so that nothing happens between the two looks of the `select!`.
+#[tokio::test]
+async fn a_caller_who_goes_away_before_hearing_the_answer_leaves_nothing_open() {
+    let world = World::new().await;
+    let pep = world.pep();
+    let fresh = pep.draw();
+    let operation = world.operation(&fresh);
+    let requirement = world.requirement(&operation);
+    let mut asking = Box::pin(pep.ask(&fresh, operation, requirement, Keep::OnDisk));
+    tokio::select! {
+        biased;
+        _ = world.server.opened() => {}
+        _ = &mut asking => unreachable!("the request is open before the answer is there"),
+    }
+    // The answer is there now, and nobody takes it.
+    pep.drain().await;
+    drop(asking);
+    world.server.withdrawn(1).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_restart_voids_what_was_held_and_joins_what_was_kept() {
     let world = World::new().await;
