@@ -8,13 +8,13 @@
 use countersign_model::{Operation, Requirement, json};
 use serde_json::Value;
 
-use crate::document::{Exhibit, Field, Identity, Kind, Line, Party, Role, Span};
-use crate::http::Http;
+use crate::document::{Exhibit, Field, Identity, Kind, Line, Party, Role};
+use crate::exhibit::exhibit;
 use crate::record::record;
 use crate::sentence::{kind, sentence};
 use crate::text::wrap;
 use crate::tree::tree;
-use crate::visible::{Edges, count_made_visible, safe_line, shown};
+use crate::visible::{count_made_visible, safe_line};
 use crate::who::{identity, why};
 
 /// The name of this rendering: a vote says by which one its card was made.
@@ -59,21 +59,15 @@ pub fn card(
     words: [&str; 2],
     gate: &str,
 ) -> Card {
-    let (exhibit, body_made_visible) = match Http::read(operation) {
-        Some(http) => {
-            let (exhibit, made_visible) = http.exhibit(operation);
-            (exhibit, Some(made_visible))
-        }
-        None => (plain_exhibit(operation), None),
-    };
+    let (exhibit, apart) = exhibit(operation);
     let (why, justification_made_visible) = why(operation);
     let mut made_visible = Count {
-        without_body: body_made_visible.is_some(),
+        apart: apart.as_ref().map(|apart| apart.pointer),
         sum: 0,
     };
     made_visible.add("", operation.value());
     let made_visible = made_visible.sum
-        + body_made_visible.unwrap_or(0)
+        + apart.map_or(0, |apart| apart.made_visible)
         + justification_made_visible
         + count_made_visible(gate);
     let requirement_bytes = json::canonical(&requirement.to_value());
@@ -98,23 +92,6 @@ pub fn card(
         raw: raw(operation.bytes()),
         words: words.map(str::to_owned),
         requirement: safe_line(&String::from_utf8_lossy(&requirement_bytes), Role::Data),
-    }
-}
-
-/// Any operation as a tree of all of it.
-fn plain_exhibit(operation: &Operation) -> Exhibit {
-    let mut title = shown(operation.action(), Role::Verb, Edges::Both).spans;
-    title.push(Span::new(Role::Ours, " "));
-    title.extend(shown(operation.resource_type(), Role::Data, Edges::Both).spans);
-    title.push(Span::new(Role::Ours, " "));
-    title.extend(shown(operation.resource_id(), Role::Value, Edges::Both).spans);
-    Exhibit {
-        title: Line {
-            indent: 0,
-            spans: title,
-        },
-        lines: tree(operation.value()).lines,
-        details: Vec::new(),
     }
 }
 
@@ -143,7 +120,7 @@ fn raw(bytes: &[u8]) -> Vec<Line> {
 /// Counts over every string of the operation, but for those that are shown as several lines, and so have
 /// been counted without their line breaks.
 struct Count {
-    without_body: bool,
+    apart: Option<&'static str>,
     sum: u32,
 }
 
@@ -152,7 +129,7 @@ impl Count {
         match value {
             Value::Null | Value::Bool(_) | Value::Number(_) => {}
             Value::String(_) if path == "/context/justification" => {}
-            Value::String(_) if path == "/action/properties/body/text" && self.without_body => {}
+            Value::String(_) if Some(path) == self.apart => {}
             Value::String(text) => self.sum += count_made_visible(text),
             Value::Array(items) => items.iter().for_each(|item| self.add("/", item)),
             Value::Object(members) => {

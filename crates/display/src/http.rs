@@ -8,8 +8,9 @@ use countersign_model::{Digest, Operation, json};
 use serde_json::{Map, Value};
 
 use crate::document::{Exhibit, Field, Line, Role, Span};
+use crate::exhibit::{Properties, properties, rest_fields};
 use crate::text::{Lines, Numbers, lines, wrap};
-use crate::tree::{members, tree};
+use crate::tree::tree;
 use crate::visible::{Edges, shown};
 
 /// The members of an HTTP call.
@@ -34,14 +35,7 @@ struct Body<'a> {
 impl<'a> Http<'a> {
     /// Reads them; none where the operation is none, or has members of other types.
     pub(crate) fn read(operation: &'a Operation) -> Option<Self> {
-        let properties = operation.action_properties().as_object()?;
-        if properties.get("kind")?.as_str()? != "http" {
-            return None;
-        }
-        let text = |name| properties.get(name).and_then(Value::as_str);
         let known = [
-            "kind",
-            "title",
             "method",
             "scheme",
             "authority",
@@ -50,13 +44,11 @@ impl<'a> Http<'a> {
             "headers",
             "body",
         ];
-        let mut rest = properties.clone();
-        rest.retain(|name, _| !known.contains(&name.as_str()));
-        if crate::sentence::Title::read(operation).is_none()
-            && let Some(odd) = properties.get("title")
-        {
-            rest.insert("title".to_owned(), odd.clone());
-        }
+        let Properties {
+            all: properties,
+            rest,
+        } = properties(operation, "http", &known)?;
+        let text = |name| properties.get(name).and_then(Value::as_str);
         Some(Self {
             method: text("method")?,
             scheme: text("scheme")?,
@@ -102,15 +94,7 @@ impl<'a> Http<'a> {
             details.push(Field::new("body", body.facts(self.content_type())));
             details.push(Field::new("sha256", vec![value_line(body.sha256)]));
         }
-        if !self.rest.is_empty() {
-            details.push(Field::new(
-                "action.properties",
-                members(&Value::Object(self.rest.clone())).lines,
-            ));
-        }
-        if let Some(rest) = resource_rest(operation) {
-            details.push(Field::new("resource.properties", members(&rest).lines));
-        }
+        details.extend(rest_fields(operation, &self.rest));
         (
             Exhibit {
                 title: self.title(operation),
@@ -262,15 +246,6 @@ fn value_line(text: &str) -> Line {
         indent: 0,
         spans: shown(text, Role::Data, Edges::Both).spans,
     }
-}
-
-/// What stands in `resource.properties` besides the service, which the record names.
-fn resource_rest(operation: &Operation) -> Option<Value> {
-    let mut rest = operation.resource_properties().as_object()?.clone();
-    if rest.get("service").is_some_and(Value::is_string) {
-        rest.remove("service");
-    }
-    (!rest.is_empty()).then_some(Value::Object(rest))
 }
 
 /// For a comparison only: what is shown is never decoded.

@@ -10,13 +10,18 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod card;
+mod command;
 mod document;
+mod exhibit;
 mod http;
 mod letters;
+mod lexer;
 mod names;
 mod record;
 mod sentence;
+mod sql;
 mod text;
+mod tool;
 mod tree;
 mod visible;
 mod who;

@@ -49,6 +49,7 @@ fn requirement_lines(requirement: &Requirement) -> Vec<Line> {
         notify_buttons,
         ttl_secs,
         grant_secs,
+        urgent,
         irreversible: _, // The stamp.
         lift: _,         // The lifted fields.
     } = requirement;
@@ -100,6 +101,11 @@ fn requirement_lines(requirement: &Requirement) -> Vec<Line> {
         NotifyButtons::None => {}
         NotifyButtons::Deny => lines.push(Line::ours("A notification may carry Deny")),
         NotifyButtons::Both => lines.push(Line::ours("A notification may carry Approve and Deny")),
+    }
+    if *urgent {
+        lines.push(Line::ours(
+            "Urgent: approvers are told in their quiet hours too",
+        ));
     }
     lines.push(Line::ours(format!(
         "Voting ends after {}",

@@ -20,6 +20,7 @@ fn requirement() -> Requirement {
         release_claims_secs: None,
         reason: ReasonRule::OnDeny,
         notify_buttons: NotifyButtons::None,
+        urgent: false,
         ttl_secs: 600,
         grant_secs: 120,
         irreversible: Some("Cannot be undone".to_owned()),
@@ -306,5 +307,180 @@ fn a_workload_is_told_apart_from_a_person_and_is_not_called_one() {
             "{kind}"
         );
         assert!(card.plain_text().contains("  a workload, not a person\n"));
+    }
+}
+
+/// The delete with other members of `action.properties`.
+fn called(properties: Value) -> Operation {
+    changed(|value| value["action"]["properties"] = properties)
+}
+
+/// The exhibit as text: title, lines, details.
+fn exhibit(operation: &Operation) -> Vec<String> {
+    let exhibit = shown(operation, &requirement()).exhibit;
+    let line =
+        |line: &countersign_display::Line| "  ".repeat(line.indent.into()) + &line.plain_text();
+    let details = exhibit.details.iter().flat_map(|field| {
+        field
+            .lines
+            .iter()
+            .map(|each| format!("{}| {}", field.label, line(each)))
+    });
+    std::iter::once(&exhibit.title)
+        .chain(&exhibit.lines)
+        .map(line)
+        .chain(details)
+        .collect()
+}
+
+fn statement(text: &str, parameters: Value) -> Operation {
+    called(json!({ "kind": "sql", "statement": text, "parameters": parameters }))
+}
+
+#[test]
+fn a_statement_stands_with_its_bound_values_in_place_and_what_it_would_touch() {
+    let operation = called(json!({
+        "kind": "sql", "title": { "verb": "Delete", "thing": "from customers" },
+        "statement": "DELETE FROM public.customers\n WHERE tenant_id = $1\n   AND note = '$2' -- $3\n   AND seen < $2",
+        "parameters": [["text", "tenant-'0417"], ["timestamptz", null], ["int4", "7"]],
+        "preview": { "how": "rolled_back", "rows": 1204, "of": 48310, "cascade": [["orders", 3911]] },
+        "database": "orders",
+    }));
+    assert_eq!(
+        exhibit(&operation),
+        [
+            "",
+            "DELETE FROM public.customers",
+            " WHERE tenant_id = $1 text 'tenant-''0417'",
+            "   AND note = '$2' -- $3",
+            "   AND seen < $2 timestamptz NULL",
+            "parameters| $3 int4 '7'",
+            "preview| Run and rolled back: 1204 of 48310 rows",
+            "preview| and by cascade 3911 in orders",
+            "action.properties| database: \"orders\"",
+        ]
+    );
+}
+
+#[test]
+fn the_verb_that_writes_and_the_table_stand_out_and_literals_are_no_bound_values() {
+    let operation = statement(
+        "UPDATE \"My accounts\" SET owner = 'me' WHERE id = $1",
+        json!([["int4", "7"]]),
+    );
+    let lines = shown(&operation, &requirement()).exhibit.lines;
+    let of = |role: Role| -> Vec<&str> {
+        let spans = lines.iter().flat_map(|line| &line.spans);
+        spans
+            .filter(|span| span.role == role)
+            .map(|span| span.text.as_str())
+            .collect()
+    };
+    assert_eq!(of(Role::Verb), ["UPDATE"]);
+    assert_eq!(of(Role::Name), ["\"My accounts\""]);
+    assert_eq!(of(Role::Key), ["SET", "WHERE"]);
+    assert_eq!(of(Role::Value), ["$1", "'7'"]);
+    assert!(of(Role::Data).contains(&"'me'"));
+}
+
+#[test]
+fn a_parameter_without_a_value_says_so() {
+    let operation = statement("SELECT $1, $0, $2", json!([["text", "a"]]));
+    assert_eq!(
+        exhibit(&operation)[1],
+        "SELECT $1 text 'a', $0 (not bound), $2 (not bound)"
+    );
+}
+
+#[test]
+fn what_hides_in_a_statement_is_made_visible_and_counted_once() {
+    let operation = statement(
+        "DELETE FROM t \n -- \u{202e}ok\nWHERE \u{430}dmin = 'x\u{200b}'",
+        json!([["te\u{200b}xt", " a\u{0}"]]),
+    );
+    let card = shown(&operation, &requirement());
+    assert_eq!(
+        exhibit(&operation)[1..5],
+        [
+            "DELETE FROM t⟦U+0020 SP⟧",
+            " -- ⟦U+202E RLO⟧ok",
+            "WHERE ⟦Cyrillic а⟧dmin = 'x⟦U+200B ZWSP⟧'",
+            "parameters| $1 te⟦U+200B ZWSP⟧xt ' a⟦U+0000 NUL⟧'",
+        ]
+    );
+    assert_eq!(card.made_visible, 5);
+}
+
+#[test]
+fn a_command_stands_argument_by_argument_and_no_secret_is_shown() {
+    let digest = Digest::of(b"deployctl").to_string();
+    let operation = called(json!({
+        "kind": "command", "argv": ["deployctl", "", "--note=a b ", "--skip-canary"], "cwd": "/srv/release",
+        "program": { "path": "/srv/release/bin/deployctl", "sha256": digest },
+        "env": [["REGION", "eu-west"], ["DEPLOY_TOKEN", { "size": 40, "sha256": digest }]],
+        "runner": "ci-7",
+    }));
+    assert_eq!(
+        exhibit(&operation),
+        [
+            "".to_owned(),
+            "0  deployctl".to_owned(),
+            "1  (empty)".to_owned(),
+            "2  --note=a b⟦U+0020 SP⟧".to_owned(),
+            "3  --skip-canary".to_owned(),
+            "argv| Each line is one argument; no shell takes part.".to_owned(),
+            "cwd| /srv/release".to_owned(),
+            format!("program| /srv/release/bin/deployctl SHA-256 {digest}"),
+            "env| REGION=eu-west".to_owned(),
+            format!("env| DEPLOY_TOKEN=secret, 40 bytes, SHA-256 {digest}"),
+            "action.properties| runner: \"ci-7\"".to_owned(),
+        ]
+    );
+}
+
+#[test]
+fn a_call_of_a_tool_stands_with_its_server_and_its_arguments_as_a_tree() {
+    let operation = called(json!({
+        "kind": "tool", "tool": "refund_payment", "server": "payments", "server_version": "2.4.1",
+        "tool_sha256": "m3Vd", "arguments": "{\"amount\":184000,\"memo\":\"good\\u200bwill\"}",
+    }));
+    assert_eq!(
+        exhibit(&operation),
+        [
+            "refund_payment of server payments, version 2.4.1",
+            "{ 2 members",
+            "  amount: 184000,",
+            "  memo: \"good⟦U+200B ZWSP⟧will\"",
+            "}",
+            "tool_sha256| m3Vd",
+        ]
+    );
+    assert_eq!(shown(&operation, &requirement()).made_visible, 1);
+    // What is no JSON for us is text.
+    let odd = called(json!({ "kind": "tool", "tool": "t", "arguments": "{\"a\":1.5}" }));
+    assert_eq!(exhibit(&odd)[1], "1  {\"a\":1.5}");
+}
+
+#[test]
+fn members_of_other_types_make_a_tree_of_all_of_it() {
+    for properties in [
+        json!({ "kind": "sql", "statement": 1 }),
+        json!({ "kind": "sql", "statement": "a", "parameters": [["text"]] }),
+        json!({ "kind": "sql", "statement": "a", "preview": { "how": "guessed", "rows": 1 } }),
+        json!({ "kind": "command", "argv": [] }),
+        json!({ "kind": "command", "argv": ["a"], "env": [["A", 1]] }),
+        json!({ "kind": "command", "argv": "rm -rf" }),
+        json!({ "kind": "tool", "tool": "t" }),
+        json!({ "kind": "tool", "tool": "t", "arguments": {} }),
+        json!({ "kind": "later", "what": "ever" }),
+    ] {
+        let operation = called(properties);
+        let lines = exhibit(&operation);
+        assert!(
+            lines
+                .iter()
+                .any(|line| line.trim_start().starts_with("kind: ")),
+            "{lines:?}"
+        );
     }
 }

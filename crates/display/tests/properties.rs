@@ -67,14 +67,21 @@ fn operation() -> impl Strategy<Value = Operation> {
         (text(), text(), proptest::collection::vec(text(), 0..3)),
         (text(), text(), optional(), optional(), proptest::collection::vec((text(), text()), 0..3)),
         (optional(), optional(), optional()),
-        proptest::bool::weighted(0.8),
+        proptest::sample::select(vec!["http", "http", "http", "sql", "command", "tool", "x"]),
     )
-        .prop_map(|((name, other, groups), (path, thing, query, body, headers), (why, ticket, service), is_http)| {
+        .prop_map(|((name, other, groups), (path, thing, query, body, headers), (why, ticket, service), kind)| {
             let mut call = json!({
-                "kind": if is_http { "http" } else { "x" }, "title": { "verb": "Do", "thing": thing }, "method": "POST",
+                "kind": kind, "title": { "verb": "Do", "thing": thing }, "method": "POST",
                 "scheme": "https", "authority": "api.example.com", "path": path,
                 "headers": headers.iter().map(|(name, value)| json!([name, value])).collect::<Vec<_>>(),
             });
+            // What the other kinds have; for each of them the rest is shown as it stands.
+            call["statement"] = json!(format!("{path} $1 '{thing}' $2"));
+            call["parameters"] = json!([[name, other], ["text", null]]);
+            call["argv"] = json!([name, other, path]);
+            call["env"] = json!([[name, other], [path, { "size": 3, "sha256": thing }]]);
+            call["tool"] = json!(name);
+            call["arguments"] = json!(json!({ "a": [path, 1] }).to_string());
             put(&mut call, "query", query);
             if let Some(text) = body {
                 call["body"] = json!({ "size": text.len(), "sha256": "x", "text": text });
@@ -198,6 +205,28 @@ proptest! {
         prop_assert_ne!(&same, &text(&Requirement { approvals, ..base.clone() }, ["amber", "falcon"], "gate"));
         prop_assert_ne!(&same, &text(&base, ["amber", "north"], "gate"));
         prop_assert_ne!(&same, &text(&base, ["amber", "falcon"], "gate-2"));
+    }
+
+    #[test]
+    fn a_statement_can_be_read_back_from_its_lines(statement in text()) {
+        // A parameter stands with its value: that is no text of the statement.
+        prop_assume!(!statement.contains('$'));
+        let value = json!({
+            "subject": { "type": "user", "id": "https://id.example.com|mara" },
+            "action": { "name": "a", "properties": { "kind": "sql", "statement": statement } },
+            "resource": { "type": "t", "id": "42" },
+            "context": { "pep": "gate", "nonce": "AAAAAAAAAAAAAAAAAAAAAA" },
+        });
+        let Ok(operation) = Operation::build(value) else { return Ok(()) };
+        let card = card(&operation, &requirement(), ["amber", "falcon"], "gate");
+        let mut lines: Vec<String> = Vec::new();
+        for line in card.exhibit.lines.iter().map(Line::plain_text) {
+            match (line.strip_prefix("↪ "), lines.last_mut()) {
+                (Some(rest), Some(last)) => last.push_str(rest),
+                _ => lines.push(line),
+            }
+        }
+        prop_assert_eq!(read_back(&lines.join("\n")), statement);
     }
 
     #[test]
