@@ -150,6 +150,7 @@ export const en = {
   lineage: "On whose behalf",
   onWhoseBehalf: "on whose behalf it is asked",
   actsAndAsks: "acts for them, and asks",
+  isCalled: "is called",
   actsBetween: "acts for them",
   ofIssuer: slotted("at {issuer}"),
   /** `13:58:11, 6 minutes before asking, with a password and a one-time code` */
@@ -289,6 +290,12 @@ export const en = {
     repository: "Repository",
     workflow: "Workflow",
     subject: "Subject",
+    parameters: "Values",
+    preview: "Preview",
+    argv: "Arguments",
+    cwd: "Runs in",
+    env: "Environment",
+    tool_sha256: "Tool text, SHA-256",
   } as Record<string, string>,
 
   // The vote

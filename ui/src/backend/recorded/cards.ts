@@ -65,6 +65,9 @@ const record = (digest: string, policy: string, wants: string) => [
 
 const raw = (text: string) => (text.match(/.{1,110}/g) ?? []).map((part) => line(part));
 
+/** A bound value in its place. */
+const bound = (number: number, type: string, text: string) => [value(`$${number}`), ours(` ${type} `), value(`'${text}'`)];
+
 export const mara = (): Card => ({
   row: row({
     txn: "txn-sql", kind: "sql", requester: line("Mara Lindqvist"), initials: "ML", summary: line("Delete 1,204 rows from customers"),
@@ -79,12 +82,14 @@ export const mara = (): Card => ({
     title: line(),
     lines: [
       line(verb("DELETE"), key(" FROM "), name("customers")),
-      line(key(" WHERE"), " tenant_id = ", value("'tenant-0417'")),
-      line(key("   AND"), " status    = ", value("'closed'")),
-      line(key("   AND"), " closed_at < ", value("'2024-01-01 00:00:00+00'")),
+      line(key(" WHERE"), " tenant_id ", punct("="), " ", ...bound(1, "text", "tenant-0417")),
+      line(key("   AND"), " status    ", punct("="), " ", ...bound(2, "text", "closed")),
+      line(key("   AND"), " closed_at ", punct("<"), " ", ...bound(3, "timestamptz", "2024-01-01 00:00:00+00")),
       line(key("   AND NOT"), " legal_hold"),
     ],
-    details: [],
+    details: [
+      field("preview", line(ours("Run and rolled back: "), value("1204"), ours(" of "), value("48310"), ours(" rows")), line(ours("and by cascade "), value("3911"), ours(" in "), name("orders")), line(ours("and by cascade "), value("2870"), ours(" in "), name("invoices"))),
+    ],
   },
   who: {
     party: "person",
@@ -247,16 +252,20 @@ export const assistant = (): Card => ({
   sentence: line(name("ops-assistant"), ours(", for "), name("Noor Castellan"), ours(", asks to call "), name("refund_payment"), ours(" on "), name("payments")),
   lifted: [field("amount", "184000"), field("currency", "EUR"), field("iban", "DE00 0000 0000 0000 0042 17")],
   exhibit: {
-    title: line(name("refund_payment"), ours("  payments, server version 2.4.1")),
+    title: line(name("refund_payment"), ours(" of server "), "payments", ours(", version "), "2.4.1"),
     lines: [
-      line(punct("{")),
-      indented(1, key("payment_id"), punct(": "), value('"pay_8Hk2Qv"')),
-      indented(1, key("amount"), punct(": "), value("184000")),
-      indented(1, key("currency"), punct(": "), value('"EUR"')),
-      indented(1, key("memo"), punct(": "), '"goodwill"'),
+      line(punct("{"), ours(" 5 members")),
+      indented(1, key("amount"), punct(": "), value("184000"), punct(",")),
+      indented(1, key("currency"), punct(': "'), "EUR", punct('",')),
+      indented(1, key("destination"), punct(": {"), ours(" 2 members")),
+      indented(2, key("iban"), punct(': "'), "DE00 0000 0000 0000 0042 17", punct('",')),
+      indented(2, key("kind"), punct(': "'), "iban", punct('"')),
+      indented(1, punct("},")),
+      indented(1, key("memo"), punct(': "'), "goodwill", punct('",')),
+      indented(1, key("payment_id"), punct(': "'), "pay_8Hk2Qv", punct('"')),
       line(punct("}")),
     ],
-    details: [],
+    details: [field("tool_sha256", "m3Vd0xQpT8sKc6WnZyR1uLhGfA4bJeOi2t7qEwX9CvM")],
   },
   who: {
     party: "person",
@@ -349,7 +358,16 @@ export const aino = (): Card => ({
   sentence: line(name("release pipeline"), ours(" asks to "), verb("deploy"), ours(" "), name("storefront 4.18.0"), ours(" to "), name("eu-west production")),
   stamp: line("Can be rolled back"),
   lifted: [],
-  exhibit: { title: line(), lines: ["deployctl", "release", "--service=storefront", "--version=4.18.0", "--region=eu-west", "--skip-canary"].map((arg, n) => line(ours(`${n}  `), arg)), details: [field("directory", "/srv/release")] },
+  exhibit: {
+    title: line(),
+    lines: ["deployctl", "release", "--service=storefront", "--version=4.18.0", "--region=eu-west", "--strategy=all-at-once", "--skip-canary"].map((arg, n) => line(punct(`${n}  `), n === 0 ? name(arg) : arg)),
+    details: [
+      field("argv", line(ours("Each line is one argument; no shell takes part."))),
+      field("cwd", "/srv/release"),
+      field("program", line("/srv/release/bin/deployctl", ours(" SHA-256 "), "m3Vd0xQpT8sKc6WnZyR1uLhGfA4bJeOi2t7qEwX9CvM")),
+      field("env", line(key("REGION"), punct("="), "eu-west"), line(key("DEPLOY_TOKEN"), punct("="), ours("secret, "), "40", ours(" bytes, SHA-256 "), "pL0Zr8vN4hQk2mYtC7wGxS1dUaJ9eBfI3oR5iEq6HnM")),
+    ],
+  },
   who: {
     party: "workload",
     issuer: line("ci.example.com"),
