@@ -40,7 +40,16 @@ const UNREACHABLE: &[(&[&str], &[&str])] = &[
             "countersign-agent",
             "countersign-window",
         ],
-        &["countersign-store", "countersign-server", "rusqlite"],
+        &["countersign-store", "countersign-server"],
+    ),
+    // Of the app only the agent keeps something in a database: the history on the device.
+    (
+        &[
+            "countersign-gate-http",
+            "countersign-pep",
+            "countersign-window",
+        ],
+        &["countersign-history", "rusqlite"],
     ),
     (
         &["countersign-agent", "countersign-approver"],
