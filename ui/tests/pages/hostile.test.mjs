@@ -21,13 +21,15 @@ const CORPUS = [
 
 /** Puts the corpus into every text of an object, but for what is a code of ours, or names a request or an account. */
 const poison = (corpus, turn) => {
-  const CODES = new Set(["reply", "role", "kind", "outcome", "state", "ballot", "why", "reason_rule", "means", "phase", "by", "connection", "code", "conclusion", "theme", "language", "tray", "txn", "account", "id", "binding_id", "next", "display_digest"]);
+  const CODES = new Set(["reply", "role", "kind", "outcome", "state", "ballot", "reason_rule", "means", "phase", "by", "connection", "code", "conclusion", "theme", "language", "tray", "txn", "account", "id", "binding_id", "display_digest", "what", "for", "quiet", "way", "log", "can", "call"]);
+  /** Why a ballot is locked is a code; why something is missing is a sentence. */
+  const LOCKED = ["own_request", "not_eligible", "voted", "not_yet", "closed", "offline", "not_supported"];
   let field = turn;
   const seen = new Set();
   const put = (value, key) => {
     if (typeof value === "string") {
       if (key === "reason" && ["optional", "on_deny", "always"].includes(value)) return value;
-      if (CODES.has(key)) return value;
+      if (CODES.has(key) || (key === "why" && LOCKED.includes(value))) return value;
       field += 1;
       seen.add(key);
       return corpus[field % corpus.length];
@@ -57,17 +59,36 @@ const scenes = [
     await page.locator("#verify").click();
     await page.locator(".steps").waitFor();
   }],
-  ["settings", async (page) => {
-    await page.locator(".tab").nth(2).click();
-    await page.locator(".nav button").nth(2).click();
-  }],
-  ["settings", async (page) => {
-    await page.locator(".tab").nth(2).click();
-    await page.locator(".nav button").nth(3).click();
-    await page.locator(".set.wide").first().waitFor();
+  ["history/accounts", async (page) => {
+    await page.locator(".tab").nth(1).click();
+    await page.locator("#filter-person").click();
+    await page.locator(".person-choice").first().waitFor();
+  }, "#filter-person"],
+  ["history/accounts", async (page) => {
+    await page.locator(".tab").nth(1).click();
+    await page.locator(".hrow[data-txn]").first().waitFor();
+    await page.locator("#export-history").click();
+    await page.locator(".panel.up .btn").first().waitFor();
+  }, ".panel.up .btn"],
+  // To another page and back, so that what the page reads is read anew.
+  ...[["settings/full", 2], ["settings/full", 3], ["settings/full", 4], ["settings/keys", 5], ["settings/full", 6], ["settings/trouble", 2], ["settings/trouble", 6]].map(([name, nth]) => [
+    name,
+    async (page) => {
+      await page.locator(".tab").nth(2).click();
+      await page.locator(`.nav button:nth-child(${nth})`).click();
+      await page.locator(".set, .checks li").first().waitFor();
+    },
+    [".nav button:nth-child(1)", `.nav button:nth-child(${nth})`],
+  ]),
+  ["inbox/away", async () => undefined],
+  ["inbox/muted", async () => undefined],
+  ["inbox/no-notifications", async () => undefined],
+  ["first/waiting", async (page) => {
+    await page.evaluate(() => globalThis.played.signIn());
+    await page.locator(".checks li").first().waitFor();
   }],
   // Back and on again, so that the server is asked anew.
-  ["first", (page) => page.locator(".go button").click(), ".go .btn"],
+  ["first", (page) => page.locator(".go button").click(), [".go .btn", ".go .btn"]],
   ["first/failed", async () => undefined],
   ["first/waiting", async () => undefined],
 ];
@@ -98,8 +119,8 @@ scenes.forEach(([name, act, again], n) =>
             for (const row of [...document.querySelectorAll("[data-txn]")].slice(0, 1)) played.emit({ event: "card_changed", txn: row.dataset.txn });
             const open = document.querySelector("article[data-txn]")?.dataset.txn;
             if (open) played.emit({ event: "card_changed", txn: open });
-            for (const _ of again === undefined ? [] : [1, 2]) {
-              document.querySelector(again).click();
+            for (const selector of again) {
+              document.querySelector(selector).click();
               await frame();
             }
             await frame();
@@ -114,7 +135,7 @@ scenes.forEach(([name, act, again], n) =>
           }
           return { trouble: trouble.slice(0, 5), shown };
         },
-        [CORPUS, poison.toString(), again],
+        [CORPUS, poison.toString(), typeof again === "string" ? [again, again] : (again ?? [])],
       );
       assert.deepEqual(found.trouble, []);
       assert.deepEqual(dialogs, []);
