@@ -11,6 +11,8 @@ use std::fmt;
 use serde::de::{DeserializeSeed, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
+mod canonical;
+
 /// The largest integer, either way, that every JSON reader keeps exactly: 2^53 − 1.
 pub const MAX_INTEGER: i64 = (1 << 53) - 1;
 /// The longest member name, in bytes.
@@ -120,8 +122,7 @@ pub fn parse_foreign(bytes: &[u8], limits: Limits) -> Result<Value, Refused> {
 
 /// The canonical form (RFC 8785) of a value that [`parse`] gave or [`check`] accepts.
 pub fn canonical(value: &Value) -> Vec<u8> {
-    serde_json_canonicalizer::to_vec(value)
-        .expect("a JSON value has string keys and finite numbers")
+    canonical::canonical(value)
 }
 
 /// Checks a value that was made here against the rules of [`parse`], the size of its canonical form included.
