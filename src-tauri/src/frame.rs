@@ -1,24 +1,23 @@
 //! The one window: how it is made, comes forward, hides and ends.
 
-use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use countersign_api::ipc::{Call, Event, Prefs};
 use tauri::webview::{NewWindowResponse, PageLoadEvent};
 use tauri::{
-    AppHandle, Emitter as _, Manager as _, WebviewUrl, WebviewWindow, WebviewWindowBuilder, Window,
-    WindowEvent,
+    AppHandle, Emitter as _, Manager as _, UserAttentionType, WebviewUrl, WebviewWindow,
+    WebviewWindowBuilder, Window, WindowEvent,
 };
 
 use crate::agent::Agent;
+use crate::linger;
 use crate::start::{self, Exit};
 
 const LABEL: &str = "main";
 /// The event under which the page hears the agent.
 const CHANNEL: &str = "agent-event";
-/// How long a hidden window stays, so that opening it again takes no time.
-const LINGER: Duration = Duration::from_secs(60);
 /// A page that has loaded and says nothing for so long is shown as it is.
 const DRAWING_PATIENCE: Duration = Duration::from_secs(3);
 
@@ -27,12 +26,20 @@ const DRAWING_PATIENCE: Duration = Duration::from_secs(3);
 struct Stage {
     /// The page has drawn its first state: before that the window would be blank.
     drawn: bool,
-    /// The agent wants it on screen, perhaps with the desktop's proof that a person asked.
-    wanted: Option<Option<String>>,
-    /// Until the page asks for the first time, the newest [`Event::Open`] is kept for it.
+    /// The agent wants it on screen.
+    wanted: Option<Wanted>,
+    /// Until the page asks for the first time, the newest [`Event::Open`] or [`Event::Connect`] is kept for it.
     kept: Option<Event>,
     /// The page listens.
     listening: bool,
+}
+
+/// How it is to come.
+enum Wanted {
+    /// A person asked for it, perhaps with the desktop's proof of that.
+    Forward(Option<String>),
+    /// Nobody did: it must not take the focus.
+    InSight,
 }
 
 #[derive(Default)]
@@ -42,6 +49,8 @@ struct Shared {
     turn: AtomicU64,
     /// The text size that the page is drawn at, in percent; 0 before the first.
     text_size: AtomicU16,
+    /// Closing ends it, and the agent with it: it is not kept in the tray.
+    closing_ends: AtomicBool,
 }
 
 /// Makes the window, hidden. No page but our own is ever loaded into it.
@@ -94,30 +103,53 @@ pub(crate) fn on_event(app: &AppHandle, event: Event) {
                 txn,
                 activation_token: None,
             };
-            let listening = {
-                let mut stage = lock(app.state::<Shared>().inner());
-                stage.wanted = Some(activation_token);
-                if !stage.listening {
-                    stage.kept = Some(event.clone());
-                }
-                stage.listening
-            };
-            if listening {
-                emit(app, &event);
-            }
+            lock(app.state::<Shared>().inner()).wanted = Some(Wanted::Forward(activation_token));
+            page_hears(app, event);
+            present_if_due(app);
+        }
+        Event::Raise => {
+            let mut stage = lock(app.state::<Shared>().inner());
+            stage.wanted.get_or_insert(Wanted::InSight);
+            drop(stage);
             present_if_due(app);
         }
         Event::Goodbye => app.exit(0),
         Event::State { ref state } => {
-            zoom(app, state.prefs.text_size);
+            heed(app, &state.prefs);
             emit(app, &event);
         }
-        Event::CardChanged { .. } => emit(app, &event),
+        Event::Connect { .. } => page_hears(app, event),
+        Event::CardChanged { .. } | Event::HistoryChanged => emit(app, &event),
     }
 }
 
+/// Where the page is to go: told at once, or as soon as it listens. Only the newest counts.
+fn page_hears(app: &AppHandle, event: Event) {
+    let now = {
+        let mut stage = lock(app.state::<Shared>().inner());
+        if stage.listening {
+            Some(event)
+        } else {
+            stage.kept = Some(event);
+            None
+        }
+    };
+    if let Some(event) = now {
+        emit(app, &event);
+    }
+}
+
+/// Does what is preferred of the frame itself.
+pub(crate) fn heed(app: &AppHandle, prefs: &Prefs) {
+    let shared = app.state::<Shared>();
+    shared
+        .closing_ends
+        .store(!prefs.keep_in_tray, Ordering::SeqCst);
+    zoom(app, prefs.text_size);
+}
+
 /// Draws everything at this size, in percent: the webview's zoom, so that space and breakpoints follow the text.
-pub(crate) fn zoom(app: &AppHandle, text_size: u16) {
+fn zoom(app: &AppHandle, text_size: u16) {
     let known = Prefs::TEXT_SIZES.contains(&text_size);
     let before = &app.state::<Shared>().text_size;
     if !known || before.swap(text_size, Ordering::SeqCst) == text_size {
@@ -169,13 +201,16 @@ pub(crate) fn on_agent_gone(app: &AppHandle) {
     }
 }
 
-/// Closing hides. A minute later, unless it was opened again, the window ends and gives its memory back.
+/// Closing hides. A while later, unless it was opened again, the window ends and gives its memory back.
 pub(crate) fn on_window_event(window: &Window, event: &WindowEvent) {
     let WindowEvent::CloseRequested { api, .. } = event else {
         return;
     };
     api.prevent_close();
     let app = window.app_handle().clone();
+    if app.state::<Shared>().closing_ends.load(Ordering::SeqCst) {
+        return app.exit(0);
+    }
     if let Err(error) = window.hide() {
         eprintln!("countersign-window: The window does not hide: {error}");
         app.exit(0);
@@ -190,7 +225,7 @@ pub(crate) fn on_window_event(window: &Window, event: &WindowEvent) {
                 })
                 .await;
         }
-        tokio::time::sleep(LINGER).await;
+        linger::over().await;
         if app.state::<Shared>().turn.load(Ordering::SeqCst) == turn {
             app.exit(0);
         }
@@ -199,13 +234,13 @@ pub(crate) fn on_window_event(window: &Window, event: &WindowEvent) {
 
 /// Brings the window forward once it is wanted and has something to show.
 fn present_if_due(app: &AppHandle) {
-    let token = {
+    let wanted = {
         let mut stage = lock(app.state::<Shared>().inner());
         if !stage.drawn {
             return;
         }
         match stage.wanted.take() {
-            Some(token) => token,
+            Some(wanted) => wanted,
             None => return,
         }
     };
@@ -214,16 +249,22 @@ fn present_if_due(app: &AppHandle) {
     // Failure means that the loop has ended, and the window with it.
     let _ = app.run_on_main_thread(move || {
         if let Some(window) = handle.get_webview_window(LABEL) {
-            present(&window, token.as_deref());
+            match wanted {
+                Wanted::Forward(token) => present(&window, token.as_deref()),
+                Wanted::InSight => show(&window),
+            }
         }
     });
 }
 
 fn present(window: &WebviewWindow, token: Option<&str>) {
     #[cfg(target_os = "linux")]
-    if let (Some(token), Ok(toplevel)) = (token, window.gtk_window()) {
+    if let Ok(toplevel) = window.gtk_window() {
         use gtk::prelude::GtkWindowExt as _;
-        toplevel.set_startup_id(token);
+        toplevel.set_focus_on_map(true);
+        if let Some(token) = token {
+            toplevel.set_startup_id(token);
+        }
     }
     let done = window
         .show()
@@ -231,6 +272,22 @@ fn present(window: &WebviewWindow, token: Option<&str>) {
         .and_then(|()| window.set_focus());
     if let Err(error) = done {
         eprintln!("countersign-window: The window does not come forward: {error}");
+    }
+}
+
+/// On screen without the focus: keys that are being typed elsewhere must not reach a card. A window that is there already
+/// only asks for attention.
+fn show(window: &WebviewWindow) {
+    #[cfg(target_os = "linux")]
+    if let Ok(toplevel) = window.gtk_window() {
+        use gtk::prelude::GtkWindowExt as _;
+        toplevel.set_focus_on_map(false);
+    }
+    let done = window
+        .show()
+        .and_then(|()| window.request_user_attention(Some(UserAttentionType::Informational)));
+    if let Err(error) = done {
+        eprintln!("countersign-window: The window does not come on screen: {error}");
     }
 }
 

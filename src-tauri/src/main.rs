@@ -5,6 +5,7 @@
 
 mod agent;
 mod frame;
+mod linger;
 mod start;
 
 use countersign_api::ipc::{Answer, Call, Reply};
@@ -26,7 +27,7 @@ async fn call(
         reply: Reply::State { state },
     } = &answer
     {
-        frame::zoom(&app, state.prefs.text_size);
+        frame::heed(&app, &state.prefs);
     }
     Ok(answer)
 }

@@ -3,13 +3,24 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use countersign_api::ipc::{Answer, Call, Prefs, Problem, ProblemCode, Reply, State};
+use countersign_api::ipc::{
+    Answer, Call, Check, MAX_MUTE_SECS, MAX_PAUSE_SECS, Prefs, Problem, ProblemCode, Reply, State,
+};
 use countersign_approver::Accounts;
+use countersign_model::{Clock, UnixSecs};
+use jiff::tz::TimeZone;
 use tokio::sync::watch;
 
+use crate::absence;
+use crate::autostart::{Autostart, AutostartError};
+use crate::checks;
+use crate::diagnostics;
 use crate::folders;
+use crate::log::Log;
+use crate::mutes::{Mutes, mute};
 use crate::notify::Notifier;
 use crate::prefs;
+use crate::text::catalogue::{Tongue, Words};
 use crate::window::Window;
 use crate::window_socket;
 
@@ -19,8 +30,16 @@ pub struct Desk<N> {
     pub approver: Accounts,
     /// For the test.
     pub notifier: Arc<N>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// What the person asked for quiet about.
+    pub mutes: Arc<Mutes>,
     /// Whose presence the window tells.
     pub window: Window,
+    /// Starting with the desktop, where there is a place to say so.
+    pub autostart: Result<Autostart, AutostartError>,
+    /// The log.
+    pub log: Log,
     /// The preferences' file.
     pub prefs_file: PathBuf,
     /// What the person prefers.
@@ -43,6 +62,10 @@ impl<N: Notifier + Send + Sync + 'static> window_socket::Desk for Desk<N> {
 }
 
 impl<N: Notifier> Desk<N> {
+    fn words(&self) -> &'static Words {
+        Tongue::here(self.prefer.borrow().language).words()
+    }
+
     async fn reply(&self, call: Call) -> Result<Reply, Problem> {
         let approver = &self.approver;
         match call {
@@ -68,6 +91,9 @@ impl<N: Notifier> Desk<N> {
                 });
                 Ok(Reply::Nothing)
             }
+            Call::SecurityKeyPin { txn, pin } => approver
+                .give_pin(txn.as_deref(), pin)
+                .map(|()| Reply::Nothing),
             Call::CancelSignIn => {
                 approver.cancel_sign_in();
                 Ok(Reply::Nothing)
@@ -97,9 +123,22 @@ impl<N: Notifier> Desk<N> {
             Call::RetryStepUp { txn } => {
                 approver.retry_step_up(&txn).await.map(|()| Reply::Nothing)
             }
-            Call::History { query, account } => Ok(Reply::History {
-                page: approver.history(account.as_deref(), query).await?,
+            Call::History { query, at, limit } => Ok(Reply::History {
+                page: approver.history(&query, at, limit).await?,
             }),
+            Call::HistoryPeople { text, account } => Ok(Reply::People {
+                people: approver.history_people(&text, account.as_deref()).await?,
+            }),
+            Call::Figures { query } => Ok(Reply::Figures {
+                figures: approver.figures(&query).await?,
+            }),
+            Call::ExportHistory { query, what } => {
+                let folder = folders::downloads().map_err(|error| other(&error))?;
+                let path = approver.export_history(&query, what, &folder).await?;
+                Ok(Reply::Exported {
+                    path: path.display().to_string(),
+                })
+            }
             Call::Verify { txn } => Ok(Reply::Verification {
                 report: approver.verify(&txn).await?,
             }),
@@ -110,7 +149,46 @@ impl<N: Notifier> Desk<N> {
                     path: path.display().to_string(),
                 })
             }
-            Call::TestNotification => self.notifier.test().await.map(|()| Reply::Nothing),
+            Call::TestNotification => match self.notifier.test().await {
+                Ok(()) => Ok(Reply::Nothing),
+                Err(why) => Err(sentence(why.sentence(self.words()))),
+            },
+            Call::TestSeen { seen } => {
+                self.notifier.test_seen(seen);
+                Ok(Reply::Nothing)
+            }
+            Call::Mute { txn, secs } => {
+                let secs = at_most(secs, MAX_MUTE_SECS);
+                let secs = secs.ok_or_else(|| sentence(&self.words().mute_too_long))?;
+                let muted = mute(&self.mutes, approver, &txn, secs, self.clock.now());
+                muted.map(|()| Reply::Nothing).ok_or_else(|| Problem {
+                    code: ProblemCode::NotFound,
+                    sentence: self.words().not_waiting.clone(),
+                })
+            }
+            Call::Unmute { id } => match self.mutes.unmute(&id) {
+                true => Ok(Reply::Nothing),
+                false => Err(Problem {
+                    code: ProblemCode::NotFound,
+                    sentence: self.words().no_such_mute.clone(),
+                }),
+            },
+            Call::Pause { secs } => {
+                let until = match secs {
+                    None => None,
+                    Some(secs) => {
+                        let secs = at_most(secs, MAX_PAUSE_SECS);
+                        let secs = secs.ok_or_else(|| sentence(&self.words().pause_too_long))?;
+                        Some(UnixSecs(self.clock.now().0 + i64::from(secs)))
+                    }
+                };
+                self.mutes.pause(until);
+                Ok(Reply::Nothing)
+            }
+            Call::Resume => {
+                self.mutes.resume();
+                Ok(Reply::Nothing)
+            }
             Call::Devices { account } => Ok(Reply::Devices {
                 devices: approver.devices(account.as_deref()).await?,
             }),
@@ -123,14 +201,90 @@ impl<N: Notifier> Desk<N> {
                     .await?,
             }),
             Call::SetPrefs { prefs } => {
-                prefs::write(&self.prefs_file, prefs).map_err(|error| other(&error))?;
+                self.start_with_desktop(&prefs)?;
+                prefs::write(&self.prefs_file, &prefs).map_err(|error| other(&error))?;
                 self.prefer.send_replace(prefs);
                 Ok(Reply::Nothing)
             }
+            Call::Checks => Ok(Reply::Checks {
+                checks: self.checks().await,
+            }),
+            Call::Diagnostics => Ok(Reply::Diagnostics {
+                text: diagnostics::text(
+                    &self.known(),
+                    &self.checks().await,
+                    &self.log.last(),
+                    |name| std::env::var(name).ok(),
+                ),
+            }),
+            Call::Absence { account } => {
+                let page = approver.absence(account.as_deref()).await?;
+                Ok(absence::reply(page, &TimeZone::system()))
+            }
+            Call::SetAbsence {
+                account,
+                from,
+                until,
+                stand_in,
+            } => {
+                let page = approver
+                    .set_absence(account.as_deref(), from, until, stand_in.as_deref())
+                    .await?;
+                Ok(absence::reply(page, &TimeZone::system()))
+            }
+            Call::EndAbsence { account } => {
+                let page = approver.end_absence(account.as_deref()).await?;
+                Ok(absence::reply(page, &TimeZone::system()))
+            }
             Call::WindowState { visible, showing } => {
+                if !visible {
+                    approver.history_rests();
+                }
                 self.window.seen(visible, showing);
                 Ok(Reply::Nothing)
             }
+        }
+    }
+}
+
+fn at_most(secs: u32, most: u32) -> Option<u32> {
+    Some(secs).filter(|secs| (1..=most).contains(secs))
+}
+
+fn sentence(sentence: &str) -> Problem {
+    Problem {
+        code: ProblemCode::Other,
+        sentence: sentence.to_owned(),
+    }
+}
+
+impl<N> Desk<N> {
+    fn known(&self) -> Arc<State> {
+        Arc::clone(&self.state.borrow())
+    }
+
+    async fn checks(&self) -> Vec<Check> {
+        let state = self.known();
+        let words = Tongue::here(state.prefs.language).words();
+        checks::all(
+            &self.approver,
+            self.autostart.as_ref(),
+            &state,
+            &words.checks,
+        )
+        .await
+    }
+
+    /// Where that is what changed. What cannot be done is not preferred either.
+    fn start_with_desktop(&self, prefs: &Prefs) -> Result<(), Problem> {
+        if self.prefer.borrow().autostart == prefs.autostart {
+            return Ok(());
+        }
+        match &self.autostart {
+            Ok(autostart) => autostart
+                .set(prefs.autostart)
+                .map_err(|error| other(&error)),
+            Err(error) => Err(other(error)),
         }
     }
 }

@@ -24,7 +24,38 @@ pub enum FolderError {
 /// # Errors
 /// When nothing says where home is.
 pub fn prefs_file() -> Result<PathBuf, FolderError> {
-    Ok(base("XDG_CONFIG_HOME", ".config")?.join("countersign/agent.toml"))
+    Ok(config()?.join("countersign/agent.toml"))
+}
+
+/// The person's settings, of all programs.
+///
+/// # Errors
+/// When nothing says where home is.
+pub fn config() -> Result<PathBuf, FolderError> {
+    base("XDG_CONFIG_HOME", ".config")
+}
+
+/// The settings of whoever set up the machine, the most important folder first.
+#[must_use]
+pub fn config_of_machine() -> Vec<PathBuf> {
+    listed("XDG_CONFIG_DIRS", "/etc/xdg")
+}
+
+/// Where the person's own programs are listed.
+///
+/// # Errors
+/// When nothing says where home is.
+pub fn applications() -> Result<PathBuf, FolderError> {
+    Ok(base("XDG_DATA_HOME", ".local/share")?.join("applications"))
+}
+
+/// Where the machine's programs are listed, the most important folder first.
+#[must_use]
+pub fn applications_of_machine() -> Vec<PathBuf> {
+    listed("XDG_DATA_DIRS", "/usr/local/share:/usr/share")
+        .into_iter()
+        .map(|folder| folder.join("applications"))
+        .collect()
 }
 
 /// What the approver's program keeps.
@@ -41,7 +72,7 @@ pub fn data() -> Result<PathBuf, FolderError> {
 /// When it cannot be made.
 pub fn downloads() -> Result<PathBuf, FolderError> {
     let home = home()?;
-    let named = std::fs::read_to_string(base("XDG_CONFIG_HOME", ".config")?.join("user-dirs.dirs"));
+    let named = std::fs::read_to_string(config()?.join("user-dirs.dirs"));
     let path = named
         .ok()
         .and_then(|text| download_dir(&text, &home))
@@ -75,6 +106,14 @@ fn base(variable: &str, below_home: &str) -> Result<PathBuf, FolderError> {
         Some(path) => Ok(path),
         None => Ok(home()?.join(below_home)),
     }
+}
+
+/// A list of folders; what is not absolute in it is ignored, as the specification says.
+fn listed(variable: &str, otherwise: &str) -> Vec<PathBuf> {
+    let named = std::env::var_os(variable).filter(|value| !value.is_empty());
+    std::env::split_paths(&named.unwrap_or_else(|| otherwise.into()))
+        .filter(|path| path.is_absolute())
+        .collect()
 }
 
 fn home() -> Result<PathBuf, FolderError> {

@@ -6,17 +6,29 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+pub mod absence;
+pub mod alarm;
+pub mod autostart;
 pub mod browser;
 pub mod bus;
+pub mod checks;
 pub mod desk;
+pub mod diagnostics;
+pub mod entry;
 pub mod folders;
 pub mod frames;
 pub mod instance;
 pub mod intent;
 pub mod keyring;
+pub mod links;
+pub mod log;
+pub mod mutes;
 pub mod notify;
 pub mod open_socket;
 pub mod prefs;
+pub mod quiet;
+pub mod sandbox;
+pub mod security_key;
 pub mod session;
 pub mod text;
 pub mod tray;

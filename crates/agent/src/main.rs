@@ -1,6 +1,5 @@
 //! `countersign-agent`: starts the agent of this desktop session, or asks the one that runs to open its window.
 
-use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -8,6 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
+use countersign_agent::autostart::{self, Autostart};
 use countersign_agent::browser::Browser;
 use countersign_agent::bus::Bus;
 use countersign_agent::desk::Desk;
@@ -15,20 +15,29 @@ use countersign_agent::folders;
 use countersign_agent::instance::{Claim, RuntimeDir};
 use countersign_agent::intent::Intent;
 use countersign_agent::keyring::Keyring;
+use countersign_agent::links::{self, Link};
+use countersign_agent::log::Log;
+use countersign_agent::mutes::Mutes;
 use countersign_agent::notify::Notifier as _;
-use countersign_agent::notify::freedesktop::Freedesktop;
+use countersign_agent::notify::freedesktop::{Freedesktop, SETTLED};
 use countersign_agent::open_socket::{self, OpenRequest};
 use countersign_agent::prefs::Prefs;
+use countersign_agent::sandbox::Sandbox;
+use countersign_agent::security_key::{Hidraw, Keys};
 use countersign_agent::session::{self, Session};
+use countersign_agent::text::catalogue::Tongue;
 use countersign_agent::tray;
 use countersign_agent::wake;
-use countersign_agent::window::Window;
+use countersign_agent::window::{Presence, Window};
 use countersign_agent::window_socket;
-use countersign_approver::{Accounts, Deps, Options};
+use countersign_api::ipc;
+use countersign_approver::{Accounts, Deps, Options, Route, SecurityKey, Way};
 use countersign_model::{Clock, UnixSecs};
+use jiff::tz::TimeZone;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
+use url::Url;
 
 /// Clicks that wait to be acted on.
 const INTENTS: usize = 32;
@@ -43,9 +52,10 @@ const SETTLE_PATIENCE: Duration = Duration::from_secs(5);
   countersign-agent                                 start, with an icon in the tray
   countersign-agent open                            open the window (starts the agent where none runs)
   countersign-agent open 5gN0…                      open it at one request
+  countersign-agent open 'countersign://connect?server=https://approvals.example.com'
   countersign-agent run --server https://approvals.example.com
 
-Preferences: $XDG_CONFIG_HOME/countersign/agent.toml. Log: stderr; COUNTERSIGN_LOG=debug says more.
+Preferences: $XDG_CONFIG_HOME/countersign/agent.toml. Log: stderr; COUNTERSIGN_LOG=countersign=debug says more.
 
 Exit codes: 0 done · 1 it did not work, with the reason · 2 a wrong option · 3 another agent runs already"
 )]
@@ -66,8 +76,8 @@ enum Command {
     Run,
     /// Open the window, at one request where its id is given.
     Open {
-        /// The request.
-        txn: Option<String>,
+        /// The request, or a link such as countersign://connect?server=https://approvals.example.com
+        what: Option<String>,
     },
 }
 
@@ -86,14 +96,7 @@ impl Clock for SystemClock {
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    let filter = tracing_subscriber::EnvFilter::try_from_env("COUNTERSIGN_LOG")
-        .unwrap_or_else(|_| "info".into());
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_writer(std::io::stderr)
-        .init();
-    match start(args) {
+    match start(args, Log::start()) {
         Ok(code) => code,
         Err(error) => {
             eprintln!("countersign-agent: {error:#}");
@@ -102,18 +105,18 @@ fn main() -> ExitCode {
     }
 }
 
-fn start(args: Args) -> anyhow::Result<ExitCode> {
+fn start(args: Args, log: Log) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .context("start the runtime")?;
-    let done = runtime.block_on(run(args));
+    let done = runtime.block_on(run(args, log));
     // Not waited for: a thread may hang in a dialog of the keyring.
     runtime.shutdown_background();
     done
 }
 
-async fn run(args: Args) -> anyhow::Result<ExitCode> {
+async fn run(args: Args, log: Log) -> anyhow::Result<ExitCode> {
     let Args {
         command,
         server,
@@ -121,15 +124,12 @@ async fn run(args: Args) -> anyhow::Result<ExitCode> {
     } = args;
     let dir = RuntimeDir::of_session()?;
     let open = match command {
-        Some(Command::Open { txn }) => Some(OpenRequest {
-            txn,
-            activation_token: activation_token(),
-        }),
+        Some(Command::Open { what }) => Some(wish(what)?),
         Some(Command::Run) | None => None,
     };
     match (dir.claim().context("take the lock of this session")?, open) {
         (Some(claim), open) => {
-            live(&claim, server, window, open).await?;
+            live(&claim, server, window, open, log).await?;
             Ok(ExitCode::SUCCESS)
         }
         (None, Some(request)) => {
@@ -145,6 +145,38 @@ async fn run(args: Args) -> anyhow::Result<ExitCode> {
     }
 }
 
+/// What is asked for, refused here already where it is nothing that can be opened: the person is at this terminal.
+fn wish(what: Option<String>) -> anyhow::Result<OpenRequest> {
+    let (txn, link) = match what {
+        Some(link) if links::is_link(&link) => {
+            links::parse(&link)?;
+            (None, Some(link))
+        }
+        txn => (txn, None),
+    };
+    Ok(OpenRequest {
+        txn,
+        link,
+        activation_token: activation_token(),
+    })
+}
+
+/// Brings the window where a launch asks for. What a launch says is believed as little as any link.
+async fn come(window: Window, request: OpenRequest) -> Result<(), String> {
+    let OpenRequest {
+        txn,
+        link,
+        activation_token,
+    } = request;
+    match link.as_deref().map(links::parse) {
+        Some(Ok(Link::Connect { server })) => {
+            window.connect(server.to_string(), activation_token).await
+        }
+        Some(Err(error)) => Err(error.to_string()),
+        None => window.open(txn, activation_token).await,
+    }
+}
+
 /// The desktop's proof that a person started this, which lets the window come forward.
 fn activation_token() -> Option<String> {
     let named = |name| std::env::var(name).ok().filter(|token| !token.is_empty());
@@ -156,15 +188,18 @@ async fn live(
     server: Option<String>,
     window: Option<PathBuf>,
     open: Option<OpenRequest>,
+    log: Log,
 ) -> anyhow::Result<()> {
     // An error means that it is set already.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let prefs_file = folders::prefs_file()?;
     let prefs = Prefs::read(&prefs_file)?;
+    log.set(prefs.window.log);
     let program = match window {
         Some(program) => program,
         None => Window::beside_agent().context("find the window's program")?,
     };
+    let this_program = std::env::current_exe().context("find this program")?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let deps = Deps {
         keys: Arc::new(Keyring::default()),
@@ -176,67 +211,79 @@ async fn live(
             .to_string_lossy()
             .into_owned(),
     };
-    let approver = Accounts::start(deps, Options::default())?;
+    let route = Route::new(way(&prefs.window.proxy));
+    let options = Options {
+        route: route.clone(),
+        security_key: security_keys(),
+        ..Options::default()
+    };
+    let approver = Accounts::start(deps, options)?;
 
     let (intend, intents) = mpsc::channel(INTENTS);
     let notifier = Arc::new(Freedesktop::start(
         Bus::Session,
-        clock,
+        clock.clone(),
         claim.dir().notices_file(),
         intend.clone(),
+        SETTLED,
     ));
-    let (content, shown) = watch::channel(tray::Content::default());
+    let mutes = Arc::new(Mutes::open(folders::data()?.join("desk.json")));
+    let nothing = session::nothing_known();
+    let tongue = Tongue::here(prefs.window.language);
+    let content = tray::Content::of(&nothing, tongue, clock.now(), &TimeZone::system());
+    let (content, shown) = watch::channel(content);
     let (tell_tray, tray) = watch::channel(countersign_api::ipc::Tray::NoHost);
     let in_tray = tokio::spawn(tray::run(shown, intend.clone(), tell_tray));
     let window_socket = claim.dir().window_socket();
-    let window = Window::new(program, window_socket.clone());
-    let (state, states) = watch::channel(Arc::new(session::nothing_known()));
-    let (prefer, preferred) = watch::channel(prefs.window());
-    let desk = Desk {
+    let sandbox = Sandbox::of_session(Bus::Session).await;
+    let shut_in = sandbox.state();
+    let window = Window::new(program, window_socket.clone(), sandbox);
+    let (state, states) = watch::channel(Arc::new(nothing));
+    let (prefer, preferred) = watch::channel(prefs.window.clone());
+    let desk = Arc::new(Desk {
         approver: approver.clone(),
         notifier: notifier.clone(),
+        clock: clock.clone(),
+        mutes: mutes.clone(),
         window: window.clone(),
+        autostart: Autostart::of_session(this_program.clone()),
+        log: log.clone(),
         prefs_file,
         prefer,
         state: states,
-    };
+    });
     let listener = claim
         .listen(&window_socket)
         .context("listen for the window")?;
-    tokio::spawn(window_socket::serve(
-        listener,
-        window.clone(),
-        Arc::new(desk),
-    ));
+    tokio::spawn(window_socket::serve(listener, window.clone(), desk.clone()));
     let listener = claim
         .listen(&claim.dir().open_socket())
         .context("listen for second launches")?;
     let opens = window.clone();
-    tokio::spawn(open_socket::serve(
-        listener,
-        move |OpenRequest {
-                  txn,
-                  activation_token,
-              }| {
-            let window = opens.clone();
-            async move { window.open(txn, activation_token).await }
-        },
+    tokio::spawn(open_socket::serve(listener, move |request| {
+        come(opens.clone(), request)
+    }));
+    tokio::spawn(list_program(this_program));
+    tokio::spawn(heed(preferred.clone(), log, route, approver.clone()));
+    tokio::spawn(quit_when_closed(
+        window.presence(),
+        preferred.clone(),
+        intend.clone(),
     ));
+    if let Ok(autostart) = &desk.autostart {
+        let known = desk.state.clone();
+        tokio::spawn(autostart::keep(autostart.clone(), preferred.clone(), known));
+    }
     tokio::spawn(quit_on_signal(intend.clone()));
     let waking = approver.clone();
     let woken = tokio::spawn(wake::run(Bus::System, move || waking.wake()));
-    if let Some(OpenRequest {
-        txn,
-        activation_token,
-    }) = open
-    {
-        // Acted on by the loop, which is not running yet.
-        intend
-            .try_send(Intent::Open {
-                txn,
-                activation_token,
-            })
-            .context("open the window")?;
+    if let Some(request) = open {
+        let window = window.clone();
+        tokio::spawn(async move {
+            if let Err(sentence) = come(window, request).await {
+                tracing::warn!(sentence, "the window did not come");
+            }
+        });
     }
 
     let suggested_server = server.or(prefs.server);
@@ -244,15 +291,18 @@ async fn live(
         approver: approver.clone(),
         notifier: notifier.clone(),
         window: window.clone(),
+        clock,
+        mutes,
         prefs: preferred,
         tray,
         content,
         state,
+        sandbox: shut_in,
         suggested_server,
         intents,
     };
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "ready");
-    session.run().await;
+    let session = session.run().await;
     tracing::info!("ending");
     woken.abort();
     window.end().await;
@@ -261,8 +311,66 @@ async fn live(
     if timeout(SETTLE_PATIENCE, approver.settle()).await.is_err() {
         tracing::warn!("a refresh at the provider was cut off");
     }
-    // Its content's sender went with the session.
+    // Its content's sender goes with the session.
+    drop(session);
     in_tray.await.context("take the tray icon away")
+}
+
+/// Does what was preferred while it runs.
+async fn heed(
+    mut preferred: watch::Receiver<ipc::Prefs>,
+    log: Log,
+    route: Route,
+    approver: Accounts,
+) {
+    let mut now = preferred.borrow_and_update().clone();
+    while preferred.changed().await.is_ok() {
+        let next = preferred.borrow_and_update().clone();
+        if next.log != now.log {
+            log.set(next.log);
+        }
+        if next.proxy != now.proxy {
+            route.set(way(&next.proxy));
+            approver.rerouted();
+        }
+        now = next;
+    }
+}
+
+fn way(proxy: &ipc::Proxy) -> Way {
+    match proxy {
+        ipc::Proxy::System => Way::System,
+        ipc::Proxy::Direct => Way::Direct,
+        // What is kept was checked; what is not an address leads nowhere rather than around the proxy.
+        ipc::Proxy::Url { url } => Url::parse(url).map_or(Way::Nowhere, Way::Through),
+    }
+}
+
+/// Where it is not kept in the tray, the end of the window is the end.
+async fn quit_when_closed(
+    mut presence: watch::Receiver<Presence>,
+    preferred: watch::Receiver<ipc::Prefs>,
+    intend: mpsc::Sender<Intent>,
+) {
+    let mut was_running = false;
+    while presence.changed().await.is_ok() {
+        let Presence {
+            running, trouble, ..
+        } = presence.borrow_and_update().clone();
+        let closed = was_running && !running && trouble.is_none();
+        was_running = running;
+        if closed && !preferred.borrow().keep_in_tray {
+            // The session has ended already if nobody listens.
+            let _ = intend.send(Intent::Quit).await;
+        }
+    }
+}
+
+/// So that the menu starts this program, and links open it.
+async fn list_program(program: PathBuf) {
+    if let Err(error) = links::claim(&program).await {
+        tracing::warn!(%error, "links that name a server do not open Countersign");
+    }
 }
 
 async fn quit_on_signal(intend: mpsc::Sender<Intent>) {
@@ -279,4 +387,12 @@ async fn quit_on_signal(intend: mpsc::Sender<Intent>) {
     }
     // The session has ended already if nobody listens.
     let _ = intend.send(Intent::Quit).await;
+}
+
+/// The way to security keys, where this system has one.
+fn security_keys() -> Option<Arc<dyn SecurityKey>> {
+    #[cfg(target_os = "linux")]
+    return Some(Arc::new(Keys::new(Hidraw::of_system())));
+    #[cfg(not(target_os = "linux"))]
+    return None;
 }

@@ -31,6 +31,9 @@ const MAX_AT_ONCE: usize = 8;
 pub struct OpenRequest {
     /// At this request.
     pub txn: Option<String>,
+    /// At what this link asks for, which goes before a request. Read where it is acted on ([`crate::links`]).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub link: Option<String>,
     /// The desktop's proof that a person asked.
     pub activation_token: Option<String>,
 }
@@ -175,6 +178,7 @@ mod tests {
 
         let request = OpenRequest {
             txn: Some("t1".into()),
+            link: None,
             activation_token: Some("tok".into()),
         };
         ask(&path, &request).await.unwrap();
@@ -194,6 +198,7 @@ mod tests {
         );
         let none = OpenRequest {
             txn: None,
+            link: None,
             activation_token: None,
         };
         assert_eq!(

@@ -1,44 +1,22 @@
 //! `agent.toml`: what the person, or whoever set up the machine, prefers.
 
+mod file;
+
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use countersign_api::ipc::{self, Language, Theme};
-use serde::Deserialize;
+use countersign_api::ipc;
 
-/// The file's content; see `agent.example.toml`.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+use file::{File, lines};
+
+/// What the file says; see `agent.example.toml`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Prefs {
     /// The server that is filled in on first run.
     pub server: Option<String>,
-    /// The look.
-    pub theme: Theme,
-    /// The language.
-    pub language: Language,
-    /// In percent, one of [`ipc::Prefs::TEXT_SIZES`].
-    pub text_size: u16,
-    /// What has to work for requests to arrive was tried out on this device.
-    pub greeted: bool,
-}
-
-impl Default for Prefs {
-    fn default() -> Self {
-        let ipc::Prefs {
-            theme,
-            language,
-            text_size,
-            greeted,
-        } = ipc::Prefs::default();
-        Self {
-            server: None,
-            theme,
-            language,
-            text_size,
-            greeted,
-        }
-    }
+    /// What the window shows and changes.
+    pub window: ipc::Prefs,
 }
 
 /// Why the preferences could not be read or written.
@@ -68,27 +46,8 @@ impl Prefs {
     /// # Errors
     /// When it cannot be read, or holds anything unknown.
     pub fn read(path: &Path) -> Result<Self, PrefsError> {
-        let prefs: Self = toml::from_str(&text(path)?).map_err(|error| content(path, &error))?;
-        known_size(path, prefs.text_size)?;
-        Ok(prefs)
-    }
-
-    /// What of it the window shows and changes.
-    #[must_use]
-    pub fn window(&self) -> ipc::Prefs {
-        let Self {
-            server: _, // Of the first run alone.
-            theme,
-            language,
-            text_size,
-            greeted,
-        } = *self;
-        ipc::Prefs {
-            theme,
-            language,
-            text_size,
-            greeted,
-        }
+        let file: File = toml::from_str(&text(path)?).map_err(|error| content(path, &error))?;
+        Ok(file.into())
     }
 }
 
@@ -96,28 +55,15 @@ impl Prefs {
 ///
 /// # Errors
 /// When it cannot be read or written, or a value is none of those that there are.
-pub fn write(path: &Path, prefs: ipc::Prefs) -> Result<(), PrefsError> {
-    let ipc::Prefs {
-        theme,
-        language,
-        text_size,
-        greeted,
-    } = prefs;
-    known_size(path, text_size)?;
+pub fn write(path: &Path, prefs: &ipc::Prefs) -> Result<(), PrefsError> {
     let mut document: toml_edit::DocumentMut =
         text(path)?.parse().map_err(|error| content(path, &error))?;
-    document["theme"] = toml_edit::value(match theme {
-        Theme::System => "system",
-        Theme::Light => "light",
-        Theme::Dark => "dark",
-    });
-    document["language"] = toml_edit::value(match language {
-        Language::System => "system",
-        Language::En => "en",
-        Language::De => "de",
-    });
-    document["text_size"] = toml_edit::value(i64::from(text_size));
-    document["greeted"] = toml_edit::value(greeted);
+    for (key, value) in lines(prefs) {
+        document[key] = toml_edit::Item::Value(value);
+    }
+    let text = document.to_string();
+    // What is written is read again first: a value that there is not never gets into the file.
+    toml::from_str::<File>(&text).map_err(|error| content(path, &error))?;
     let written = match path.parent() {
         Some(folder) => fs::create_dir_all(folder),
         None => Ok(()),
@@ -125,22 +71,12 @@ pub fn write(path: &Path, prefs: ipc::Prefs) -> Result<(), PrefsError> {
     // Beside it and then over it: a crash leaves the old file or the new one.
     let beside = path.with_extension("toml.new");
     written
-        .and_then(|()| fs::write(&beside, document.to_string()))
+        .and_then(|()| fs::write(&beside, text))
         .and_then(|()| fs::rename(&beside, path))
         .map_err(|source| PrefsError::Io {
             path: path.to_owned(),
             source,
         })
-}
-
-fn known_size(path: &Path, text_size: u16) -> Result<(), PrefsError> {
-    let sizes = ipc::Prefs::TEXT_SIZES;
-    if sizes.contains(&text_size) {
-        return Ok(());
-    }
-    let sizes = sizes.map(|size| size.to_string()).join(", ");
-    let sentence = format!("text_size {text_size} is none of {sizes}");
-    Err(content(path, &sentence))
 }
 
 fn text(path: &Path) -> Result<String, PrefsError> {
@@ -163,12 +99,19 @@ fn content(path: &Path, error: &dyn std::fmt::Display) -> PrefsError {
 
 #[cfg(test)]
 mod tests {
+    use countersign_api::ipc::{Language, LogLevel, Proxy, QuietHours, Theme};
+
     use super::*;
 
     #[test]
     fn the_example_is_accepted_and_says_what_is_so_anyway() {
-        let prefs: Prefs = toml::from_str(include_str!("../agent.example.toml")).unwrap();
-        assert_eq!(prefs, Prefs::default());
+        let file: File = toml::from_str(include_str!("../agent.example.toml")).unwrap();
+        assert_eq!(Prefs::from(file), Prefs::default());
+        // Each line that the settings page writes is explained there.
+        let example: toml::Table = toml::from_str(include_str!("../agent.example.toml")).unwrap();
+        for (key, _) in lines(&ipc::Prefs::default()) {
+            assert!(example.contains_key(key), "{key}");
+        }
     }
 
     #[test]
@@ -193,9 +136,23 @@ mod tests {
             language: Language::De,
             text_size: 150,
             greeted: true,
+            autostart: false,
+            keep_in_tray: false,
+            reminder: None,
+            quiet: QuietHours {
+                on: true,
+                from: 22 * 60 + 30,
+                to: 6 * 60 + 5,
+            },
+            sound: false,
+            proxy: Proxy::Url {
+                url: "http://proxy.example.com:3128".to_owned(),
+            },
+            log: LogLevel::Debug,
+            known_devices: vec!["uJ2tB8rM1yQ0kVe7nZ4sHwGaP9dLfO6iT3bRqN-UXc5".to_owned()],
         };
-        write(&path, prefs).unwrap();
-        assert_eq!(Prefs::read(&path).unwrap().window(), prefs);
+        write(&path, &prefs).unwrap();
+        assert_eq!(Prefs::read(&path).unwrap().window, prefs);
         fs::write(
             &path,
             "# ours\nserver = \"https://a.example\"\ntheme = \"dark\" # at night\n",
@@ -205,26 +162,76 @@ mod tests {
             theme: Theme::Light,
             ..ipc::Prefs::default()
         };
-        write(&path, light).unwrap();
+        write(&path, &light).unwrap();
         let now = fs::read_to_string(&path).unwrap();
         assert!(
             now.starts_with("# ours\nserver = \"https://a.example\"\ntheme = \"light\""),
             "{now}"
         );
+        assert_eq!(Prefs::read(&path).unwrap().window, light);
     }
 
     #[test]
-    fn a_text_size_that_there_is_not_is_refused_both_ways() {
+    fn a_value_that_there_is_not_is_refused_with_its_line() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("agent.toml");
-        let huge = ipc::Prefs {
-            text_size: 1000,
-            ..ipc::Prefs::default()
-        };
-        assert!(write(&path, huge).is_err());
-        assert!(!path.exists());
-        fs::write(&path, "text_size = 1000\n").unwrap();
-        let error = Prefs::read(&path).unwrap_err().to_string();
-        assert!(error.contains("1000"), "{error}");
+        for line in [
+            "text_size = 1000",
+            "theme = \"blue\"",
+            "language = \"fr\"",
+            "reminder_secs = 119",
+            "quiet_from = \"24:00\"",
+            "quiet_from = \"7:00\"",
+            "quiet_to = \"07:60\"",
+            "quiet_to = \"+7:+5\"",
+            "proxy = \"socks5://proxy.example.com\"",
+            "proxy = \"proxy.example.com\"",
+            "proxy = \"http://proxy.example.com/path\"",
+            "log = \"trace\"",
+            "autostart = \"yes\"",
+        ] {
+            fs::write(&path, format!("# of mine\n{line}\n")).unwrap();
+            let error = Prefs::read(&path).unwrap_err().to_string();
+            assert!(error.contains("line 2"), "{line}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_window_that_sends_a_value_that_there_is_not_changes_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("agent.toml");
+        let fine = ipc::Prefs::default;
+        let quiet = |from, to| QuietHours { on: true, from, to };
+        for wrong in [
+            ipc::Prefs {
+                text_size: 1000,
+                ..fine()
+            },
+            ipc::Prefs {
+                reminder: Some(0),
+                ..fine()
+            },
+            ipc::Prefs {
+                reminder: Some(u32::MAX),
+                ..fine()
+            },
+            ipc::Prefs {
+                quiet: quiet(1440, 0),
+                ..fine()
+            },
+            ipc::Prefs {
+                quiet: quiet(0, u16::MAX),
+                ..fine()
+            },
+            ipc::Prefs {
+                proxy: Proxy::Url {
+                    url: "file:///etc/passwd".to_owned(),
+                },
+                ..fine()
+            },
+        ] {
+            assert!(write(&path, &wrong).is_err(), "{wrong:?}");
+            assert!(!path.exists());
+        }
     }
 }

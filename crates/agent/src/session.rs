@@ -1,24 +1,32 @@
 //! The agent's life: one loop that joins the approver's program with the desktop. It computes what the window, the
 //! notifications and the tray should show, and acts on what a person does there.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
-use countersign_api::ipc::{Event, Prefs, Problem, ProblemCode, Row, State, Tray};
-use countersign_approver::{self as approver, Accounts};
+use countersign_api::ipc::{
+    Away, Choice, Event, Prefs, Problem, ProblemCode, QuietNow, Sandbox, State, Tray,
+};
+use countersign_approver::{self as approver, Accounts, Brief};
+use countersign_model::{Clock, UnixSecs};
+use jiff::tz::TimeZone;
 use tokio::sync::{broadcast, mpsc, watch};
-use tokio::time::timeout;
 
+use crate::alarm::Alarm;
 use crate::intent::Intent;
-use crate::notify::notices::{Notices, Waiting};
-use crate::notify::{Health, Key, Notice, Notifier, Urgency};
+use crate::mutes::{Kept, Mutes, mute};
+use crate::notify::telling::{Around, Open, Telling, is_away};
+use crate::notify::{Health, Key, Notice, Notifier, Screen, Stay, Urgency};
+use crate::quiet::{Quiet, quiet};
+use crate::text::catalogue::{Tongue, Words};
 use crate::text::plain;
 use crate::tray::Content;
 use crate::window::{Presence, Window};
 
-/// Cards of open requests come from memory; one that does not is not waited for.
-const CARD_PATIENCE: Duration = Duration::from_secs(2);
+/// From a notification, a requester is muted for so long.
+const MUTE_SECS: u32 = 3600;
+/// Votes by a button whose answer waits to be heard.
+const FAILURES: usize = 16;
 
 /// Everything that the loop joins.
 pub struct Session<N> {
@@ -28,6 +36,10 @@ pub struct Session<N> {
     pub notifier: Arc<N>,
     /// The window.
     pub window: Window,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// What the person asked for quiet about.
+    pub mutes: Arc<Mutes>,
     /// What the person prefers.
     pub prefs: watch::Receiver<Prefs>,
     /// Whether a host shows the icon.
@@ -36,6 +48,8 @@ pub struct Session<N> {
     pub content: watch::Sender<Content>,
     /// The whole state, for the window.
     pub state: watch::Sender<Arc<State>>,
+    /// Whether the window is shut in.
+    pub sandbox: Sandbox,
     /// The server that is filled in on first run.
     pub suggested_server: Option<String>,
     /// What people do in notifications and tray.
@@ -45,73 +59,184 @@ pub struct Session<N> {
 /// The state before anything is known.
 #[must_use]
 pub fn nothing_known() -> State {
+    let words = Tongue::En.words();
     compose(
         &approver::State::default(),
-        &Health::Asking,
-        Tray::NoHost,
+        Desktop {
+            health: &Health::Asking,
+            tray: Tray::NoHost,
+            presence: &Presence::default(),
+            sandbox: &Sandbox::On,
+            words,
+        },
+        &Hush {
+            kept: Kept::default(),
+            quiet: Quiet::default(),
+            away: Vec::new(),
+            now: UnixSecs(0),
+        },
         Prefs::default(),
         None,
-        &Presence::default(),
     )
 }
 
 impl<N: Notifier> Session<N> {
-    /// Runs until a person quits.
-    pub async fn run(mut self) {
+    /// Runs until a person quits. It comes back whole: who listens to it still has things to hear.
+    pub async fn run(mut self) -> Self {
         let mut approver = self.approver.state();
         let mut events = self.approver.events();
         let mut health = self.notifier.health();
         let mut presence = self.window.presence();
-        let mut told = Told::default();
+        let mut kept = self.mutes.kept();
+        let (fail, mut failures) = mpsc::channel(FAILURES);
+        let alarm = Alarm::new();
+        let mut told = Telling::default();
+        let mut briefs = BTreeMap::new();
+        let mut is_untold = false;
         loop {
-            let now = approver.borrow_and_update().clone();
+            let prefs = self.prefs.borrow_and_update().clone();
+            let tongue = Tongue::here(prefs.language);
+            let words = tongue.words();
+            let now = self.clock.now();
+            let state = approver.borrow_and_update().clone();
+            // How a request ended was said before it left the list.
+            loop {
+                match events.try_recv() {
+                    Ok(event) => self.hear(event, &mut told, now, words),
+                    Err(broadcast::error::TryRecvError::Lagged(_)) => {}
+                    Err(
+                        broadcast::error::TryRecvError::Empty
+                        | broadcast::error::TryRecvError::Closed,
+                    ) => break,
+                }
+            }
+            learn(&self.approver, &state, &mut briefs);
+            let open: Vec<Open<'_>> = state
+                .inbox
+                .iter()
+                .map(|row| Open {
+                    row,
+                    brief: briefs.get(&row.txn),
+                })
+                .collect();
+            let whose = open
+                .iter()
+                .filter_map(|one| Some((one.row.txn.as_str(), one.brief?.requester.as_str())));
+            self.mutes.note(now, whose);
+            let hush = Hush {
+                kept: kept.borrow_and_update().clone(),
+                quiet: quiet(prefs.quiet, now, &TimeZone::system()),
+                away: away(&state),
+                now,
+            };
             let seen = presence.borrow_and_update().clone();
-            let state = compose(
-                &now,
-                &health.borrow_and_update(),
-                *self.tray.borrow_and_update(),
-                *self.prefs.borrow_and_update(),
+            let health_now = health.borrow_and_update().clone();
+            let tell = told.of(
+                &open,
+                &Around {
+                    now,
+                    reminder: prefs.reminder,
+                    kept: &hush.kept,
+                    quiet: hush.quiet,
+                    away: &hush.away,
+                    showing: seen.showing.as_deref(),
+                    words,
+                },
+            );
+            is_untold |= tell.is_news;
+            match &health_now {
+                Health::Asking => {}
+                Health::Working(_) => is_untold = false,
+                Health::Missing(_) => {
+                    if std::mem::take(&mut is_untold) {
+                        self.raise();
+                    }
+                }
+            }
+            let mut notices = tell.notices;
+            notices.extend(seen.trouble.as_deref().map(|why| of_window(why, words)));
+            let sound = prefs.sound;
+            let shown = compose(
+                &state,
+                Desktop {
+                    health: &health_now,
+                    tray: *self.tray.borrow_and_update(),
+                    presence: &seen,
+                    sandbox: &self.sandbox,
+                    words,
+                },
+                &hush,
+                prefs,
                 self.suggested_server.as_deref(),
-                &seen,
             );
             let connection = self.state.borrow().connection;
             if let Some(txn) = &seen.showing
-                && connection != state.connection
+                && connection != shown.connection
             {
                 // Whether one can vote depends on it.
                 self.window.tell(Event::CardChanged { txn: txn.clone() });
             }
-            self.show(state);
-            self.notifier
-                .show(told.notices(&self.approver, &now, &seen).await);
+            self.show(shown, tongue, now);
+            self.notifier.show(Screen {
+                notices,
+                sound,
+                tongue,
+            });
             // The senders live as long as what is held here: the end of one is the end of all.
             let go_on = tokio::select! {
                 changed = approver.changed() => changed.is_ok(),
                 changed = health.changed() => changed.is_ok(),
                 changed = presence.changed() => changed.is_ok(),
+                changed = kept.changed() => changed.is_ok(),
                 changed = self.prefs.changed() => changed.is_ok(),
                 // Without a bus the tray gives up; the rest goes on.
                 Ok(()) = self.tray.changed() => true,
                 event = events.recv() => {
-                    self.hear(event);
+                    if let Ok(event) = event {
+                        self.hear(event, &mut told, now, words);
+                    }
                     true
                 }
+                Some((txn, sentence)) = failures.recv() => {
+                    told.failed(txn, sentence);
+                    true
+                }
+                () = alarm.at(tell.due, &*self.clock) => true,
                 intent = self.intents.recv() => match intent {
                     Some(Intent::Open { txn, activation_token }) => {
                         self.open(txn, activation_token);
+                        true
+                    }
+                    Some(Intent::Vote { txn, choice, display_digest }) => {
+                        told.decided(&txn);
+                        self.vote(txn, choice, display_digest, fail.clone());
+                        true
+                    }
+                    Some(Intent::Mute { txn }) => {
+                        if mute(&self.mutes, &self.approver, &txn, MUTE_SECS, now).is_none() {
+                            tracing::info!("a requester was to be muted whose request is gone");
+                        }
+                        true
+                    }
+                    Some(Intent::Pause { secs }) => {
+                        self.mutes.pause(secs.map(|secs| UnixSecs(now.0 + i64::from(secs))));
+                        true
+                    }
+                    Some(Intent::Resume) => {
+                        self.mutes.resume();
                         true
                     }
                     Some(Intent::Quit) | None => false,
                 },
             };
             if !go_on {
-                return;
+                return self;
             }
         }
     }
 
-    fn show(&self, state: State) {
-        let content = Content::of(&state);
+    fn show(&self, state: State, tongue: Tongue, now: UnixSecs) {
+        let content = Content::of(&state, tongue, now, &TimeZone::system());
         self.content
             .send_if_modified(|now| std::mem::replace(now, content.clone()) != content);
         self.state.send_if_modified(|now| {
@@ -123,19 +248,51 @@ impl<N: Notifier> Session<N> {
         });
     }
 
-    fn hear(&self, event: Result<approver::Event, broadcast::error::RecvError>) {
+    fn hear(&self, event: approver::Event, told: &mut Telling, now: UnixSecs, words: &Words) {
         match event {
-            Ok(approver::Event::Changed { txn } | approver::Event::Closed { txn, .. }) => {
+            approver::Event::Changed { txn } => self.window.tell(Event::CardChanged { txn }),
+            approver::Event::Closed { txn, outcome, by } => {
+                told.closed(&txn, outcome, by.as_ref().map(plain), now, words);
                 self.window.tell(Event::CardChanged { txn });
             }
-            Ok(approver::Event::SignedIn) => self.open(None, None),
+            approver::Event::HistoryChanged => self.window.tell(Event::HistoryChanged),
+            approver::Event::SignedIn => self.open(None, None),
             // The person is in the browser; what came of it stands on the card.
-            Ok(approver::Event::StepUpEnded { txn }) => self.open(Some(txn), None),
+            approver::Event::StepUpEnded { txn } => self.open(Some(txn), None),
             // The state, which is looked at anyway, says the rest.
-            Ok(approver::Event::Arrived { .. } | approver::Event::DeviceAdded { .. })
-            | Err(broadcast::error::RecvError::Lagged(_) | broadcast::error::RecvError::Closed) => {
-            }
+            approver::Event::Arrived { .. } | approver::Event::DeviceAdded { .. } => {}
         }
+    }
+
+    /// No notification can tell of what came: the window does, without taking the focus from what is typed.
+    fn raise(&self) {
+        let window = self.window.clone();
+        tokio::spawn(async move {
+            if let Err(sentence) = window.raise().await {
+                tracing::warn!(sentence, "the window did not come");
+            }
+        });
+    }
+
+    /// Votes for a person who clicked on a button. What did not count is told; what takes the browser is shown.
+    fn vote(
+        &self,
+        txn: String,
+        choice: Choice,
+        display_digest: String,
+        fail: mpsc::Sender<(String, String)>,
+    ) {
+        let approver = self.approver.clone();
+        tokio::spawn(async move {
+            let voted = approver
+                .vote(&txn, choice, None, None, display_digest)
+                .await;
+            if let Err(Problem { sentence, .. }) = voted {
+                tracing::warn!("a vote by a button was not counted");
+                // Nobody listens when the agent ends.
+                let _ = fail.send((txn, sentence)).await;
+            }
+        });
     }
 
     fn open(&self, txn: Option<String>, activation_token: Option<String>) {
@@ -148,77 +305,82 @@ impl<N: Notifier> Session<N> {
     }
 }
 
-/// What the notifications need to remember.
-#[derive(Default)]
-struct Told {
-    notices: Notices,
-    /// The requesters' groups, by request.
-    groups: HashMap<String, Vec<String>>,
-}
-
-impl Told {
-    async fn notices(
-        &mut self,
-        approver: &Accounts,
-        state: &approver::State,
-        seen: &Presence,
-    ) -> Vec<Notice> {
-        self.groups
-            .retain(|txn, _| state.inbox.iter().any(|row| row.txn == *txn));
-        for Row { txn, .. } in &state.inbox {
-            if !self.groups.contains_key(txn) {
-                let groups = groups(approver, txn).await;
-                self.groups.insert(txn.clone(), groups);
-            }
+/// Keeps what is known of the open requests beside their rows.
+fn learn(approver: &Accounts, state: &approver::State, briefs: &mut BTreeMap<String, Brief>) {
+    briefs.retain(|txn, _| state.inbox.iter().any(|row| row.txn == *txn));
+    for row in &state.inbox {
+        // What a row is made from never changes under its id.
+        if !briefs.contains_key(&row.txn)
+            && let Some(brief) = approver.brief(&row.txn)
+        {
+            briefs.insert(row.txn.clone(), brief);
         }
-        let waiting: Vec<_> = state
-            .inbox
-            .iter()
-            .map(|row| Waiting {
-                row,
-                groups: self.groups.get(&row.txn).cloned().unwrap_or_default(),
-            })
-            .collect();
-        let mut notices = self.notices.of(&waiting, seen.showing.as_deref());
-        notices.extend(seen.trouble.as_deref().map(of_window));
-        notices
     }
 }
 
-/// The claims that tell most about who asks.
-async fn groups(approver: &Accounts, txn: &str) -> Vec<String> {
-    match timeout(CARD_PATIENCE, approver.card(txn)).await {
-        Ok(Ok(card)) => {
-            let groups = card.who.claims.iter().find(|field| field.label == "groups");
-            groups
-                .map(|field| field.lines.iter().map(plain).collect())
-                .unwrap_or_default()
-        }
-        // The card itself will say why.
-        Ok(Err(_)) | Err(_) => Vec::new(),
-    }
+/// The accounts that are away, or will be.
+fn away(state: &approver::State) -> Vec<(String, Away)> {
+    let accounts = state.accounts.iter();
+    accounts
+        .filter_map(|account| Some((account.id.clone(), account.away?)))
+        .collect()
 }
 
-fn of_window(sentence: &str) -> Notice {
+fn of_window(sentence: &str, words: &Words) -> Notice {
     Notice {
         key: Key::Window,
         opens: None,
-        title: "Countersign has no window".to_owned(),
+        title: words.no_window.clone(),
         facts: vec![sentence.to_owned()],
         ends_at: None,
         urgency: Urgency::Normal,
         stands_for: 1,
+        reminder: false,
+        buttons: Vec::new(),
+        stay: Stay::UntilOver,
     }
+}
+
+/// What holds notifications back, by the person's own wish.
+struct Hush {
+    kept: Kept,
+    quiet: Quiet,
+    away: Vec<(String, Away)>,
+    now: UnixSecs,
+}
+
+impl Hush {
+    fn quiet_now(&self, accounts: usize) -> Option<QuietNow> {
+        let away = self
+            .away
+            .iter()
+            .filter(|(_, away)| is_away(*away, self.now));
+        let ends: Vec<i64> = away.map(|(_, away)| away.until).collect();
+        match (ends.iter().min(), self.quiet.until) {
+            (Some(until), _) if ends.len() == accounts => Some(QuietNow::Away { until: *until }),
+            (_, Some(until)) => Some(QuietNow::QuietHours { until: until.0 }),
+            (_, None) => None,
+        }
+    }
+}
+
+/// What only the desktop knows.
+#[derive(Clone, Copy)]
+struct Desktop<'a> {
+    health: &'a Health,
+    tray: Tray,
+    presence: &'a Presence,
+    sandbox: &'a Sandbox,
+    words: &'a Words,
 }
 
 /// The one place where the window's state is put together.
 fn compose(
     approver: &approver::State,
-    health: &Health,
-    tray: Tray,
+    desktop: Desktop<'_>,
+    hush: &Hush,
     prefs: Prefs,
     suggested_server: Option<&str>,
-    presence: &Presence,
 ) -> State {
     let approver::State {
         account,
@@ -227,19 +389,22 @@ fn compose(
         connection,
         inbox,
         others,
-        troubles,
+        mut troubles,
         last,
         listed: _,
     } = approver.clone();
-    let mut troubles = troubles;
-    let desktop = [
-        match health {
-            Health::Missing { sentence } => Some(sentence.clone()),
-            Health::Asking | Health::Working { .. } => None,
-        },
+    let Desktop {
+        health,
+        tray,
+        presence,
+        sandbox,
+        words,
+    } = desktop;
+    let of_desktop = [
+        health.trouble(words).map(str::to_owned),
         presence.trouble.clone(),
     ];
-    troubles.extend(desktop.into_iter().flatten().map(|sentence| Problem {
+    troubles.extend(of_desktop.into_iter().flatten().map(|sentence| Problem {
         code: ProblemCode::Other,
         sentence,
     }));
@@ -248,14 +413,18 @@ fn compose(
         suggested_server: suggested_server
             .map(str::to_owned)
             .or(last.map(|last| last.server)),
+        quiet_now: hush.quiet_now(accounts.len()),
         account,
         accounts,
         sign_in,
         connection,
         inbox,
         others,
-        notifications: health.state(),
+        notifications: health.state(words),
+        mutes: hush.kept.mutes(hush.now),
+        paused: hush.kept.paused(hush.now),
         tray,
+        sandbox: sandbox.clone(),
         troubles,
         prefs,
     }

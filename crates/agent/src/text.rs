@@ -1,4 +1,7 @@
-//! Lines of spans as one string, for the places that can show nothing better: notification and tray menu.
+//! Text for the places that can show nothing better than a string, notification and tray menu: lines of spans as one
+//! string, and what the agent itself says ([`catalogue`]).
+
+pub mod catalogue;
 
 use countersign_api::ipc::{Line, Role};
 
@@ -27,6 +30,17 @@ pub fn plain(line: &Line) -> String {
     text
 }
 
+/// Text from outside, so that writing from right to left in it cannot reorder what stands beside it.
+#[must_use]
+pub fn isolated(text: &str) -> String {
+    let turns = |c: char| matches!(u32::from(c), 0x590..=0x8ff | 0xfb1d..=0xfdff | 0xfe70..=0xfeff | 0x1_0800..=0x1_0fff | 0x1_e800..=0x1_efff);
+    if text.contains(turns) {
+        format!("\u{2068}{text}\u{2069}")
+    } else {
+        text.to_owned()
+    }
+}
+
 /// Cuts to at most `max_chars` characters, the last of which is then an ellipsis.
 #[must_use]
 pub fn shorten(text: &str, max_chars: usize) -> String {
@@ -36,19 +50,6 @@ pub fn shorten(text: &str, max_chars: usize) -> String {
     let mut short: String = text.chars().take(max_chars.saturating_sub(1)).collect();
     short.push('…');
     short
-}
-
-/// How long is left, as people say it.
-#[must_use]
-pub fn time_left(secs: i64) -> String {
-    let minutes = secs / 60;
-    match secs {
-        ..=0 => "time is over".to_owned(),
-        1..=59 => "less than a minute left".to_owned(),
-        60..=119 => "1 minute left".to_owned(),
-        120..=7199 => format!("{minutes} minutes left"),
-        _ => format!("{} hours left", minutes / 60),
-    }
 }
 
 #[cfg(test)]
@@ -80,30 +81,14 @@ mod tests {
     }
 
     #[test]
-    fn shortening_says_so() {
-        assert_eq!(shorten("abcd", 4), "abcd");
-        assert_eq!(shorten("abcde", 4), "abc…");
+    fn what_is_written_from_right_to_left_keeps_to_itself() {
+        assert_eq!(isolated("orders-api"), "orders-api");
+        assert_eq!(isolated("מרה"), "\u{2068}מרה\u{2069}");
     }
 
     #[test]
-    fn time_is_said_as_people_say_it() {
-        let said: Vec<String> = [-3, 0, 1, 59, 60, 119, 120, 599, 7199, 7200]
-            .map(time_left)
-            .into();
-        assert_eq!(
-            said,
-            [
-                "time is over",
-                "time is over",
-                "less than a minute left",
-                "less than a minute left",
-                "1 minute left",
-                "1 minute left",
-                "2 minutes left",
-                "9 minutes left",
-                "119 minutes left",
-                "2 hours left"
-            ]
-        );
+    fn shortening_says_so() {
+        assert_eq!(shorten("abcd", 4), "abcd");
+        assert_eq!(shorten("abcde", 4), "abc…");
     }
 }

@@ -1,76 +1,117 @@
-//! The icon in the panel (StatusNotifierItem): how many wait, whether they can reach us, the newest of them, and
-//! the way in and out.
+//! The icon in the panel (StatusNotifierItem): how many wait, whether they can reach us, the newest of them, a pause,
+//! and the way in and out.
 
 use std::io::Cursor;
 use std::time::Duration;
 
-use countersign_api::ipc::{self, Connection, State};
+use countersign_api::ipc::{self, Connection, Notifications, QuietNow, State};
+use countersign_model::UnixSecs;
+use jiff::tz::TimeZone;
 use ksni::menu::StandardItem;
 use ksni::{Category, Handle, Icon, MenuItem, OfflineReason, Status, ToolTip, TrayMethods as _};
 use tokio::sync::{mpsc, watch};
 
 use crate::intent::Intent;
-use crate::text::{plain, shorten};
+use crate::text::catalogue::{Tongue, Words, fill};
+use crate::text::{isolated, plain, shorten};
 
 /// So many requests stand in the menu; the window has all.
 const IN_MENU: usize = 5;
 /// The longest line of the menu.
 const LABEL_CHARS: usize = 70;
+/// How long the menu's first pause lasts.
+const PAUSE_SECS: u32 = 3600;
 /// Without a bus, so long until the next try.
 const RETRY: Duration = Duration::from_secs(30);
 
 /// What the icon says.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Content {
-    /// One line on how things are.
-    headline: String,
+    /// How things are: a line, or two where notifications are held back.
+    headlines: Vec<String>,
     /// The picture.
     look: Look,
+    /// It asks to be looked at.
+    calls: bool,
     /// Request and line, most recent first.
     requests: Vec<(String, String)>,
+    /// Notifications are paused.
+    is_paused: bool,
+    /// The language of the menu.
+    tongue: Tongue,
 }
 
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Look {
-    #[default]
+    /// Nothing gets through.
     Offline,
+    /// Nothing waits.
     Idle,
+    /// Something waits.
     Pending,
+    /// The person wants quiet.
+    Paused,
+    /// Notifications do not work.
+    Unheard,
 }
 
 impl Content {
     /// As the whole state says.
     #[must_use]
-    pub fn of(state: &State) -> Self {
+    pub fn of(state: &State, tongue: Tongue, now: UnixSecs, zone: &TimeZone) -> Self {
+        let words = tongue.words();
         let mut newest: Vec<_> = state.inbox.iter().collect();
         newest.sort_by_key(|row| std::cmp::Reverse(row.asked_at));
         let requests = newest.iter().take(IN_MENU).map(|row| {
-            let line = format!("{}: {}", plain(&row.requester), plain(&row.summary));
+            let (who, what) = (plain(&row.requester), plain(&row.summary));
+            let line = format!("{}: {}", isolated(&who), isolated(&what));
             (row.txn.clone(), shorten(&line, LABEL_CHARS))
         });
         let waiting = match state.inbox.len() {
-            0 => "Nothing waits for you".to_owned(),
-            1 => "1 request waits for you".to_owned(),
-            n => format!("{n} requests wait for you"),
+            0 => words.nothing_waits.clone(),
+            n => words.waiting.of(n),
         };
-        let (headline, look) = match state.connection {
-            Connection::SignedOut => (
-                "Signed out: nothing can reach you".to_owned(),
-                Look::Offline,
-            ),
-            Connection::Connecting => ("Connecting".to_owned(), Look::Offline),
-            Connection::Reconnecting => (
-                "Offline, trying again: nothing can reach you".to_owned(),
-                Look::Offline,
-            ),
-            Connection::Connected if state.inbox.is_empty() => (waiting, Look::Idle),
-            Connection::Connected => (waiting, Look::Pending),
+        let is_hushed = hush(state, words, now, zone);
+        let unheard = match &state.notifications {
+            Notifications::Missing { .. } => Some(words.unreachable.clone()),
+            Notifications::Working { held: true, .. } => Some(words.held_back.clone()),
+            Notifications::Working { held: false, .. } => None,
+        };
+        let calls = !state.inbox.is_empty() && is_hushed.is_none();
+        let (headlines, look) = match state.connection {
+            Connection::SignedOut => (vec![words.signed_out.clone()], Look::Offline),
+            Connection::Connecting => (vec![words.connecting.clone()], Look::Offline),
+            Connection::Reconnecting => (vec![words.offline.clone()], Look::Offline),
+            Connection::Connected => match (is_hushed, unheard) {
+                (Some(hush), _) => (vec![waiting, hush], Look::Paused),
+                (None, Some(unheard)) => (vec![waiting, unheard], Look::Unheard),
+                (None, None) if state.inbox.is_empty() => (vec![waiting], Look::Idle),
+                (None, None) => (vec![waiting], Look::Pending),
+            },
         };
         Self {
-            headline,
+            calls: calls && look != Look::Offline,
+            headlines,
             look,
             requests: requests.collect(),
+            is_paused: state.paused.is_some(),
+            tongue,
         }
+    }
+}
+
+/// Why nothing pops up, where the person wants it so.
+fn hush(state: &State, words: &Words, now: UnixSecs, zone: &TimeZone) -> Option<String> {
+    let until = |text: &str, until: i64| {
+        let time = words.time(UnixSecs(until), now, zone);
+        fill(text, &[("time", &time)])
+    };
+    match (state.paused, state.quiet_now) {
+        (Some(ipc::Paused { until: None }), _) => Some(words.paused.clone()),
+        (Some(ipc::Paused { until: Some(at) }), _) => Some(until(&words.paused_until, at)),
+        (None, Some(QuietNow::Away { until: at })) => Some(until(&words.away_until, at)),
+        (None, Some(QuietNow::QuietHours { until: at })) => Some(until(&words.quiet_until, at)),
+        (None, None) => None,
     }
 }
 
@@ -148,6 +189,8 @@ impl Item {
             Look::Offline => self.pictures.offline.clone(),
             Look::Idle => self.pictures.idle.clone(),
             Look::Pending => self.pictures.pending.clone(),
+            Look::Paused => self.pictures.paused.clone(),
+            Look::Unheard => self.pictures.unheard.clone(),
         }
     }
 }
@@ -166,9 +209,10 @@ impl ksni::Tray for Item {
     }
 
     fn status(&self) -> Status {
-        match self.content.look {
-            Look::Pending => Status::NeedsAttention,
-            Look::Offline | Look::Idle => Status::Active,
+        if self.content.calls {
+            Status::NeedsAttention
+        } else {
+            Status::Active
         }
     }
 
@@ -181,10 +225,10 @@ impl ksni::Tray for Item {
     }
 
     fn tool_tip(&self) -> ToolTip {
-        // The headline is ours alone: a tool tip may be read as markup.
+        // The headlines are ours alone: a tool tip may be read as markup.
         ToolTip {
             title: "Countersign".to_owned(),
-            description: self.content.headline.clone(),
+            description: self.content.headlines.join(" · "),
             ..ToolTip::default()
         }
     }
@@ -194,24 +238,44 @@ impl ksni::Tray for Item {
     }
 
     fn menu(&self) -> Vec<MenuItem<Self>> {
-        let mut menu = vec![
-            StandardItem {
-                label: self.content.headline.clone(),
-                enabled: false,
-                ..StandardItem::default()
-            }
-            .into(),
-            MenuItem::Separator,
-        ];
-        for (txn, line) in &self.content.requests {
+        let Content {
+            headlines,
+            requests,
+            is_paused,
+            tongue,
+            look: _,
+            calls: _,
+        } = &self.content;
+        let words = tongue.words();
+        let mut menu: Vec<MenuItem<Self>> = headlines
+            .iter()
+            .map(|line| {
+                StandardItem {
+                    label: label(line),
+                    enabled: false,
+                    ..StandardItem::default()
+                }
+                .into()
+            })
+            .collect();
+        menu.push(MenuItem::Separator);
+        for (txn, line) in requests {
             let txn = txn.clone();
             menu.push(entry(line, move |item| item.open(Some(txn.clone()))));
         }
-        if !self.content.requests.is_empty() {
+        if !requests.is_empty() {
             menu.push(MenuItem::Separator);
         }
-        menu.push(entry("Open Countersign", |item| item.open(None)));
-        menu.push(entry("Quit", |item| item.wish(Intent::Quit)));
+        if *is_paused {
+            menu.push(entry(&words.resume, |item| item.wish(Intent::Resume)));
+        } else {
+            let pause = |secs| move |item: &mut Self| item.wish(Intent::Pause { secs });
+            menu.push(entry(&words.pause_hour, pause(Some(PAUSE_SECS))));
+            menu.push(entry(&words.pause, pause(None)));
+        }
+        menu.push(MenuItem::Separator);
+        menu.push(entry(&words.open_app_entry, |item| item.open(None)));
+        menu.push(entry(&words.quit, |item| item.wish(Intent::Quit)));
         menu
     }
 
@@ -226,10 +290,14 @@ impl ksni::Tray for Item {
     }
 }
 
-fn entry(label: &str, act: impl Fn(&mut Item) + Send + 'static) -> MenuItem<Item> {
-    // A single underscore would mark an access key and vanish.
+/// A single underscore would mark an access key and vanish.
+fn label(text: &str) -> String {
+    text.replace('_', "__")
+}
+
+fn entry(text: &str, act: impl Fn(&mut Item) + Send + 'static) -> MenuItem<Item> {
     StandardItem {
-        label: label.replace('_', "__"),
+        label: label(text),
         activate: Box::new(act),
         ..StandardItem::default()
     }
@@ -241,6 +309,8 @@ struct Pictures {
     idle: Vec<Icon>,
     pending: Vec<Icon>,
     offline: Vec<Icon>,
+    paused: Vec<Icon>,
+    unheard: Vec<Icon>,
 }
 
 impl Pictures {
@@ -258,6 +328,8 @@ impl Pictures {
             idle: icons(both_sizes!("idle")),
             pending: icons(both_sizes!("pending")),
             offline: icons(both_sizes!("offline")),
+            paused: icons(both_sizes!("paused")),
+            unheard: icons(both_sizes!("unheard")),
         }
     }
 }
@@ -291,8 +363,10 @@ mod tests {
             idle,
             pending,
             offline,
+            paused,
+            unheard,
         } = Pictures::decode();
-        for icons in [idle, pending, offline] {
+        for icons in [idle, pending, offline, paused, unheard] {
             let sizes: Vec<_> = icons.iter().map(|icon| (icon.width, icon.height)).collect();
             assert_eq!(sizes, [(22, 22), (44, 44)]);
             assert!(
@@ -309,5 +383,51 @@ mod tests {
             panic!("a plain entry")
         };
         assert_eq!(item.label, "delete from order__lines");
+    }
+
+    /// What a person reads who opens the menu, and whether the icon calls.
+    fn said(state: &State, tongue: Tongue) -> (String, Look, bool) {
+        let zone = TimeZone::posix("CET-1").unwrap();
+        let content = Content::of(state, tongue, UnixSecs(1_795_348_800), &zone);
+        (content.headlines.join(" · "), content.look, content.calls)
+    }
+
+    fn connected() -> State {
+        let mut state = crate::session::nothing_known();
+        state.connection = Connection::Connected;
+        state.notifications = Notifications::Working {
+            daemon: "fake".into(),
+            version: "1".into(),
+            can: Vec::new(),
+            held: false,
+            test: None,
+        };
+        state
+    }
+
+    #[test]
+    fn the_icon_says_how_things_are() {
+        let says = |state: &State| said(state, Tongue::En);
+        let mut state = connected();
+        assert_eq!(
+            says(&state),
+            ("Nothing waits for you".into(), Look::Idle, false)
+        );
+        state.notifications = Notifications::Missing { why: "none".into() };
+        let unheard = "Nothing waits for you · Notifications do not work";
+        assert_eq!(says(&state), (unheard.into(), Look::Unheard, false));
+        // What the person wants comes before what they cannot help.
+        state.paused = Some(ipc::Paused {
+            until: Some(1_795_348_800 + 3600),
+        });
+        let paused = "Nothing waits for you · Paused until 14:00";
+        assert_eq!(says(&state), (paused.into(), Look::Paused, false));
+        assert_eq!(
+            said(&state, Tongue::De).0,
+            "Nichts wartet auf Sie · Pausiert bis 14:00"
+        );
+        state.connection = Connection::Reconnecting;
+        let offline = "Offline, trying again: nothing can reach you";
+        assert_eq!(says(&state), (offline.into(), Look::Offline, false));
     }
 }

@@ -7,9 +7,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use countersign_api::ipc::Event;
-use tokio::process::{Child, Command};
+use tokio::process::Child;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
+
+use crate::sandbox::Sandbox;
 
 /// From start to the first frame it takes half a second; past this it is taken for stuck.
 const START_PATIENCE: Duration = Duration::from_secs(20);
@@ -31,11 +33,21 @@ pub struct Presence {
     pub trouble: Option<String>,
 }
 
-/// Where a person is taken.
+/// Why the window comes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Destination {
-    txn: Option<String>,
-    activation_token: Option<String>,
+enum Wish {
+    /// A person asked for it, at this request where one is named.
+    Open {
+        txn: Option<String>,
+        activation_token: Option<String>,
+    },
+    /// A person opened a link that names a server.
+    Connect {
+        server: String,
+        activation_token: Option<String>,
+    },
+    /// Nobody asked: something came that cannot be told otherwise.
+    Raise,
 }
 
 type Told = oneshot::Sender<Result<(), String>>;
@@ -48,8 +60,8 @@ struct Inner {
     running: bool,
     /// That process has connected at least once.
     has_connected: bool,
-    /// Where to take the window that is starting, and who waits to hear that it came.
-    due: Option<(Destination, Vec<Told>)>,
+    /// What the window that is starting is for, and who waits to hear that it came.
+    due: Option<(Wish, Vec<Told>)>,
     /// Set on quitting: nothing is started any more.
     ending: bool,
     end: Option<oneshot::Sender<()>>,
@@ -60,17 +72,19 @@ struct Inner {
 pub struct Window {
     program: PathBuf,
     socket: PathBuf,
+    sandbox: Sandbox,
     inner: Arc<Mutex<Inner>>,
     presence: watch::Sender<Presence>,
 }
 
 impl Window {
-    /// `program` is started with `socket` in its environment.
+    /// `program` is started with `socket` in its environment, shut in as `sandbox` can.
     #[must_use]
-    pub fn new(program: PathBuf, socket: PathBuf) -> Self {
+    pub fn new(program: PathBuf, socket: PathBuf, sandbox: Sandbox) -> Self {
         Self {
             program,
             socket,
+            sandbox,
             inner: Arc::default(),
             presence: watch::Sender::new(Presence::default()),
         }
@@ -99,10 +113,38 @@ impl Window {
         txn: Option<String>,
         activation_token: Option<String>,
     ) -> Result<(), String> {
-        let to = Destination {
+        self.wish(Wish::Open {
             txn,
             activation_token,
-        };
+        })
+        .await
+    }
+
+    /// Brings the window forward, at the page for a new account with this address filled in.
+    ///
+    /// # Errors
+    /// With a sentence that says why it did not come.
+    pub async fn connect(
+        &self,
+        server: String,
+        activation_token: Option<String>,
+    ) -> Result<(), String> {
+        self.wish(Wish::Connect {
+            server,
+            activation_token,
+        })
+        .await
+    }
+
+    /// Puts the window on screen without taking the focus or changing what it shows.
+    ///
+    /// # Errors
+    /// With a sentence that says why it did not come.
+    pub async fn raise(&self) -> Result<(), String> {
+        self.wish(Wish::Raise).await
+    }
+
+    async fn wish(&self, wish: Wish) -> Result<(), String> {
         let (tell, told) = oneshot::channel();
         let start = {
             let mut inner = self.lock();
@@ -110,14 +152,18 @@ impl Window {
                 return Err("Countersign is ending.".to_owned());
             }
             if let Some(client) = &inner.client
-                && client.try_send(to.event()).is_ok()
+                && wish.send(client)
             {
                 return Ok(());
             }
-            let mut tells = inner.due.take().map(|(_, tells)| tells).unwrap_or_default();
+            // The newest wish of a person counts; whoever wished before hears that the window came.
+            let (wish, mut tells) = match inner.due.take() {
+                Some((before, tells)) if wish == Wish::Raise => (before, tells),
+                Some((_, tells)) => (wish, tells),
+                None => (wish, Vec::new()),
+            };
             tells.push(tell);
-            // The newest wish counts; whoever wished before hears that the window came.
-            inner.due = Some((to, tells));
+            inner.due = Some((wish, tells));
             !std::mem::replace(&mut inner.running, true)
         };
         if start {
@@ -131,14 +177,15 @@ impl Window {
     }
 
     fn start(&self) {
-        let spawned = Command::new(&self.program)
-            .env("COUNTERSIGN_SOCKET", &self.socket)
-            // Of the agent's own start, long used up.
-            .env_remove("DESKTOP_STARTUP_ID")
-            .env_remove("XDG_ACTIVATION_TOKEN")
-            .stdin(Stdio::null())
-            .kill_on_drop(true)
-            .spawn();
+        tokio::spawn(self.clone().spawn());
+    }
+
+    async fn spawn(self) {
+        let mut command = self.sandbox.command(&self.program, &self.socket).await;
+        if self.lock().ending {
+            return self.gone(None);
+        }
+        let spawned = command.stdin(Stdio::null()).kill_on_drop(true).spawn();
         match spawned {
             Ok(child) => {
                 let (end, ended) = oneshot::channel();
@@ -149,7 +196,7 @@ impl Window {
                 }
                 self.presence
                     .send_modify(|presence| presence.running = true);
-                tokio::spawn(self.clone().watch(child, ended));
+                self.watch(child, ended).await;
             }
             Err(error) => {
                 tracing::error!(program = %self.program.display(), %error, "the window does not start");
@@ -243,10 +290,11 @@ impl Window {
         };
         self.presence
             .send_if_modified(|presence| presence.trouble.take().is_some());
-        if let Some((to, tells)) = due {
-            let came = events
-                .try_send(to.event())
-                .map_err(|_| "The window does not listen. Try again.".to_owned());
+        if let Some((wish, tells)) = due {
+            let came = match wish.send(&events) {
+                true => Ok(()),
+                false => Err("The window does not listen. Try again.".to_owned()),
+            };
             for tell in tells {
                 // Nobody need wait any more.
                 let _ = tell.send(came.clone());
@@ -335,11 +383,31 @@ impl Drop for Connected {
     }
 }
 
-impl Destination {
-    fn event(&self) -> Event {
-        Event::Open {
-            txn: self.txn.clone(),
-            activation_token: self.activation_token.clone(),
+impl Wish {
+    /// Tells the window, all of it or nothing that would matter: what it does is said last.
+    fn send(&self, window: &mpsc::Sender<Event>) -> bool {
+        let open = |txn: &Option<String>, activation_token: &Option<String>| {
+            let (txn, activation_token) = (txn.clone(), activation_token.clone());
+            window
+                .try_send(Event::Open {
+                    txn,
+                    activation_token,
+                })
+                .is_ok()
+        };
+        match self {
+            Self::Open {
+                txn,
+                activation_token,
+            } => open(txn, activation_token),
+            Self::Connect {
+                server,
+                activation_token,
+            } => {
+                let server = server.clone();
+                open(&None, activation_token) && window.try_send(Event::Connect { server }).is_ok()
+            }
+            Self::Raise => window.try_send(Event::Raise).is_ok(),
         }
     }
 }

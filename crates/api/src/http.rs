@@ -430,9 +430,9 @@ pub struct HistoryPage {
     /// The newest place there was when this was read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub newest: Option<String>,
-    /// About how much of this server's history is older than this page, in thousandths.
+    /// The day of the oldest request of this server, its first second: to tell how far one is. Unix seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub left_permille: Option<u16>,
+    pub oldest_at: Option<i64>,
 }
 
 /// `POST` of a vote.

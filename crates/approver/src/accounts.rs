@@ -6,14 +6,20 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use countersign_api::ipc::{
-    Account, Card, Choice, Connection, Device, HistoryPage, HistoryQuery, Problem, ProblemCode,
-    Row, ServerInfo, SignIn, VerifyReport,
+    Account, Card, Choice, Connection, Device, Pin, Problem, ProblemCode, Row, ServerInfo, SignIn,
+    VerifyReport,
 };
+use countersign_history::Archive;
 use tokio::sync::{broadcast, watch};
 use tokio::task::AbortHandle;
 
+use crate::absence::AbsencePage;
 use crate::approver::{Approver, Deps, EVENTS, Options, StartError};
+use crate::archived;
+use crate::brief::Brief;
+use crate::filling::HistoryHome;
 use crate::keys::{KeyStore, KeyStoreError};
+use crate::probe::Probe;
 use crate::problem::{problem, signed_out};
 use crate::session::lock;
 use crate::state::{Event, State};
@@ -39,6 +45,8 @@ struct Shared {
     one_sign_in: tokio::sync::Mutex<()>,
     state: watch::Sender<Arc<State>>,
     events: broadcast::Sender<Event>,
+    /// What tells that the history changed.
+    telling: Mutex<Option<AbortHandle>>,
 }
 
 /// A place for one account; it may be empty.
@@ -55,6 +63,9 @@ impl Drop for End {
         for slot in lock(&self.0.slots).drain(..) {
             slot.watching.abort();
         }
+        if let Some(telling) = lock(&self.0.telling).take() {
+            telling.abort();
+        }
     }
 }
 
@@ -63,7 +74,11 @@ impl Accounts {
     ///
     /// # Errors
     /// When a folder cannot be used.
-    pub fn start(deps: Deps, options: Options) -> Result<Self, StartError> {
+    pub fn start(deps: Deps, mut options: Options) -> Result<Self, StartError> {
+        if options.history.is_none() {
+            let folder = deps.data_dir.clone();
+            options.history = archived::start().map(|archive| HistoryHome { archive, folder });
+        }
         let numbers = numbers(&deps.data_dir);
         let shared = Arc::new(Shared {
             deps,
@@ -73,7 +88,12 @@ impl Accounts {
             one_sign_in: tokio::sync::Mutex::default(),
             state: watch::Sender::new(Arc::default()),
             events: broadcast::Sender::new(EVENTS),
+            telling: Mutex::default(),
         });
+        if let Some(home) = &shared.options.history {
+            let telling = archived::tell(home.archive.changed(), shared.events.clone());
+            *lock(&shared.telling) = Some(tokio::spawn(telling).abort_handle());
+        }
         for number in numbers {
             shared.open(number)?;
         }
@@ -82,6 +102,21 @@ impl Accounts {
             _end: Arc::new(End(Arc::clone(&shared))),
             shared,
         })
+    }
+
+    pub(crate) fn archive(&self) -> Result<&Archive, Problem> {
+        let home = self.shared.options.history.as_ref();
+        home.map(|home| &home.archive).ok_or_else(|| {
+            problem(
+                ProblemCode::Other,
+                "There is no history on this device. Start the program again.",
+            )
+        })
+    }
+
+    /// One signed-in account.
+    pub(crate) fn account(&self, account: &str) -> Result<Approver, Problem> {
+        Ok(self.shared.of(Some(account))?.1)
     }
 
     /// The state of all of them together, now and whenever it changes.
@@ -101,6 +136,22 @@ impl Accounts {
         for approver in self.shared.all() {
             approver.wake();
         }
+    }
+
+    /// The way to servers and providers is another one now ([`Options::route`]).
+    pub fn rerouted(&self) {
+        for approver in self.shared.all() {
+            approver.rerouted();
+        }
+    }
+
+    /// Tries out each signed-in account.
+    pub async fn probe(&self) -> Vec<Probe> {
+        let mut all = Vec::new();
+        for approver in self.shared.all() {
+            all.extend(approver.probe().await);
+        }
+        all
     }
 
     /// Waits for what must not be cut off: call it before the program ends.
@@ -150,6 +201,21 @@ impl Accounts {
         approver.add_security_key().await
     }
 
+    /// Hands a PIN to the security key that waits for it.
+    ///
+    /// # Errors
+    /// As [`Approver::give_pin`].
+    pub fn give_pin(&self, txn: Option<&str>, pin: Pin) -> Result<(), Problem> {
+        let approver = match txn {
+            Some(txn) => Some(self.shared.about(txn)?),
+            None => {
+                let number = *lock(&self.shared.signing_in);
+                number.and_then(|number| self.shared.at(number))
+            }
+        };
+        approver.ok_or_else(signed_out)?.give_pin(txn, pin)
+    }
+
     /// Gives up a sign-in that is under way.
     pub fn cancel_sign_in(&self) {
         let number = lock(&self.shared.signing_in).take();
@@ -186,6 +252,13 @@ impl Accounts {
         Err(missing.unwrap_or_else(signed_out))
     }
 
+    /// An open request in brief, as [`Approver::brief`].
+    #[must_use]
+    pub fn brief(&self, txn: &str) -> Option<Brief> {
+        let candidates = self.shared.candidates(txn);
+        candidates.iter().find_map(|approver| approver.brief(txn))
+    }
+
     /// Votes.
     ///
     /// # Errors
@@ -220,18 +293,6 @@ impl Accounts {
         self.shared.about(txn)?.retry_step_up(txn).await
     }
 
-    /// A page of one account's closed requests.
-    ///
-    /// # Errors
-    /// As [`Approver::history`].
-    pub async fn history(
-        &self,
-        account: Option<&str>,
-        query: HistoryQuery,
-    ) -> Result<HistoryPage, Problem> {
-        self.shared.of(account)?.1.history(query).await
-    }
-
     /// Fetches the evidence of a request and verifies it here.
     ///
     /// # Errors
@@ -260,6 +321,37 @@ impl Accounts {
             }
         }
         Err(missing.unwrap_or_else(signed_out))
+    }
+
+    /// Whether one account's person is away.
+    ///
+    /// # Errors
+    /// As [`Approver::absence`].
+    pub async fn absence(&self, account: Option<&str>) -> Result<AbsencePage, Problem> {
+        self.shared.of(account)?.1.absence().await
+    }
+
+    /// One account's person is away.
+    ///
+    /// # Errors
+    /// As [`Approver::set_absence`].
+    pub async fn set_absence(
+        &self,
+        account: Option<&str>,
+        from: i64,
+        until: i64,
+        stand_in: Option<&str>,
+    ) -> Result<AbsencePage, Problem> {
+        let (_, approver) = self.shared.of(account)?;
+        approver.set_absence(from, until, stand_in).await
+    }
+
+    /// One account's person is back.
+    ///
+    /// # Errors
+    /// As [`Approver::end_absence`].
+    pub async fn end_absence(&self, account: Option<&str>) -> Result<AbsencePage, Problem> {
+        self.shared.of(account)?.1.end_absence().await
     }
 
     /// The devices of one account's person.
@@ -397,15 +489,17 @@ impl Shared {
         let watching = tokio::spawn(async move {
             loop {
                 let event = tokio::select! {
-                    changed = states.changed() => match changed {
-                        Ok(()) => None,
-                        Err(_) => return,
-                    },
+                    // How a request ended is told before it is gone from the state.
+                    biased;
                     event = events.recv() => match event {
                         Ok(event) => Some(event),
                         // Those who missed some read the state.
                         Err(broadcast::error::RecvError::Lagged(_)) => None,
                         Err(broadcast::error::RecvError::Closed) => return,
+                    },
+                    changed = states.changed() => match changed {
+                        Ok(()) => None,
+                        Err(_) => return,
                     },
                 };
                 let Some(shared) = shared.upgrade() else {

@@ -5,19 +5,21 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 
 use countersign_api::http::ProviderStepUp;
-use countersign_api::ipc::{Card, Problem, ProblemCode, Provider, ServerInfo, SignIn};
-use countersign_client::ApiError;
+use countersign_api::ipc::{Card, Pin, Problem, ProblemCode, Provider, ServerInfo, SignIn};
+use countersign_client::{ApiError, Route};
 use countersign_model::{Clock, Txn};
 use countersign_oidc::{Opener, Progress};
 use tokio::sync::{Notify, broadcast, watch};
 
+use crate::at_the_key::HeldKey;
 use crate::binding::{Hands, bind, forget_pending, look_up};
+use crate::filling::HistoryHome;
 use crate::inner::{Inner, When};
 use crate::kept::{ACCOUNT, AccountFile, Folder};
 use crate::keys::KeyStore;
 use crate::problem::{of_api, problem, signed_out};
 use crate::runner;
-use crate::security_key::{KeptKey, SecurityKey, enroll};
+use crate::security_key::{KeptKey, KeyRing, SecurityKey, enroll};
 use crate::session::lock;
 use crate::state::{Event, LastServer, State};
 
@@ -45,6 +47,10 @@ pub struct Options {
     pub scope_prefixes: Vec<String>,
     /// The way to a security key, where the program has one.
     pub security_key: Option<Arc<dyn SecurityKey>>,
+    /// Where closed requests are kept, where they are. [`crate::Accounts`] makes a home of its own.
+    pub history: Option<HistoryHome>,
+    /// How servers and providers are reached. After it was changed, tell [`crate::Accounts::rerouted`].
+    pub route: Route,
 }
 
 impl Default for Options {
@@ -52,6 +58,8 @@ impl Default for Options {
         Self {
             scope_prefixes: vec!["approve:".to_owned()],
             security_key: None,
+            history: None,
+            route: Route::default(),
         }
     }
 }
@@ -120,6 +128,7 @@ impl Approver {
                 opener,
                 clock,
                 device_name,
+                route: options.route.clone(),
             },
             folder,
             state: watch::Sender::new(Arc::new(State {
@@ -137,6 +146,7 @@ impl Approver {
             unanswered: Mutex::default(),
             confirming: Mutex::default(),
             voting: tokio::sync::Mutex::default(),
+            pin_slot: Arc::default(),
         });
         let task = tokio::spawn(runner::from_the_start(Arc::clone(&inner)));
         *lock(&inner.running) = Some(task);
@@ -166,9 +176,18 @@ impl Approver {
 
     /// The network or the computer came back.
     pub fn wake(&self) {
-        self.inner.wake.notify_waiters();
+        // Kept for whoever waits next: a wake-up while a call is under way is not lost.
+        self.inner.wake.notify_one();
         if let Some(session) = self.inner.session() {
             session.with_stream(countersign_client::stream::Stream::wake);
+        }
+    }
+
+    /// The way to servers and providers is another one now ([`Options::route`]).
+    pub fn rerouted(&self) {
+        self.inner.wake.notify_one();
+        if let Some(session) = self.inner.session() {
+            session.with_stream(countersign_client::stream::Stream::anew);
         }
     }
 
@@ -182,7 +201,7 @@ impl Approver {
     /// # Errors
     /// When there is no such server.
     pub async fn look_up_server(&self, address: &str) -> Result<ServerInfo, Problem> {
-        let (_, known) = look_up(address, &self.inner.hands.clock).await?;
+        let (_, known) = look_up(address, &self.inner.hands).await?;
         let providers = known.providers.into_iter().map(|given| Provider {
             issuer: given.issuer,
             name: given.name,
@@ -200,7 +219,8 @@ impl Approver {
     /// # Errors
     /// As the state's `sign_in` says too.
     pub async fn sign_in(&self, server: &str, issuer: &str) -> Result<(), Problem> {
-        self.sign_in_with(server, issuer, None).await
+        let _turn = self.turn()?;
+        self.sign_in_in_turn(server, issuer, None).await
     }
 
     /// Enrolls the person's security key, and binds it: with a full sign-in, whose statement lists it. Progress is in
@@ -209,33 +229,71 @@ impl Approver {
     /// # Errors
     /// When there is none, or the sign-in does not end well: then the session goes on as it was.
     pub async fn add_security_key(&self) -> Result<(), Problem> {
-        let session = self.inner.session().ok_or_else(signed_out)?;
-        let Some(key) = &self.inner.options.security_key else {
+        let inner = &self.inner;
+        let session = inner.session().ok_or_else(signed_out)?;
+        let Some(key) = &inner.options.security_key else {
             return Err(problem(
                 ProblemCode::Other,
                 "This program has no way to a security key.",
             ));
         };
-        let new = enroll(key, &session.account.server).await?;
+        let _turn = self.turn()?;
+        let shown = Arc::downgrade(inner);
+        let holder = HeldKey {
+            txn: None,
+            slot: Arc::clone(&inner.pin_slot),
+            shows: Arc::new(move |waits| {
+                if let Some(inner) = shown.upgrade() {
+                    inner.change(|state| state.sign_in = SignIn::WaitingForKey { waits });
+                }
+            }),
+            gave_up: Arc::default(),
+        };
+        let ring = inner.folder.key_ring();
+        let bound = ring.as_ref().map(KeyRing::keys).unwrap_or_default();
+        let enrolled = tokio::select! {
+            enrolled = enroll(key, &session.account, bound, holder) => enrolled,
+            () = inner.give_up.notified() => {
+                inner.change(|state| state.sign_in = SignIn::Idle);
+                return Err(problem(ProblemCode::Other, "No security key was added."));
+            }
+        };
+        let new = enrolled.inspect_err(|failed| {
+            let problem = failed.clone();
+            inner.change(|state| state.sign_in = SignIn::Failed { problem });
+        })?;
         let AccountFile {
             server, provider, ..
         } = &session.account.file;
-        self.sign_in_with(server, &provider.issuer, Some(new)).await
+        self.sign_in_in_turn(server, &provider.issuer, Some(new))
+            .await
     }
 
-    async fn sign_in_with(
+    /// Hands the PIN to the security key that waits for it: for the vote on this request, or, where none is named, to
+    /// be added.
+    ///
+    /// # Errors
+    /// When none waits, or it cannot be a PIN.
+    pub fn give_pin(&self, txn: Option<&str>, pin: Pin) -> Result<(), Problem> {
+        self.inner.pin_slot.give(txn, pin)
+    }
+
+    fn turn(&self) -> Result<tokio::sync::MutexGuard<'_, ()>, Problem> {
+        self.inner.signing_in.try_lock().map_err(|_| {
+            problem(
+                ProblemCode::Other,
+                "A sign-in is under way. End it in the browser, or give it up first.",
+            )
+        })
+    }
+
+    async fn sign_in_in_turn(
         &self,
         server: &str,
         issuer: &str,
         new_key: Option<KeptKey>,
     ) -> Result<(), Problem> {
         let inner = &self.inner;
-        let Ok(_turn) = inner.signing_in.try_lock() else {
-            return Err(problem(
-                ProblemCode::Other,
-                "A sign-in is under way. End it in the browser, or give it up first.",
-            ));
-        };
         let tell = |progress: Progress, provider_name: &str| {
             inner.change(|state| match progress {
                 Progress::Waiting { url, browser } => {
@@ -304,6 +362,7 @@ impl Approver {
             .call(|api| async move { api.revoke_binding(binding).await })
             .await;
         self.inner.folder.forget_key_ring();
+        self.inner.forget_history(&session).await;
         self.inner.forget(None).await?;
         match told {
             Ok(()) | Err(ApiError::NotFound { .. } | ApiError::Unauthorized { .. }) => Ok(()),

@@ -9,9 +9,11 @@ use countersign_api::ipc::{Connection, Problem, ProblemCode};
 use tokio::sync::{Notify, broadcast, watch};
 
 use crate::approver::Options;
+use crate::at_the_key::PinSlot;
 use crate::binding::Hands;
 use crate::claims::Source;
 use crate::confirming::Confirming;
+use crate::filling::Ahead;
 use crate::item::Item;
 use crate::kept::{ACCOUNT, Folder, Secrets};
 use crate::kept_vote::KeptVote;
@@ -40,6 +42,8 @@ pub(crate) struct Inner {
     pub(crate) confirming: Mutex<HashMap<String, Confirming>>,
     /// One vote at a time on one device: two clicks are one vote.
     pub(crate) voting: tokio::sync::Mutex<()>,
+    /// Where a security key's PIN goes.
+    pub(crate) pin_slot: Arc<PinSlot>,
 }
 
 /// When claims are made newer.
@@ -126,6 +130,9 @@ impl Inner {
     pub(crate) fn note(&self, session: &Session, item: &Arc<Item>) {
         let txn = item.txn.clone();
         session.note_release(item);
+        if item.state != RequestState::Pending {
+            session.ahead(|| Ahead::Keep(Arc::clone(item)));
+        }
         if item.state == RequestState::Pending {
             match session.put(Arc::clone(item)) {
                 None if item.is_for_me() => self.tell(Event::Arrived { txn }),
@@ -197,6 +204,7 @@ impl Inner {
             provider: &session.provider,
             config: &session.config,
             nonce: &session.nonce,
+            bound: session.bound(),
             sub: &session.account.subject.sub,
             name: &session.account.file.provider.name,
         };
@@ -264,6 +272,16 @@ impl Inner {
             )
         })?;
         Ok(deleted?)
+    }
+
+    /// The history of a session that is signed out is no longer here.
+    pub(crate) async fn forget_history(&self, session: &Session) {
+        let Some(home) = &self.options.history else {
+            return;
+        };
+        if let Err(error) = home.archive.forget(&session.account.id).await {
+            tracing::warn!(code = error.code(), "the history is left: {error}");
+        }
     }
 
     pub(crate) fn stop(&self) {

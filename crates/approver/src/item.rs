@@ -5,11 +5,13 @@
 //! never part of what is signed. Of that only the open stage goes into a vote, where it is checked against the
 //! votes themselves by every gate.
 
+mod entry;
+
 use std::collections::BTreeSet;
 
 use countersign_api::http::{
-    BeforeView, DeniedBefore, Locked, Noticed, OpenStage, RequestState, RequestView, StageView,
-    VoteView,
+    AwayView, BeforeView, DeniedBefore, Locked, Noticed, OpenStage, RequestState, RequestView,
+    StageView, VoteView,
 };
 use countersign_api::ipc::{
     self, Ballot, Before, Card, Choice, Connection, Kind, Outcome, Party, Problem, ReasonRule, Row,
@@ -65,12 +67,16 @@ struct Said {
     before: Vec<BeforeView>,
     noticed: Vec<Noticed>,
     denied_before: Option<DeniedBefore>,
+    away: Vec<AwayView>,
+    others_can: Option<u32>,
+    execution: Option<ipc::Execution>,
 }
 
 /// What a card shows beside its request.
 pub(crate) struct Around<'a> {
     /// Who looks at it.
     pub(crate) me: &'a Subject,
+    pub(crate) now: UnixSecs,
     pub(crate) connection: Connection,
     /// The person's provider, by its name for people.
     pub(crate) provider_name: &'a str,
@@ -150,7 +156,9 @@ impl Item {
             before,
             noticed,
             denied_before,
-            outcome: _, // The gate's report is part of the history's evidence, not of a card.
+            away,
+            others_can,
+            outcome: ran,
         } = view;
         let mut state = state;
         let parts = Parts {
@@ -190,6 +198,9 @@ impl Item {
                 before,
                 noticed,
                 denied_before,
+                away,
+                others_can,
+                execution: ran.map(wire::execution),
             },
             row,
         }
@@ -250,7 +261,15 @@ impl Item {
             before,
             noticed,
             denied_before,
+            away,
+            others_can,
+            execution,
         } = &self.said;
+        // Whose time is over meanwhile is back, whether or not the server could say so.
+        let away: Vec<_> = away
+            .iter()
+            .filter(|away| away.until > around.now.0)
+            .collect();
         Ok(Card {
             row: self.row(),
             gate: wire::line(gate),
@@ -281,8 +300,20 @@ impl Item {
                 .iter()
                 .map(|cast| cast.line(around.me))
                 .collect(),
+            execution: execution.clone(),
             who_may_vote: wire::safe(who_may_vote, display::Role::Data),
-            record: wire::fields(record),
+            others_can: others_can.filter(|_| !away.is_empty()),
+            away: away.into_iter().map(wire::away).collect(),
+            record: wire::fields(record)
+                .into_iter()
+                .chain([ipc::Field {
+                    label: "policy_digest".to_owned(),
+                    lines: vec![wire::safe(
+                        &genuine.open.request().policy_digest.to_string(),
+                        display::Role::Data,
+                    )],
+                }])
+                .collect(),
             raw: wire::lines(raw),
             words: (!typed).then(|| words.to_vec()),
             ballot: self.ballot(&genuine.open, around),
@@ -495,7 +526,7 @@ fn row(
 }
 
 impl Genuine {
-    fn render(&self) -> display::Card {
+    pub(crate) fn render(&self) -> display::Card {
         render(&self.open)
     }
 

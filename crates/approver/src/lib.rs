@@ -12,18 +12,25 @@
 //! itself, and reads no environment. Nothing here is global.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod absence;
 mod accounts;
 mod approver;
+mod archived;
+mod at_the_key;
+pub mod away;
 mod binding;
+mod brief;
 mod claims;
 mod confirming;
 mod devices;
+mod filling;
 mod inner;
 mod item;
 mod kept;
 mod kept_vote;
 mod keys;
 mod past;
+mod probe;
 mod problem;
 mod releases;
 mod report;
@@ -35,9 +42,17 @@ mod vote;
 mod voting;
 mod wire;
 
+pub use absence::AbsencePage;
 pub use accounts::Accounts;
 pub use approver::{Approver, Deps, Options, StartError};
+pub use brief::{Brief, Buttons};
+pub use countersign_client::{RoundTrip, Route, Way};
+pub use countersign_evidence::PublicKey;
 pub use countersign_oidc::Opener;
+pub use filling::HistoryHome;
 pub use keys::{KeyStore, KeyStoreError};
-pub use security_key::{Assertion, Enrolled, SecurityKey, SecurityKeyError};
+pub use probe::Probe;
+pub use security_key::{
+    Assertion, Enrolled, Holder, NewCredential, SecurityKey, SecurityKeyError, Touch,
+};
 pub use state::{Event, LastServer, State};

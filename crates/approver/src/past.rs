@@ -1,13 +1,11 @@
-//! Closed requests: pages of history, and each one's evidence, verified or written to a file.
+//! The evidence of one closed request, verified or written to a file. The list of them is [`crate::archived`]'s.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
-use countersign_api::http::{self, RequestState};
-use countersign_api::ipc::{
-    HistoryPage, HistoryQuery, Outcome, Problem, ProblemCode, VerifyReport,
-};
+use countersign_api::http::RequestState;
+use countersign_api::ipc::{Problem, ProblemCode, VerifyReport};
 use countersign_client::ApiError;
 use countersign_evidence::Evidence;
 use countersign_evidence::verify::{Trust, TrustedOp};
@@ -24,39 +22,6 @@ use crate::session::Session;
 const MAX_EVIDENCE_BYTES: usize = 4 * 1024 * 1024;
 
 impl Approver {
-    /// A page of closed requests.
-    ///
-    /// # Errors
-    /// As the server or the network has it.
-    pub async fn history(&self, query: HistoryQuery) -> Result<HistoryPage, Problem> {
-        let session = self.inner.session().ok_or_else(signed_out)?;
-        let HistoryQuery {
-            text,
-            outcomes,
-            mine,
-            cursor,
-        } = query;
-        let outcomes: Vec<&str> = outcomes.into_iter().map(outcome_name).collect();
-        let query = http::HistoryQuery {
-            q: Some(text.trim().to_owned()).filter(|text| !text.is_empty()),
-            outcome: (!outcomes.is_empty()).then(|| outcomes.join(",")),
-            mine: mine.then_some(true),
-            cursor,
-            limit: None,
-        };
-        let query = &query;
-        let page = session
-            .call(|api| async move { api.history(query).await })
-            .await
-            .map_err(|error| of_api(&error))?;
-        let http::HistoryPage { requests, next } = page;
-        let mut rows = Vec::with_capacity(requests.len());
-        for view in requests {
-            rows.push(session.verify(view).await.row());
-        }
-        Ok(HistoryPage { rows, next })
-    }
-
     /// Fetches the evidence of a request and verifies it here.
     ///
     /// # Errors
@@ -123,17 +88,22 @@ impl Approver {
     /// # Errors
     /// When there is none, or the file cannot be written.
     pub async fn export_evidence(&self, txn: &str, folder: &Path) -> Result<PathBuf, Problem> {
-        let session = self.inner.session().ok_or_else(signed_out)?;
         let id = parse(txn)?;
-        let evidence = self.evidence(&session, &id).await?;
+        let evidence = self.evidence_bytes(&id).await?;
         let path = folder.join(format!("countersign-{id}.json"));
-        write_whole(&path, &evidence.to_json()).map_err(|error| {
+        write_whole(&path, &evidence).map_err(|error| {
             problem(
                 ProblemCode::Other,
                 format!("The file {} could not be written: {error}.", path.display()),
             )
         })?;
         Ok(path)
+    }
+
+    /// The evidence of a request, as a file.
+    pub(crate) async fn evidence_bytes(&self, txn: &Txn) -> Result<Vec<u8>, Problem> {
+        let session = self.inner.session().ok_or_else(signed_out)?;
+        Ok(self.evidence(&session, txn).await?.to_json())
     }
 
     async fn evidence(&self, session: &Arc<Session>, txn: &Txn) -> Result<Evidence, Problem> {
@@ -160,17 +130,5 @@ impl Approver {
                 format!("The server's evidence is refused: {error}."),
             )
         })
-    }
-}
-
-fn outcome_name(outcome: Outcome) -> &'static str {
-    match outcome {
-        Outcome::Pending => "pending",
-        Outcome::Approved => "approved",
-        Outcome::Redeemed => "redeemed",
-        Outcome::Denied => "denied",
-        Outcome::Expired => "expired",
-        Outcome::Withdrawn => "withdrawn",
-        Outcome::Voided => "voided",
     }
 }

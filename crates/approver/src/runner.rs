@@ -15,6 +15,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use crate::binding::resume;
+use crate::filling::{Ahead, MAX_WAITING, fill};
 use crate::inner::{Inner, When};
 use crate::kept::{ACCOUNT, Account, Secrets};
 use crate::keys::{KeyStoreError, with_store};
@@ -53,7 +54,8 @@ pub(crate) async fn from_the_start(inner: Arc<Inner>) {
                     });
                     return;
                 };
-                match Session::new(account, secrets, Arc::clone(&inner.hands.clock)) {
+                let hands = &inner.hands;
+                match Session::new(account, secrets, Arc::clone(&hands.clock), &hands.route) {
                     Ok(session) => {
                         let session = Arc::new(session);
                         inner.enter(&session);
@@ -99,6 +101,10 @@ pub(crate) async fn keep(inner: Arc<Inner>, session: Arc<Session>) {
     }
     let (stream, frames) = Stream::start(Arc::clone(&session.api), None, rand::random::<f64>);
     session.set_stream(stream);
+    let (ahead, waiting) = mpsc::channel(MAX_WAITING);
+    session.set_filling(ahead);
+    let filling = tokio::spawn(fill(Arc::clone(&inner), Arc::clone(&session), waiting));
+    let _ends_with_this = AbortOnDrop(filling.abort_handle());
     let mut keeper = Keeper {
         inner,
         session,
@@ -130,6 +136,15 @@ fn not_connected(inner: &Inner, trouble: Option<Problem>) {
     });
 }
 
+/// A task that ends with the one that started it.
+struct AbortOnDrop(tokio::task::AbortHandle);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
 struct Keeper {
     inner: Arc<Inner>,
     session: Arc<Session>,
@@ -154,12 +169,25 @@ impl Keeper {
                 },
                 () = at(self.session.renew_at()) => self.renew().await,
                 () = at(self.list_at) => { self.list().await; Ok(()) }
+                () = self.inner.wake.notified() => self.woken().await,
                 () = at(self.session.claims_due()) => { self.newer_claims().await; Ok(()) }
             };
             if let Err(why) = next {
                 return why;
             }
         }
+    }
+
+    /// The network or the computer is back: what waits for its time is tried now.
+    async fn woken(&mut self) -> Result<(), String> {
+        self.backoff.reset();
+        if self.unauthorized {
+            return self.renew().await;
+        }
+        if self.list_at.is_some() {
+            self.list().await;
+        }
+        Ok(())
     }
 
     async fn renew(&mut self) -> Result<(), String> {
@@ -209,6 +237,10 @@ impl Keeper {
                 if added && binding_id != self.session.binding().to_string() {
                     self.inner.tell(Event::DeviceAdded { binding_id });
                 }
+                self.dealt_with(seq);
+            }
+            Frame::Absence { seq } => {
+                self.absence().await;
                 self.dealt_with(seq);
             }
             Frame::SessionExpiring { .. } => return self.renew().await,
@@ -333,6 +365,7 @@ impl Keeper {
             }
         }
         self.list_at = None;
+        self.session.ahead(|| Ahead::Anew);
         self.inner.change(|state| {
             state.listed = true;
             if state.connection == Connection::Connected {
@@ -340,9 +373,27 @@ impl Keeper {
             }
         });
         self.session.with_stream(|stream| stream.resume(list.seq));
+        self.absence().await;
         // What an earlier run signed is sent beside this: the stream goes on meanwhile.
         let (inner, session) = (Arc::clone(&self.inner), Arc::clone(&self.session));
         tokio::spawn(async move { inner.take_up(&session).await });
+    }
+
+    /// Whether this person is away. That it is not known costs nothing but the word at their account.
+    async fn absence(&self) {
+        if !self.session.knows_absences() {
+            return;
+        }
+        match self
+            .session
+            .call(|api| async move { api.absence().await })
+            .await
+        {
+            Ok(answer) => self
+                .inner
+                .show_absence(&self.session, answer.absence.as_ref()),
+            Err(error) => tracing::warn!(code = error.code(), "the absence could not be read"),
+        }
     }
 
     /// Approvals of this person are open that count only with newer claims.
@@ -380,7 +431,7 @@ impl Keeper {
     }
 }
 
-async fn at(moment: Option<Instant>) {
+pub(crate) async fn at(moment: Option<Instant>) {
     match moment {
         Some(moment) => tokio::time::sleep_until(moment).await,
         None => std::future::pending().await,

@@ -6,21 +6,23 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
 use countersign_api::http::{
-    GRANT_RENEW, ID_TOKEN_TYPE, ProviderStepUp, RequestView, TokenAnswer, TokenRequest,
-    WellKnownProvider,
+    GRANT_RENEW, ID_TOKEN_TYPE, ProviderKeyBinding, ProviderStepUp, RequestView, TokenAnswer,
+    TokenRequest, WellKnownProvider,
 };
 use countersign_api::ipc::{self, Connection, Means, Row};
-use countersign_client::{ApiError, ApproverApi, ServerHttp};
+use countersign_client::{ApiError, ApproverApi, Route, ServerHttp};
 use countersign_display::Role;
-use countersign_evidence::op_token::{AcrClaim, OpConfig};
+use countersign_evidence::op_token::{AcrClaim, KeyBinding, OpConfig, peek_bound};
 use countersign_evidence::{Ask, Pop, PublicKey, Statement};
 use countersign_model::{Clock, Digest, PepId, Requirement, Txn, UnixSecs};
-use countersign_oidc::Provider;
 use countersign_oidc::settings::ALGORITHMS;
+use countersign_oidc::{BoundSignIn, Provider};
+use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use crate::approver::Options;
 use crate::claims::Claims;
+use crate::filling::Ahead;
 use crate::inner::{Inner, When};
 use crate::item::{Item, Pins, confirmation};
 use crate::kept::{ACCOUNT, Account, AccountFile, Folder, Secrets};
@@ -70,6 +72,8 @@ pub(crate) struct Session {
     /// What makes claims newer, and keeps the refresh token that comes with them.
     inner: OnceLock<Weak<Inner>>,
     stream: Mutex<Option<countersign_client::stream::Stream>>,
+    /// To what keeps the history.
+    filling: Mutex<Option<mpsc::Sender<Ahead>>>,
     /// Approvals of this person that count only as long as their claims are new enough.
     pub(crate) releases: Mutex<Releases>,
 }
@@ -94,6 +98,11 @@ pub(crate) fn op_config(
     if provider.acr_claim == "acrs" {
         config.acr_claim = AcrClaim::Acrs;
     }
+    config.key_binding = match provider.key_binding {
+        ProviderKeyBinding::Accepted => KeyBinding::Accepted,
+        ProviderKeyBinding::Required => KeyBinding::Required,
+        ProviderKeyBinding::Refused => KeyBinding::Refused,
+    };
     config
 }
 
@@ -102,16 +111,22 @@ impl Session {
         account: Account,
         secrets: Secrets,
         clock: Arc<dyn Clock>,
+        route: &Route,
     ) -> Result<Self, ipc::Problem> {
         let of_api = |error: ApiError| crate::problem::of_api(&error);
-        let http = ServerHttp::new(account.server.clone(), Arc::clone(&clock)).map_err(of_api)?;
+        let http = ServerHttp::through(account.server.clone(), Arc::clone(&clock), route)
+            .map_err(of_api)?;
         let api = ApproverApi::new(
             http,
             account.file.endpoints.clone(),
             secrets.session.clone(),
         );
-        let provider = Provider::new(account.subject.iss.clone(), Arc::clone(&clock))
-            .map_err(|error| crate::problem::of_oidc(&error))?;
+        let provider = Provider::through(
+            account.subject.iss.clone(),
+            Arc::clone(&clock),
+            route.proxy(),
+        )
+        .map_err(|error| crate::problem::of_oidc(&error))?;
         let statement = Statement::from_bytes(&secrets.cic).map_err(|_| {
             crate::problem::problem(
                 ipc::ProblemCode::Keyring,
@@ -138,6 +153,7 @@ impl Session {
             renewing: tokio::sync::Mutex::default(),
             inner: OnceLock::new(),
             stream: Mutex::default(),
+            filling: Mutex::default(),
             releases: Mutex::default(),
             account,
             secrets,
@@ -147,6 +163,20 @@ impl Session {
 
     pub(crate) fn now(&self) -> UnixSecs {
         self.clock.now()
+    }
+
+    /// How the sign-in was bound to the device key.
+    pub(crate) fn bound(&self) -> BoundSignIn<'_> {
+        let Secrets {
+            device, id_token, ..
+        } = &self.secrets;
+        if peek_bound(id_token).unwrap_or_default() {
+            BoundSignIn::IdToken(device)
+        } else if self.account.file.proved {
+            BoundSignIn::Tokens(device)
+        } else {
+            BoundSignIn::No
+        }
     }
 
     // --- access token --------------------------------------------------------------------------
@@ -268,6 +298,21 @@ impl Session {
     pub(crate) fn with_stream(&self, act: impl FnOnce(&countersign_client::stream::Stream)) {
         if let Some(stream) = lock(&self.stream).as_ref() {
             act(stream);
+        }
+    }
+
+    // --- history -------------------------------------------------------------------------------
+
+    pub(crate) fn set_filling(&self, filling: mpsc::Sender<Ahead>) {
+        *lock(&self.filling) = Some(filling);
+    }
+
+    /// Tells what keeps the history, where something does. What it has no room for it fetches again later.
+    pub(crate) fn ahead(&self, what: impl FnOnce() -> Ahead) {
+        if let Some(filling) = lock(&self.filling).as_ref()
+            && filling.try_send(what()).is_err()
+        {
+            tracing::debug!("the history is filled at the next list");
         }
     }
 
@@ -404,6 +449,7 @@ impl Session {
             groups,
             binding_id,
             session_ends_at,
+            proved: _,
             server_keys: _,
             pep_keys: _,
         } = &self.account.file;
@@ -427,7 +473,14 @@ impl Session {
                 let names = names.iter().map(|name| wire::safe(name, Role::Name));
                 names.collect()
             }),
+            away: None,
         }
+    }
+
+    /// Whether the server said, when this session began, where absences are.
+    pub(crate) fn knows_absences(&self) -> bool {
+        let endpoints = &self.account.file.endpoints;
+        !endpoints.absence.is_empty() && !endpoints.colleagues.is_empty()
     }
 
     /// Whether the provider can be asked to sign the person in again for one vote.

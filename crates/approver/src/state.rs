@@ -77,6 +77,8 @@ pub enum Event {
         /// Its binding.
         binding_id: String,
     },
+    /// The history on this device changed, or a selection of it was counted.
+    HistoryChanged,
     /// The browser is done: bring the program forward.
     SignedIn,
     /// A vote was confirmed, or was not: bring the program forward at its card, which says so.

@@ -117,6 +117,22 @@ pub(crate) fn kind(kind: display::Kind) -> ipc::Kind {
     }
 }
 
+pub(crate) fn execution(outcome: http::Outcome) -> ipc::Execution {
+    let http::Outcome {
+        executed,
+        status,
+        refusal,
+        policy_digest,
+    } = outcome;
+    let data = |text: &str| safe(text, display::Role::Data);
+    ipc::Execution {
+        executed,
+        status,
+        refusal: refusal.as_deref().map(data),
+        policy_digest: data(&policy_digest),
+    }
+}
+
 pub(crate) fn noticed(noticed: http::Noticed) -> ipc::Noticed {
     match noticed {
         http::Noticed::FirstTimeRequester => ipc::Noticed::FirstTimeRequester,
@@ -135,6 +151,23 @@ pub(crate) fn denied_before(denied: &http::DeniedBefore) -> ipc::DeniedBefore {
         reason: reason
             .as_deref()
             .map(|reason| safe(reason, display::Role::Data)),
+    }
+}
+
+pub(crate) fn away(away: &http::AwayView) -> ipc::AwayLine {
+    let http::AwayView {
+        name,
+        until,
+        stand_in,
+        names_you,
+    } = away;
+    ipc::AwayLine {
+        name: safe(name, display::Role::Name),
+        until: *until,
+        stand_in: stand_in
+            .as_deref()
+            .map(|name| safe(name, display::Role::Name)),
+        names_you: *names_you,
     }
 }
 

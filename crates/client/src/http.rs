@@ -1,7 +1,7 @@
 //! The transport to one server: bounded, no redirects, problems decoded, clocks compared.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use countersign_api::http::{Problem, TokenProblem, WellKnown};
 use countersign_model::{Clock, ServerId, UnixSecs};
@@ -19,6 +19,15 @@ pub const MAX_ANSWER_BYTES: usize = 16 * 1024 * 1024;
 pub const CALL_LIMIT: Duration = Duration::from_secs(15);
 /// How far two clocks may differ, in seconds (protocol, section 1).
 pub const CLOCK_SKEW_SECS: i64 = 60;
+
+/// What an answer took.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RoundTrip {
+    /// From the question to the end of the answer, on a connection that was there.
+    pub took: Duration,
+    /// How far our clock is ahead of the server's, in seconds, where its answer names a date.
+    pub ahead_secs: Option<i64>,
+}
 
 /// A server, by its id, and how to talk to it.
 #[derive(Clone)]
@@ -151,6 +160,51 @@ impl ServerHttp {
         .await
     }
 
+    /// Asks for something small and says how long the answer took, and how the clocks differ: a difference is no error
+    /// here.
+    ///
+    /// # Errors
+    /// When no server of ours answers.
+    pub async fn round_trip(&self) -> Result<RoundTrip, ApiError> {
+        // Once to have a connection, and once to know what an answer on it takes.
+        self.touch().await?;
+        let begun = Instant::now();
+        let ahead_secs = self.touch().await?;
+        Ok(RoundTrip {
+            took: begun.elapsed(),
+            ahead_secs,
+        })
+    }
+
+    async fn touch(&self) -> Result<Option<i64>, ApiError> {
+        let mut response = self
+            .client
+            .get(format!("{}/.well-known/countersign", self.id))
+            .timeout(CALL_LIMIT)
+            .send()
+            .await
+            .map_err(|error| self.unreachable(&error))?;
+        let (status, ahead_secs) = (response.status(), self.ahead_secs(response.headers()));
+        let mut length = 0;
+        while let Some(chunk) = response
+            .chunk()
+            .await
+            .map_err(|error| self.unreachable(&error))?
+        {
+            length += chunk.len();
+            if length > MAX_ANSWER_BYTES {
+                return Err(self.bad(format!(
+                    "its answer is longer than {MAX_ANSWER_BYTES} bytes"
+                )));
+            }
+        }
+        if status.is_success() {
+            Ok(ahead_secs)
+        } else {
+            Err(self.bad(format!("it answered with status {}", status.as_u16())))
+        }
+    }
+
     fn owns(&self, endpoint: &str) -> bool {
         let Ok(mut url) = Url::parse(endpoint) else {
             return false;
@@ -272,18 +326,23 @@ impl ServerHttp {
     }
 
     fn same_clock(&self, headers: &HeaderMap) -> Result<(), ApiError> {
-        let theirs = headers
-            .get("date")
-            .and_then(|value| value.to_str().ok())
-            .and_then(|text| httpdate::parse_http_date(text).ok())
-            .and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok())
-            .and_then(|since| i64::try_from(since.as_secs()).ok());
-        match theirs.map(|theirs| self.clock.now().0 - theirs) {
+        match self.ahead_secs(headers) {
             Some(ahead_secs) if ahead_secs.abs() > CLOCK_SKEW_SECS => {
                 Err(ApiError::ClockOff { ahead_secs })
             }
             Some(_) | None => Ok(()),
         }
+    }
+
+    /// Ours minus theirs, where the answer names a date.
+    fn ahead_secs(&self, headers: &HeaderMap) -> Option<i64> {
+        let theirs = headers
+            .get("date")
+            .and_then(|value| value.to_str().ok())
+            .and_then(|text| httpdate::parse_http_date(text).ok())
+            .and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok())
+            .and_then(|since| i64::try_from(since.as_secs()).ok())?;
+        Some(self.clock.now().0 - theirs)
     }
 }
 

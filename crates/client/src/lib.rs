@@ -21,6 +21,6 @@ pub mod stream;
 pub use approver_api::ApproverApi;
 pub use backoff::{Backoff, FIRST, LONGEST};
 pub use error::ApiError;
-pub use http::{CALL_LIMIT, CLOCK_SKEW_SECS, MAX_ANSWER_BYTES, ServerHttp};
+pub use http::{CALL_LIMIT, CLOCK_SKEW_SECS, MAX_ANSWER_BYTES, RoundTrip, ServerHttp};
 pub use pep_api::{MAX_WAIT_SECS, PepApi};
 pub use route::{Route, Way};

@@ -18,6 +18,8 @@ pub enum Way {
     Direct,
     /// Through this proxy.
     Through(Url),
+    /// Not at all: a proxy is wanted whose address is none.
+    Nowhere,
 }
 
 /// A way that may change. Clones are the same one.
@@ -51,6 +53,8 @@ impl Route {
             Way::System => system.proxy_for(to),
             Way::Direct => None,
             Way::Through(proxy) => Some(proxy.clone()),
+            // Where nobody listens: it is refused at once, on this computer.
+            Way::Nowhere => Url::parse("http://127.0.0.1:0").ok(),
         }
     }
 }
@@ -112,7 +116,10 @@ mod tests {
 
     fn system(proxy: &str, no: &str) -> System {
         System {
-            exceptions: Matcher::builder().all(proxy.to_owned()).no(no.to_owned()).build(),
+            exceptions: Matcher::builder()
+                .all(proxy.to_owned())
+                .no(no.to_owned())
+                .build(),
             https: Some(url(proxy)),
             http: Some(url(proxy)),
         }
@@ -158,6 +165,9 @@ mod tests {
         route.set(Way::Direct);
         assert_eq!(held.proxy_for(&to, &system), None);
         route.set(Way::Through(url("http://of.person:2")));
-        assert_eq!(held.proxy_for(&to, &system), Some(url("http://of.person:2")));
+        assert_eq!(
+            held.proxy_for(&to, &system),
+            Some(url("http://of.person:2"))
+        );
     }
 }

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use countersign_api::ipc::{Problem, ProblemCode};
+use countersign_api::ipc::{Choice, TestSent};
 use countersign_model::Clock;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep_until};
@@ -17,45 +17,52 @@ use zbus::Connection;
 use zbus::names::OwnedUniqueName;
 
 use super::signals::{self, Heard, Said};
-use super::{Health, Key, Notice, Notifier, Urgency};
+use super::{Button, Decision, Health, Key, Notice, Notifier, Screen, Service, Stay, Urgency, Why};
 use crate::bus::Bus;
 use crate::intent::Intent;
+use crate::text::catalogue::Words;
 
 mod daemon;
 mod image;
 mod left;
 
-use daemon::{Daemon, Failure};
+use daemon::{Daemon, Failure, Manner};
 
 /// After a failure nothing is tried for so long, so that a daemon that dies of us is not started over and over.
 const PAUSE: Duration = Duration::from_secs(5);
 /// Without a bus, so long until the next look.
 const NO_BUS_PAUSE: Duration = Duration::from_secs(30);
+/// A click on Approve counts only when the notification has stood for so long: one that appears under a pointer that
+/// was about to click is opened instead.
+pub const SETTLED: Duration = Duration::from_secs(1);
 /// A click may arrive after its notification closed: so many are remembered for that.
 const REMEMBERED: usize = 64;
 
 /// The handle of the task.
 pub struct Freedesktop {
-    wanted: watch::Sender<Vec<Notice>>,
+    wanted: watch::Sender<Screen>,
     asks: mpsc::Sender<Ask>,
     health: watch::Receiver<Health>,
 }
 
 enum Ask {
-    Test(oneshot::Sender<Result<(), Problem>>),
+    Test(oneshot::Sender<Result<(), Why>>),
+    TestSeen(bool),
     End(oneshot::Sender<()>),
 }
 
 impl Freedesktop {
-    /// Starts. `left_by` is the file that says what is on screen, `intents` gets the clicks.
+    /// Starts. `left_by` is the file that says what is on screen, `intents` gets the clicks, and `settled` is
+    /// [`SETTLED`] outside of tests.
     #[must_use]
     pub fn start(
         bus: Bus,
         clock: Arc<dyn Clock>,
         left_by: PathBuf,
         intents: mpsc::Sender<Intent>,
+        settled: Duration,
     ) -> Self {
-        let (wanted, wants) = watch::channel(Vec::new());
+        let (wanted, wants) = watch::channel(Screen::default());
         let (asks, asked) = mpsc::channel(4);
         let (tell_health, health) = watch::channel(Health::Asking);
         let front = Front {
@@ -66,6 +73,7 @@ impl Freedesktop {
             wants,
             asked,
             health: tell_health,
+            settled,
         };
         tokio::spawn(front.run());
         Self {
@@ -77,20 +85,26 @@ impl Freedesktop {
 }
 
 impl Notifier for Freedesktop {
-    fn show(&self, wanted: Vec<Notice>) {
+    fn show(&self, screen: Screen) {
         self.wanted.send_if_modified(|now| {
-            let changed = *now != wanted;
-            *now = wanted;
+            let changed = *now != screen;
+            *now = screen;
             changed
         });
     }
 
-    async fn test(&self) -> Result<(), Problem> {
+    async fn test(&self) -> Result<(), Why> {
         let (tell, told) = oneshot::channel();
         let asked = self.asks.send(Ask::Test(tell)).await.is_ok();
         match (asked, told.await) {
             (true, Ok(result)) => result,
-            (false, _) | (true, Err(_)) => Err(problem(daemon::NO_BUS)),
+            (false, _) | (true, Err(_)) => Err(Why::NoBus),
+        }
+    }
+
+    fn test_seen(&self, seen: bool) {
+        if self.asks.try_send(Ask::TestSeen(seen)).is_err() {
+            tracing::warn!("what the person saw of the test was not heard");
         }
     }
 
@@ -107,22 +121,16 @@ impl Notifier for Freedesktop {
     }
 }
 
-fn problem(sentence: &str) -> Problem {
-    Problem {
-        code: ProblemCode::Other,
-        sentence: sentence.to_owned(),
-    }
-}
-
 /// What outlives a bus connection.
 struct Front {
     bus: Bus,
     clock: Arc<dyn Clock>,
     left_by: PathBuf,
     intents: mpsc::Sender<Intent>,
-    wants: watch::Receiver<Vec<Notice>>,
+    wants: watch::Receiver<Screen>,
     asked: mpsc::Receiver<Ask>,
     health: watch::Sender<Health>,
+    settled: Duration,
 }
 
 impl Front {
@@ -138,15 +146,15 @@ impl Front {
                 }
                 Err(error) => tracing::warn!(%error, "no session bus for notifications"),
             }
-            self.health.send_replace(Health::Missing {
-                sentence: daemon::NO_BUS.to_owned(),
-            });
+            self.health.send_replace(Health::Missing(Why::NoBus));
             let until = Instant::now() + NO_BUS_PAUSE;
             loop {
                 tokio::select! {
                     () = sleep_until(until) => break,
                     ask = self.asked.recv() => match ask {
-                        Some(Ask::Test(tell)) => { let _ = tell.send(Err(problem(daemon::NO_BUS))); }
+                        Some(Ask::Test(tell)) => { let _ = tell.send(Err(Why::NoBus)); }
+                        // Of a test that no daemon remembers.
+                        Some(Ask::TestSeen(_)) => {}
                         Some(Ask::End(tell)) => { let _ = tell.send(()); return; }
                         None => return,
                     },
@@ -187,6 +195,23 @@ struct Shown {
     notice: Notice,
     id: u32,
     at: OwnedUniqueName,
+    since: Instant,
+}
+
+/// What the person closed.
+#[derive(Debug, Clone, Copy)]
+struct Dismissed {
+    /// For how many requests it stood then.
+    stood_for: usize,
+    /// It was a reminder.
+    reminder: bool,
+}
+
+impl Dismissed {
+    /// Whether this is nothing new.
+    fn covers(self, notice: &Notice) -> bool {
+        self.stood_for >= notice.stands_for && (self.reminder || !notice.reminder)
+    }
 }
 
 /// A click's way back to what it opens, after the notification closed.
@@ -196,6 +221,26 @@ struct Past {
     opens: Option<String>,
 }
 
+/// What a person wants by a click.
+enum Wish {
+    /// To see it.
+    Open,
+    /// What its button says.
+    Other(Intent),
+}
+
+/// Changes what is known of the daemon that works.
+fn change_service(front: &Front, change: impl FnOnce(&mut Service)) {
+    front.health.send_if_modified(|health| match health {
+        Health::Working(service) => {
+            let before = service.clone();
+            change(service);
+            *service != before
+        }
+        Health::Asking | Health::Missing(_) => false,
+    });
+}
+
 /// The state of one bus connection.
 struct Desk {
     daemon: Daemon,
@@ -203,11 +248,14 @@ struct Desk {
     left: left::Left,
     owner: Option<OwnedUniqueName>,
     shown: BTreeMap<Key, Shown>,
-    /// What the person closed, and for how many requests it stood then.
-    dismissed: BTreeMap<Key, usize>,
+    dismissed: BTreeMap<Key, Dismissed>,
     past: VecDeque<Past>,
     token: Option<(u32, String)>,
     not_before: Option<Instant>,
+    settled: Duration,
+    /// What is added to notifications is said so.
+    words: &'static Words,
+    sound: bool,
 }
 
 impl Desk {
@@ -223,6 +271,9 @@ impl Desk {
             past: VecDeque::new(),
             token: None,
             not_before: None,
+            settled: front.settled,
+            words: Screen::default().tongue.words(),
+            sound: true,
         }
     }
 
@@ -243,6 +294,7 @@ impl Desk {
                         }
                         self.meet_daemon(front).await;
                     }
+                    Some(Heard::Properties) => self.look_if_held(front).await,
                     Some(Heard::Said { by, id, what }) => {
                         if let Some(open) = self.hear(&by, id, what).await
                             && front.intents.send(open).await.is_err()
@@ -253,6 +305,11 @@ impl Desk {
                 },
                 ask = front.asked.recv(), if knows_owner => match ask {
                     Some(Ask::Test(tell)) => { let _ = tell.send(self.send_test(front).await); }
+                    Some(Ask::TestSeen(seen)) => change_service(front, |service| {
+                        if let Some(test) = &mut service.test {
+                            test.seen = Some(seen);
+                        }
+                    }),
                     Some(Ask::End(tell)) => {
                         self.take_all_back().await;
                         let _ = tell.send(());
@@ -294,9 +351,9 @@ impl Desk {
             return;
         }
         match self.daemon.introduce().await {
-            Ok(name) => {
+            Ok(service) => {
                 front.health.send_if_modified(|health| {
-                    let working = Health::Working { daemon: name };
+                    let working = Health::Working(service);
                     let changed = *health != working;
                     *health = working;
                     changed
@@ -314,14 +371,24 @@ impl Desk {
             Failure::NoDaemon => None,
             Failure::Broken(_) => Some(Instant::now() + PAUSE),
         };
-        front.health.send_replace(Health::Missing {
-            sentence: failure.sentence().to_owned(),
-        });
+        front.health.send_replace(Health::Missing(failure.why()));
+    }
+
+    /// The daemon began or ended holding everything back.
+    async fn look_if_held(&self, front: &Front) {
+        let held = self.daemon.is_held().await;
+        change_service(front, |service| service.held = held);
     }
 
     /// Makes the screen show what is wanted.
     async fn reconcile(&mut self, front: &mut Front) {
-        let wanted = front.wants.borrow_and_update().clone();
+        let Screen {
+            notices: wanted,
+            sound,
+            tongue,
+        } = front.wants.borrow_and_update().clone();
+        self.words = tongue.words();
+        self.sound = sound;
         self.dismissed
             .retain(|key, _| wanted.iter().any(|w| w.key == *key));
         let unwanted: Vec<Key> = self
@@ -336,16 +403,20 @@ impl Desk {
             }
         }
         for notice in wanted {
-            let dismissed = self
-                .dismissed
-                .get(&notice.key)
-                .is_some_and(|for_| *for_ >= notice.stands_for);
-            let same = self
-                .shown
-                .get(&notice.key)
-                .is_some_and(|shown| shown.notice == notice);
-            if dismissed || same || self.not_before.is_some() {
+            let shown = self.shown.get(&notice.key);
+            let dismissed = self.dismissed.get(&notice.key);
+            // A word of farewell has nothing to say where nothing stands.
+            let is_late = notice.stay == Stay::Farewell && shown.is_none();
+            let is_same = shown.is_some_and(|shown| shown.notice == notice);
+            let is_dismissed = dismissed.is_some_and(|dismissed| dismissed.covers(&notice));
+            if is_late || is_same || is_dismissed || self.not_before.is_some() {
                 continue;
+            }
+            if notice.reminder && shown.is_some_and(|shown| !shown.notice.reminder) {
+                // Changed in its place, it would lie unseen in a list: what reminds comes up anew.
+                if let Some(shown) = self.shown.remove(&notice.key) {
+                    self.daemon.close(shown.id).await;
+                }
             }
             if let Err(failure) = self.send(notice).await {
                 self.failed(front, &failure);
@@ -357,38 +428,66 @@ impl Desk {
 
     async fn send(&mut self, notice: Notice) -> Result<(), Failure> {
         let replaces = self.shown.get(&notice.key).map(|shown| shown.id);
-        let (id, at) = self
-            .daemon
-            .notify(&notice, replaces, self.clock.now())
-            .await?;
+        let manner = Manner {
+            replaces,
+            sound: self.sound,
+            words: self.words,
+            now: self.clock.now(),
+        };
+        let (id, at) = self.daemon.notify(&notice, &manner).await?;
         self.dismissed.remove(&notice.key);
-        self.shown
-            .insert(notice.key.clone(), Shown { notice, id, at });
+        let since = Instant::now();
+        let shown = Shown {
+            notice,
+            id,
+            at,
+            since,
+        };
+        self.shown.insert(shown.notice.key.clone(), shown);
         Ok(())
     }
 
-    async fn send_test(&mut self, front: &Front) -> Result<(), Problem> {
+    async fn send_test(&mut self, front: &Front) -> Result<(), Why> {
+        let (words, at) = (front.wants.borrow().tongue.words(), self.clock.now());
+        self.words = words;
         let notice = Notice {
             key: Key::Test,
             opens: None,
-            title: "Countersign: a test".to_owned(),
-            facts: vec![
-                "Requests that wait for you will look like this".to_owned(),
-                "click to open".to_owned(),
-            ],
+            title: words.test.clone(),
+            facts: vec![words.test_so.clone(), words.test_click.clone()],
             ends_at: None,
             urgency: Urgency::Normal,
             stands_for: 1,
+            reminder: false,
+            buttons: Vec::new(),
+            stay: Stay::Briefly,
         };
+        let started = Instant::now();
+        // Sent again it comes up again, instead of changing nothing in its place.
+        if let Some(before) = self.shown.remove(&Key::Test) {
+            self.daemon.close(before.id).await;
+        }
         let sent = self.send(notice).await;
+        let millis = u32::try_from(started.elapsed().as_millis()).unwrap_or(u32::MAX);
         self.write_left();
-        sent.map_err(|failure| {
-            self.failed(front, &failure);
-            problem(failure.sentence())
-        })
+        match sent {
+            Ok(()) => {
+                let test = TestSent {
+                    at: at.0,
+                    millis,
+                    seen: None,
+                };
+                change_service(front, |service| service.test = Some(test));
+                Ok(())
+            }
+            Err(failure) => {
+                self.failed(front, &failure);
+                Err(failure.why())
+            }
+        }
     }
 
-    /// What the daemon said of a notification; yields what a click opens.
+    /// What the daemon said of a notification; yields what a person wants by it.
     async fn hear(&mut self, by: &OwnedUniqueName, id: u32, what: Said) -> Option<Intent> {
         let key = self
             .shown
@@ -402,8 +501,7 @@ impl Desk {
             }
             Said::Closed => {
                 let shown = self.shown.remove(&key?)?;
-                self.dismissed
-                    .insert(shown.notice.key, shown.notice.stands_for);
+                self.dismiss(&shown.notice);
                 self.remember(Past {
                     id,
                     at: shown.at,
@@ -412,35 +510,78 @@ impl Desk {
                 self.write_left();
                 None
             }
-            Said::Action(action) if action == daemon::DEFAULT => {
-                let opens = match key.and_then(|key| self.shown.remove(&key)) {
-                    Some(shown) => {
-                        // Daemons differ in whether a click closes: we do, always.
-                        self.daemon.close(id).await;
-                        self.dismissed
-                            .insert(shown.notice.key, shown.notice.stands_for);
-                        self.write_left();
-                        shown.notice.opens
-                    }
-                    None => self
-                        .past
-                        .iter()
-                        .find(|past| past.id == id && past.at == *by)?
-                        .opens
-                        .clone(),
-                };
+            Said::Action(action) => {
                 let activation_token = self
                     .token
                     .take()
                     .filter(|(of, _)| *of == id)
                     .map(|(_, token)| token);
-                Some(Intent::Open {
-                    txn: opens,
-                    activation_token,
-                })
+                let open = |txn| {
+                    Some(Intent::Open {
+                        txn,
+                        activation_token,
+                    })
+                };
+                match key.and_then(|key| self.shown.remove(&key)) {
+                    Some(shown) => {
+                        let wish = self.wish(&shown, &action);
+                        let Some(wish) = wish else {
+                            // No button of ours: as if nothing was said.
+                            self.shown.insert(shown.notice.key.clone(), shown);
+                            return None;
+                        };
+                        // Daemons differ in whether a click closes: we do, always.
+                        self.daemon.close(id).await;
+                        self.dismiss(&shown.notice);
+                        self.write_left();
+                        match wish {
+                            Wish::Open => open(shown.notice.opens),
+                            Wish::Other(intent) => Some(intent),
+                        }
+                    }
+                    // INVARIANT: what has left the screen only ever opens. A button counts while it can be seen.
+                    None => {
+                        let is_it = |past: &&Past| past.id == id && past.at == *by;
+                        let past = self.past.iter().find(is_it)?;
+                        open(past.opens.clone())
+                    }
+                }
             }
-            Said::Action(_) => None,
         }
+    }
+
+    /// What a click means on this notification, as it was when it was shown.
+    fn wish(&self, shown: &Shown, action: &str) -> Option<Wish> {
+        if action == daemon::DEFAULT {
+            return Some(Wish::Open);
+        }
+        let mut buttons = shown.notice.buttons.iter();
+        let button = buttons.find(|button| daemon::action_of(button) == action)?;
+        let vote = |choice,
+                    Decision {
+                        txn,
+                        display_digest,
+                    }: &Decision| {
+            Wish::Other(Intent::Vote {
+                txn: txn.clone(),
+                choice,
+                display_digest: display_digest.clone(),
+            })
+        };
+        Some(match button {
+            Button::Approve(_) if shown.since.elapsed() < self.settled => Wish::Open,
+            Button::Approve(decision) => vote(Choice::Approve, decision),
+            Button::Deny(decision) => vote(Choice::Deny, decision),
+            Button::Mute { txn } => Wish::Other(Intent::Mute { txn: txn.clone() }),
+        })
+    }
+
+    fn dismiss(&mut self, notice: &Notice) {
+        let dismissed = Dismissed {
+            stood_for: notice.stands_for,
+            reminder: notice.reminder,
+        };
+        self.dismissed.insert(notice.key.clone(), dismissed);
     }
 
     fn remember(&mut self, past: Past) {

@@ -13,6 +13,7 @@ use zbus::{Connection, MatchRule, Message, MessageStream, message};
 pub(super) const SERVICE: &str = "org.freedesktop.Notifications";
 /// Its one object.
 pub(super) const PATH: &str = "/org/freedesktop/Notifications";
+const PROPERTIES: &str = "org.freedesktop.DBus.Properties";
 /// Signals of the daemon that are not handled yet. The daemon alone fills it.
 const QUEUE: usize = 1024;
 
@@ -21,6 +22,8 @@ const QUEUE: usize = 1024;
 pub(super) enum Heard {
     /// The service has a new owner, or none.
     Owner(Option<OwnedUniqueName>),
+    /// The daemon has changed a property: it may hold notifications back now, or no more.
+    Properties,
     /// The daemon said something.
     Said {
         /// The owner that said it.
@@ -54,6 +57,13 @@ pub(super) async fn listen(bus: &Connection) -> zbus::Result<mpsc::Receiver<Hear
         .path(PATH)?
         .build();
     dbus.add_match_rule(said).await?;
+    let changed = MatchRule::builder()
+        .msg_type(message::Type::Signal)
+        .sender(SERVICE)?
+        .interface(PROPERTIES)?
+        .path(PATH)?
+        .build();
+    dbus.add_match_rule(changed).await?;
     let owner_changed = MatchRule::builder()
         .msg_type(message::Type::Signal)
         .sender("org.freedesktop.DBus")?
@@ -119,7 +129,7 @@ impl Follower {
             self.owner = UniqueName::try_from(new).ok().map(Into::into);
             return Some(Heard::Owner(self.owner.clone()));
         }
-        if interface != SERVICE || header.path()?.as_str() != PATH {
+        if !matches!(interface, SERVICE | PROPERTIES) || header.path()?.as_str() != PATH {
             return None;
         }
         // INVARIANT: nothing that anybody but the owner says goes further than this.
@@ -127,6 +137,9 @@ impl Follower {
         if header.sender() != Some(&*by) {
             tracing::warn!(sender = ?header.sender(), member, "a signal that the notification daemon did not send was ignored");
             return None;
+        }
+        if interface == PROPERTIES {
+            return (member == "PropertiesChanged").then_some(Heard::Properties);
         }
         let body = message.body();
         let (id, what) = match member {

@@ -69,6 +69,47 @@ impl Drop for PrivateBus {
     }
 }
 
+/// The hints that matter here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Hints {
+    pub(crate) urgency: u8,
+    pub(crate) sound: Option<String>,
+    pub(crate) suppress_sound: bool,
+    pub(crate) transient: bool,
+    pub(crate) resident: bool,
+    pub(crate) desktop_entry: String,
+    /// Width, height and bytes.
+    pub(crate) image: Option<(i32, i32, usize)>,
+}
+
+impl Hints {
+    fn read(hints: &std::collections::HashMap<String, Value<'_>>) -> Self {
+        let is = |name: &str| matches!(hints.get(name), Some(Value::Bool(true)));
+        let text = |name: &str| match hints.get(name) {
+            Some(Value::Str(text)) => Some(text.to_string()),
+            _ => None,
+        };
+        let image = hints.get("image-data").map(|value| {
+            type Image = (i32, i32, i32, bool, i32, i32, Vec<u8>);
+            let value = value.try_clone().expect("clone the image");
+            let image: Image = value.try_into().expect("an image as specified");
+            (image.0, image.1, image.6.len())
+        });
+        Self {
+            urgency: match hints.get("urgency") {
+                Some(Value::U8(urgency)) => *urgency,
+                other => panic!("the urgency is {other:?}"),
+            },
+            sound: text("sound-name"),
+            suppress_sound: is("suppress-sound"),
+            transient: is("transient"),
+            resident: is("resident"),
+            desktop_entry: text("desktop-entry").expect("which program it is"),
+            image,
+        }
+    }
+}
+
 /// What the daemon was called with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Called {
@@ -78,6 +119,8 @@ pub(crate) enum Called {
         title: String,
         body: String,
         actions: Vec<String>,
+        hints: Hints,
+        timeout: i32,
     },
     Close {
         id: u32,
@@ -93,6 +136,7 @@ pub(crate) struct FakeDaemon {
 struct Service {
     next_id: u32,
     capabilities: Vec<String>,
+    inhibited: bool,
     called: mpsc::UnboundedSender<Called>,
 }
 
@@ -119,8 +163,8 @@ impl Service {
         title: String,
         body: String,
         actions: Vec<String>,
-        _hints: std::collections::HashMap<String, Value<'_>>,
-        _timeout: i32,
+        hints: std::collections::HashMap<String, Value<'_>>,
+        timeout: i32,
     ) -> u32 {
         let id = if replaces == 0 {
             self.next_id
@@ -135,9 +179,17 @@ impl Service {
                 title,
                 body,
                 actions,
+                hints: Hints::read(&hints),
+                timeout,
             })
             .expect("the test listens");
         id
+    }
+
+    /// As Plasma tells that it holds notifications back.
+    #[zbus(property)]
+    fn inhibited(&self) -> bool {
+        self.inhibited
     }
 
     fn close_notification(&self, id: u32) {
@@ -149,14 +201,22 @@ impl Service {
 
 impl FakeDaemon {
     pub(crate) async fn start(bus: &PrivateBus, first_id: u32) -> Self {
+        Self::that_can(
+            bus,
+            first_id,
+            &["actions", "body", "body-markup", "persistence"],
+        )
+        .await
+    }
+
+    pub(crate) async fn that_can(bus: &PrivateBus, first_id: u32, can: &[&str]) -> Self {
         let bus = bus.connect().await;
         let (send, called) = mpsc::unbounded_channel();
-        let capabilities = ["actions", "body", "body-markup", "persistence"]
-            .map(String::from)
-            .into();
+        let capabilities = can.iter().map(|name| (*name).to_owned()).collect();
         let service = Service {
             next_id: first_id,
             capabilities,
+            inhibited: false,
             called: send,
         };
         bus.object_server().at(PATH, service).await.expect("serve");
@@ -179,6 +239,20 @@ impl FakeDaemon {
             } => (id, title, body),
             Called::Close { id } => panic!("{id} was closed where a notification was due"),
         }
+    }
+
+    /// Begins or ends holding everything back, and says so.
+    pub(crate) async fn inhibit(&self, inhibited: bool) {
+        let server = self.bus.object_server();
+        let service = server
+            .interface::<_, Service>(PATH)
+            .await
+            .expect("the service");
+        let mut own = service.get_mut().await;
+        own.inhibited = inhibited;
+        own.inhibited_changed(service.signal_emitter())
+            .await
+            .expect("say so");
     }
 
     /// Stops being the daemon; what it says from now on does not count.

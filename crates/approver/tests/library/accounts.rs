@@ -18,11 +18,11 @@ impl World {
         }
     }
 
-    fn accounts(&self, at: &World) -> Accounts {
+    pub(super) fn accounts(&self, at: &World) -> Accounts {
         Accounts::start(self.deps(at), Options::default()).unwrap()
     }
 
-    async fn sign_in_more(&self, app: &Accounts) {
+    pub(super) async fn sign_in_more(&self, app: &Accounts) {
         let issuer = format!("{}/op", self.server.id);
         app.sign_in(&self.server.id, &issuer).await.unwrap();
     }

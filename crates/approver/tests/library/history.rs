@@ -79,32 +79,3 @@ async fn evidence_is_written_as_a_file_that_others_read() {
         .unwrap_err();
     assert!(nowhere.sentence.contains("could not be written"));
 }
-
-#[tokio::test]
-async fn history_is_asked_for_as_wished_and_verified_row_by_row() {
-    let world = world().await;
-    let app = decided(&world).await;
-    let mut altered = world.request("t2", |_| ());
-    altered["state"] = "denied".into();
-    altered["operation_b64"] = b64u(b"{}").into();
-    world.put(altered);
-    let query = HistoryQuery {
-        text: " customer 42 ".to_owned(),
-        outcomes: vec![Outcome::Denied, Outcome::Redeemed],
-        mine: true,
-        cursor: Some("c".to_owned()),
-    };
-    let page = app.history(query).await.unwrap();
-    assert_eq!(
-        world.seen(|seen| seen.queries.clone()),
-        ["q=customer+42&outcome=denied%2Credeemed&mine=true&cursor=c"]
-    );
-    assert_eq!(
-        (text(&page.rows[0].summary).as_str(), page.rows[0].outcome),
-        ("Delete customer 42", Outcome::Redeemed)
-    );
-    assert!(text(&page.rows[1].summary).starts_with("Not genuine"));
-    assert_eq!(page.next.as_deref(), Some("more"));
-    let report = app.verify("t2").await.unwrap_err();
-    assert_eq!(report.code, ProblemCode::NotGenuine);
-}

@@ -15,7 +15,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use countersign_api::ipc::{
-    Ballot, Choice, Conclusion, Connection, HistoryQuery, Outcome, ProblemCode, SignIn,
+    Ballot, Choice, Conclusion, Connection, HistoryQuery, ProblemCode, SignIn,
     StepOutcome, VerifyReport, WhyLocked,
 };
 use countersign_approver::{Approver, Deps, Event, KeyStore, KeyStoreError, Opener};
@@ -30,7 +30,9 @@ use serde_json::{Value, json};
 use tokio::sync::broadcast;
 use url::Url;
 
+mod absence;
 mod accounts;
+mod filling;
 mod history;
 mod requests;
 mod security_key;
@@ -136,6 +138,9 @@ struct Does {
     provider_down: bool,
     /// Claims of the next ID token by a code, in place of the usual ones.
     claims: Value,
+    absence: Value,
+    /// Pages of the history that begin here or below are not to be had.
+    history_ends_at: Option<usize>,
 }
 
 /// What it was sent.
@@ -173,7 +178,7 @@ async fn well_known(State(server): State<App>) -> Json<Value> {
         }],
         "endpoints": {
             "nonce": at("/oauth/nonce"), "token": at("/oauth/token"), "requests": at("/requests"), "history": at("/history"),
-            "bindings": at("/bindings"), "claims": at("/claims"), "stream": at("/stream").replace("http", "ws"),
+            "bindings": at("/bindings"), "claims": at("/claims"), "absence": at("/absence"), "colleagues": at("/colleagues"), "stream": at("/stream").replace("http", "ws"),
         },
     }))
 }
@@ -364,21 +369,37 @@ async fn evidence(
     .into_response()
 }
 
+/// Two requests a page, the newest (by name) first.
 async fn history(
     State(server): State<App>,
     uri: axum::http::Uri,
     headers: HeaderMap,
-) -> Json<Value> {
+) -> Response {
     authorized(&server, &headers, "GET", "/history");
     let query = uri.query().unwrap_or_default().to_owned();
-    server.seen.lock().unwrap().queries.push(query);
+    let number = |name: &str| -> Option<usize> {
+        let value = query.split('&').find_map(|pair| pair.strip_prefix(name));
+        value.map(|value| value.parse().unwrap())
+    };
+    server.seen.lock().unwrap().queries.push(query.clone());
     let does = server.does.lock().unwrap();
-    let closed: Vec<&Value> = does
+    let places: Vec<(usize, &Value)> = does
         .requests
         .values()
         .filter(|view| view["state"] != "pending")
+        .enumerate()
+        .map(|(index, view)| (index + 1, view))
         .collect();
-    Json(json!({"requests": closed, "next": "more"}))
+    let (before, after) = (number("cursor=").unwrap_or(usize::MAX), number("after=").unwrap_or(0));
+    if does.history_ends_at.is_some_and(|end| before <= end) {
+        return error(503);
+    }
+    let mut selected: Vec<_> = places.iter().filter(|(place, _)| *place < before && *place > after).collect();
+    selected.reverse();
+    let next = (selected.len() > 2).then(|| selected[1].0.to_string());
+    let page: Vec<&Value> = selected.into_iter().take(2).map(|(_, view)| *view).collect();
+    let newest = places.len().to_string();
+    Json(json!({"requests": page, "next": next, "newest": newest, "oldest_at": 0})).into_response()
 }
 
 async fn bindings(State(server): State<App>, headers: HeaderMap) -> Json<Value> {
@@ -584,6 +605,8 @@ async fn world() -> World {
             redirect: "code=c",
             provider_down: false,
             claims: Value::Null,
+            absence: json!({}),
+            history_ends_at: None,
         }),
         pk,
         seen: Mutex::default(),
@@ -606,6 +629,7 @@ async fn world() -> World {
         .route("/bindings", get(bindings))
         .route("/bindings/{id}", axum::routing::delete(revoke))
         .route("/stream", get(stream))
+        .merge(absence::routes())
         .route("/op/.well-known/openid-configuration", get(discovery))
         .route("/op/jwks", get(jwks))
         .route("/op/token", post(op_token))
@@ -720,6 +744,7 @@ impl World {
             release_claims_secs: None,
             reason: ReasonRule::Optional,
             notify_buttons: NotifyButtons::None,
+            urgent: false,
             ttl_secs: 900,
             grant_secs: 300,
             irreversible: None,

@@ -56,7 +56,7 @@ impl SecurityKey for Software {
             loop {
                 let typed = holder.pin(wrong, Some(tries_left));
                 let typed = typed.ok_or_else(|| SecurityKeyError("It was given up.".to_owned()))?;
-                if typed.reveal() == right {
+                if typed.reveal() == *right {
                     break;
                 }
                 (wrong, tries_left) = (true, tries_left - 1);

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use countersign_api::ipc::Ability;
 use countersign_model::UnixSecs;
 use zbus::Connection;
 use zbus::names::OwnedUniqueName;
@@ -10,22 +11,38 @@ use zbus::zvariant::Value;
 
 use super::super::signals::{PATH, SERVICE};
 use super::image;
-use crate::notify::{Notice, Urgency};
-use crate::text::time_left;
+use crate::notify::{Button, Notice, Service, Stay, Urgency, Why};
+use crate::text::catalogue::Words;
 
-/// The only action: a click on the notification itself. Daemons that offer no such click draw it as a button by its
-/// name, so that a button of our own would stand there twice.
+/// A click on the notification itself. Daemons that offer no such click draw it as a button by its name.
 pub(super) const DEFAULT: &str = "default";
+
+/// The name of a button's action between the daemon and us.
+pub(super) fn action_of(button: &Button) -> &'static str {
+    match button {
+        Button::Deny(_) => "deny",
+        Button::Approve(_) => "approve",
+        Button::Mute { .. } => "mute",
+    }
+}
+
+fn label_of<'a>(button: &Button, words: &'a Words) -> &'a str {
+    match button {
+        Button::Deny(_) => &words.deny,
+        Button::Approve(_) => &words.approve,
+        Button::Mute { .. } => &words.mute_hour,
+    }
+}
+
 /// A daemon that takes longer is taken for broken.
 pub(super) const CALL_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Said when there is no session bus.
-pub(super) const NO_BUS: &str = "This session has no D-Bus, so nothing can notify you. \
-    Keep this window open, or start Countersign from a desktop session.";
-const NO_DAEMON: &str = "No notification service runs on this desktop, so nothing pops up when you are asked. \
-    Install one (such as dunst or xfce4-notifyd), or keep this window open.";
-const BROKEN: &str = "The notification service of this desktop does not answer, so nothing pops up when you are asked. \
-    Restart it, or keep this window open.";
+/// From the sound naming specification: what asks for an answer.
+const SOUND: &str = "message-new-instant";
+/// What stays for a moment only.
+const BRIEFLY_MILLIS: i32 = 5000;
+/// The interface under which dunst says whether it is paused.
+const DUNST: &str = "org.dunstproject.cmd0";
 
 /// Why a notification was not shown.
 #[derive(Debug, thiserror::Error)]
@@ -39,10 +56,10 @@ pub(super) enum Failure {
 }
 
 impl Failure {
-    pub(super) fn sentence(&self) -> &'static str {
+    pub(super) fn why(&self) -> Why {
         match self {
-            Self::NoDaemon => NO_DAEMON,
-            Self::Broken(_) => BROKEN,
+            Self::NoDaemon => Why::NoDaemon,
+            Self::Broken(_) => Why::Broken,
         }
     }
 }
@@ -68,6 +85,18 @@ struct Capabilities {
     body_markup: bool,
 }
 
+/// How a notification is sent.
+pub(super) struct Manner {
+    /// In whose place.
+    pub(super) replaces: Option<u32>,
+    /// A new one sounds.
+    pub(super) sound: bool,
+    /// The language of what is added.
+    pub(super) words: &'static Words,
+    /// Now.
+    pub(super) now: UnixSecs,
+}
+
 /// Whoever provides the service now.
 pub(super) struct Daemon {
     bus: Connection,
@@ -82,32 +111,70 @@ impl Daemon {
         }
     }
 
-    /// Learns what the daemon can do; yields its name. Starts one where the bus knows how.
-    pub(super) async fn introduce(&mut self) -> Result<String, Failure> {
+    /// Learns who the daemon is and what it can do. Starts one where the bus knows how.
+    pub(super) async fn introduce(&mut self) -> Result<Service, Failure> {
         let reply = self.call("GetCapabilities", &()).await?;
         let capabilities: Vec<String> = reply.body().deserialize()?;
+        let has = |name: &str| capabilities.iter().any(|known| known == name);
         self.can = Capabilities {
-            actions: capabilities.iter().any(|c| c == "actions"),
-            body_markup: capabilities.iter().any(|c| c == "body-markup"),
+            actions: has("actions"),
+            body_markup: has("body-markup"),
         };
+        // Urgency is no capability: the specification has every daemon know it.
+        let can = [
+            (has("body"), Ability::Body),
+            (has("actions"), Ability::Actions),
+            (true, Ability::Urgency),
+            (has("sound"), Ability::Sound),
+            (has("persistence"), Ability::Persistence),
+        ];
         let reply = self.call("GetServerInformation", &()).await?;
-        let (name, _, _, _): (String, String, String, String) = reply.body().deserialize()?;
-        Ok(name)
+        let (name, _, version, _): (String, String, String, String) = reply.body().deserialize()?;
+        Ok(Service {
+            name: of_daemon(&name),
+            version: of_daemon(&version),
+            can: can
+                .into_iter()
+                .filter_map(|(has, ability)| has.then_some(ability))
+                .collect(),
+            held: self.is_held().await,
+            test: None,
+        })
     }
 
-    /// Shows it, in the place of `replaces`; yields its id and who showed it.
+    /// Whether the desktop holds notifications back, as Plasma and dunst tell; where nobody tells, it does not.
+    pub(super) async fn is_held(&self) -> bool {
+        self.says(SERVICE, "Inhibited").await || self.says(DUNST, "paused").await
+    }
+
+    async fn says(&self, interface: &str, property: &str) -> bool {
+        let which = (interface, property);
+        let properties = Some("org.freedesktop.DBus.Properties");
+        let asked = self
+            .bus
+            .call_method(Some(SERVICE), PATH, properties, "Get", &which);
+        let Ok(reply) = asked.await else { return false };
+        let body = reply.body();
+        let value: Result<Value<'_>, _> = body.deserialize();
+        matches!(value, Ok(Value::Bool(true)))
+    }
+
+    /// Shows it; yields its id and who showed it.
     pub(super) async fn notify(
         &self,
         notice: &Notice,
-        replaces: Option<u32>,
-        now: UnixSecs,
+        manner: &Manner,
     ) -> Result<(u32, OwnedUniqueName), Failure> {
-        let actions: &[&str] = if self.can.actions {
-            &[DEFAULT, "Open"]
-        } else {
-            &[]
-        };
+        let words = manner.words;
+        let mut actions: Vec<&str> = Vec::new();
+        if self.can.actions {
+            actions.extend([DEFAULT, words.open.as_str()]);
+            for button in &notice.buttons {
+                actions.extend([action_of(button), label_of(button, words)]);
+            }
+        }
         let urgency: u8 = match notice.urgency {
+            Urgency::Low => 0,
             Urgency::Normal => 1,
             Urgency::Critical => 2,
         };
@@ -116,15 +183,27 @@ impl Daemon {
             ("desktop-entry", Value::from("countersign")),
             ("resident", Value::from(false)),
         ]);
+        // One more approval on what is there already is no reason to make a sound.
+        if manner.sound && manner.replaces.is_none() {
+            hints.insert("sound-name", Value::from(SOUND));
+        } else {
+            hints.insert("suppress-sound", Value::from(true));
+        }
+        let timeout_millis = match notice.stay {
+            // Never by itself: it goes when the request does.
+            Stay::UntilOver => 0,
+            Stay::Briefly | Stay::Farewell => {
+                hints.insert("transient", Value::from(true));
+                BRIEFLY_MILLIS
+            }
+        };
         if let Some(icon) = image::icon() {
             hints.insert("image-data", icon);
         }
-        let body = self.body(notice, now);
-        // Never expires by itself: it goes when the request does.
-        let timeout_millis = 0i32;
+        let body = self.body(notice, words, manner.now);
         let arguments = (
             "Countersign",
-            replaces.unwrap_or(0),
+            manner.replaces.unwrap_or(0),
             "",
             notice.title.as_str(),
             body.as_str(),
@@ -148,11 +227,11 @@ impl Daemon {
         }
     }
 
-    fn body(&self, notice: &Notice, now: UnixSecs) -> String {
+    fn body(&self, notice: &Notice, words: &Words, now: UnixSecs) -> String {
         let mut parts = notice.facts.clone();
-        parts.extend(notice.ends_at.map(|end| time_left(end - now)));
+        parts.extend(notice.ends_at.map(|end| words.time_left(end - now)));
         if !self.can.actions {
-            parts.push("open Countersign to see it".to_owned());
+            parts.push(words.open_app.clone());
         }
         let body = parts.join(" · ");
         if self.can.body_markup {
@@ -171,6 +250,12 @@ impl Daemon {
             .call_method(Some(SERVICE), PATH, Some(SERVICE), method, body)
             .await?)
     }
+}
+
+/// What the daemon says of itself, on its way to the window: short, and without what is no letter.
+fn of_daemon(text: &str) -> String {
+    let plain = text.chars().filter(|c| c.is_ascii_graphic() || *c == ' ');
+    plain.take(64).collect()
 }
 
 /// The specification's markup, made inert.
