@@ -47,6 +47,9 @@ export class HistoryList {
   /** Grows with each question and each renewal: what answers an earlier one is dropped. */
   #turn = 0;
   #asking = new Set<number>();
+  /** The list is read anew right now, and something changed meanwhile. */
+  #running = false;
+  #again = false;
   #wanted: readonly [number, number] = [0, 0];
   #counting: ReturnType<typeof setTimeout> | undefined;
 
@@ -95,6 +98,11 @@ export class HistoryList {
   /** Something came or changed: what is on screen is read again, and stays where it is. */
   async renew() {
     if (this.#key === "") return;
+    // A question on its way is answered first, and many changes are one.
+    if (this.#running) {
+      this.#again = true;
+      return;
+    }
     const [from, to] = this.#wanted;
     const first = Math.floor(from / PAGE);
     await this.#anew(Array.from({ length: Math.min(KEPT, Math.floor(to / PAGE) - first + 1) }, (_, n) => first + n), false);
@@ -109,6 +117,7 @@ export class HistoryList {
   /** Reads some pages and lets go of all others. */
   async #anew(pages: readonly number[], top: boolean) {
     const turn = ++this.#turn;
+    this.#running = true;
     clearTimeout(this.#counting);
     this.#asking = new Set(pages);
     try {
@@ -127,8 +136,13 @@ export class HistoryList {
     } finally {
       if (turn === this.#turn) {
         this.stale = false;
+        this.#running = false;
         this.#asking = new Set();
         this.#pump();
+        if (this.#again) {
+          this.#again = false;
+          void this.renew();
+        }
       }
     }
   }

@@ -99,6 +99,27 @@ describe("the list", () => {
     await next();
     expect([list.row(5003)?.txn, list.indexOf("old-5000"), list.total, list.epoch, list.row(0)]).toEqual(["old-5000", 5003, 1_000_003, 1, undefined]);
   });
+  test("a change does not take a question's answer away, and many changes are one", async () => {
+    const { backend, open, next } = held(entries);
+    const list = new HistoryList(backend);
+    void list.ask(NOW);
+    await next();
+    list.want(5000, 5020);
+    await next();
+    list.set({ text: "deploy" });
+    void list.ask(NOW);
+    void list.renew();
+    void list.renew();
+    expect(open.length).toBe(1);
+    await next();
+    // From its top, and once more for what changed.
+    expect([list.epoch, list.stale, open.map(({ call }) => [call.query.text, call.at])]).toEqual([2, false, [["deploy", 0]]]);
+    void list.renew();
+    void list.renew();
+    await next();
+    await next();
+    expect([open.length, list.epoch]).toEqual([0, 2]);
+  });
   test("has rows before they are counted, and the count once it is there", async () => {
     vi.useFakeTimers();
     try {
