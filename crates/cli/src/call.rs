@@ -10,11 +10,14 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::Args;
+use countersign_api::http::AwayView;
 use countersign_model::Clock as _;
+use jiff::tz::TimeZone;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, Url};
 use serde_json::Value;
 
+use crate::away;
 use crate::challenge::Challenge;
 use crate::clock::SystemClock;
 use crate::exit::{Exit, Stop};
@@ -135,6 +138,7 @@ pub(crate) async fn run(args: CallArgs, requester: &RequesterArgs) -> anyhow::Re
             (403, "approval_pending") => {
                 failures = 0;
                 approval = kept;
+                line.note(&away(&problem));
                 line.say(&pending(&problem));
                 if approval.is_none() {
                     return Err(Stop::with(
@@ -308,6 +312,14 @@ fn detail(problem: &Value) -> String {
         .iter()
         .find_map(|name| problem[*name].as_str());
     safe(text.unwrap_or("The gate refuses the call."))
+}
+
+/// Who could vote and is away, where the gate says so.
+fn away(problem: &Value) -> String {
+    let away: Vec<AwayView> = serde_json::from_value(problem["away"].clone()).unwrap_or_default();
+    let others_can = problem["others_can"].as_u64();
+    let others_can = others_can.and_then(|count| u32::try_from(count).ok());
+    away::told(&away, others_can, SystemClock.now(), &TimeZone::system())
 }
 
 /// Words, count, people, time.

@@ -6,6 +6,7 @@ use std::io::{IsTerminal as _, Write as _};
 pub(crate) struct LiveLine {
     terminal: bool,
     last: String,
+    noted: String,
 }
 
 impl LiveLine {
@@ -13,6 +14,7 @@ impl LiveLine {
         Self {
             terminal: std::io::stderr().is_terminal(),
             last: String::new(),
+            noted: String::new(),
         }
     }
 
@@ -31,6 +33,14 @@ impl LiveLine {
             eprintln!("{text}");
         }
         self.last = what;
+    }
+
+    /// Says beside it what is worth a line of its own, once.
+    pub(crate) fn note(&mut self, text: &str) {
+        if text != self.noted && !text.is_empty() {
+            self.end(text);
+        }
+        self.noted = text.to_owned();
     }
 
     /// Leaves nothing of it on a terminal.

@@ -6,6 +6,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod approve;
+mod away;
 mod browser;
 mod call;
 mod challenge;

@@ -6,7 +6,9 @@ use std::time::Duration;
 use anyhow::Context as _;
 use countersign_api::http::{Problem, Progress, Task, TaskStatus};
 use countersign_model::{Clock as _, ServerId, Txn};
+use jiff::tz::TimeZone;
 
+use crate::away;
 use crate::clock::SystemClock;
 use crate::exit::{Exit, Stop};
 use crate::live_line::LiveLine;
@@ -68,7 +70,14 @@ pub(crate) async fn run(
             progress,
         } = task;
         match status {
-            TaskStatus::Pending => line.say(&pending(&progress, expires_at - SystemClock.now().0)),
+            TaskStatus::Pending => {
+                let now = SystemClock.now();
+                let Progress {
+                    away, others_can, ..
+                } = &progress;
+                line.note(&away::told(away, *others_can, now, &TimeZone::system()));
+                line.say(&pending(&progress, expires_at - now.0));
+            }
             over @ (TaskStatus::Approved
             | TaskStatus::Denied
             | TaskStatus::Expired
@@ -92,7 +101,7 @@ fn pending(progress: &Progress, left_secs: i64) -> String {
         approved_by,
         denied_by: _,
         reason: _,
-        away: _,
+        away: _, // On a line of its own.
         others_can: _,
     } = progress;
     let [first, second] = words;

@@ -148,6 +148,33 @@ async fn the_words_are_shown_at_once_and_the_answer_comes_when_people_approved()
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_is_away_is_said_once_and_cannot_steer_the_terminal() {
+    let scene = Scene::new().await;
+    let until = scene.world.clock.now().0 + 60 * 24 * 3600;
+    let elin = json!({ "name": "El\u{1b}[2Jin", "until": until, "stand_in": "Jonas" });
+    scene.world.server.away(json!([elin]), 3);
+    let mut child = scene.call(&["-X", "PATCH"], "/customers/42");
+    let mut said = BufReader::new(child.stderr.take().unwrap()).lines();
+    let mut line = async || said.next_line().await.unwrap().unwrap();
+    let away = line().await;
+    assert!(
+        away.starts_with("El‹U+001B ESC›[2Jin is away until "),
+        "{away}"
+    );
+    assert!(
+        away.ends_with(". Jonas can approve instead. 3 others can vote."),
+        "{away}"
+    );
+    let waits = line().await;
+    assert!(waits.starts_with("amber falcon · 0 of 2 · "), "{waits}");
+    let txn = scene.world.server.opened().await;
+    scene.world.server.end(&txn, "denied", None);
+    let last = line().await;
+    assert!(last.contains("approval_denied"), "{last}");
+    assert_eq!(ended(child).await.0, 4);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn how_it_ended_is_the_exit_code() {
     let scene = Scene::new().await;
     for (state, reason, code, part) in [

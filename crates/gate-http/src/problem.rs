@@ -1,6 +1,7 @@
 //! The gate's own answers: RFC 9457 problems, each with a stable code and a sentence that says what to do.
 
 use bytes::Bytes;
+use countersign_api::http::AwayView;
 use countersign_model::{By, Requirement, StepUp, Txn};
 use countersign_pep::{Kind, Over, Refusal, Told};
 use http::header::{self, HeaderName, HeaderValue};
@@ -358,12 +359,34 @@ impl Problem {
             if let Some(stage) = &told.stage {
                 self.put("stage", stage.as_str());
             }
+            if !told.away.is_empty() {
+                self.put("away", told.away.iter().map(away).collect::<Vec<_>>());
+            }
+            if let Some(others) = told.others_can {
+                self.put("others_can", others);
+            }
         }
     }
 
     fn put(&mut self, name: &str, value: impl Into<Value>) {
         self.0.more.insert(name.to_owned(), value.into());
     }
+}
+
+/// Somebody who could vote and is away, as the server says.
+fn away(away: &AwayView) -> Value {
+    let AwayView {
+        name,
+        until,
+        stand_in,
+        // The caller stands in for nobody.
+        names_you: _,
+    } = away;
+    let mut told = json!({ "name": name, "until": until });
+    if let Some(stand_in) = stand_in {
+        told["stand_in"] = json!(stand_in);
+    }
+    told
 }
 
 /// What is waited for, in a sentence or two.
@@ -387,8 +410,14 @@ fn waiting(told: &Told, requirement: &Requirement) -> String {
                 .as_ref()
                 .map(|stage| format!(" (stage {stage})"))
                 .unwrap_or_default();
+            // Their names are the provider's words: they stand in members of their own, not in a sentence.
+            let away = match told.away.len() {
+                0 => String::new(),
+                1 => " One of them is away (see `away`).".to_owned(),
+                more => format!(" {more} of them are away (see `away`)."),
+            };
             format!(
-                "This call needs an approval: {} of {} so far, now by {}{stage}{how}.",
+                "This call needs an approval: {} of {} so far, now by {}{stage}{how}.{away}",
                 told.approvals, told.needed, told.who_may_vote
             )
         }
@@ -418,6 +447,15 @@ mod tests {
         }
     }
 
+    fn elin_is_away() -> AwayView {
+        AwayView {
+            name: "Elin \u{202e}Varga".to_owned(),
+            until: 1_800_000_000,
+            stand_in: Some("Jonas Petersen".to_owned()),
+            names_you: false,
+        }
+    }
+
     #[test]
     fn a_caller_is_told_what_is_waited_for() {
         let plain = requirement(|_| ());
@@ -437,6 +475,14 @@ mod tests {
         assert_eq!(
             waiting(&in_second, &staged),
             "This call needs an approval: 1 of 2 so far, now by security (stage second), with a fresh sign-in at their identity provider."
+        );
+        let with_away = Told {
+            away: vec![elin_is_away()],
+            ..told()
+        };
+        assert_eq!(
+            waiting(&with_away, &plain),
+            "This call needs an approval: 1 of 2 so far, now by security. One of them is away (see `away`)."
         );
         let own = requirement(|it| {
             it["by"] = json!("requester");
@@ -460,7 +506,12 @@ mod tests {
             it["scope"] = json!("approve:orders.delete");
         });
         let txn = Txn::parse("abc").unwrap();
-        let Problem(said) = Problem::pending(&txn, &told(), &staged);
+        let told = Told {
+            away: vec![elin_is_away()],
+            others_can: Some(3),
+            ..told()
+        };
+        let Problem(said) = Problem::pending(&txn, &told, &staged);
         assert_eq!(said.approval_id, Some(txn));
         for (name, value) in [
             ("by", json!("others")),
@@ -471,6 +522,11 @@ mod tests {
                 json!([{ "name": "lead", "approvals": 1 }, { "name": "second", "approvals": 1 }]),
             ),
             ("words", json!(["amber", "falcon"])),
+            (
+                "away",
+                json!([{ "name": "Elin \u{202e}Varga", "until": 1_800_000_000, "stand_in": "Jonas Petersen" }]),
+            ),
+            ("others_can", json!(3)),
         ] {
             assert_eq!(said.more[name], value, "{name}");
         }

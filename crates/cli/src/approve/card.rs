@@ -1,20 +1,22 @@
 //! The card on a terminal: the same lines as the window's, whole, in the same order.
 
 use countersign_api::ipc::{
-    Ballot, By, Card, Choice, DeniedBefore, Field, Means, Noticed, Outcome, StageLine, StageState,
-    StepUpAsked,
+    AwayLine, Ballot, By, Card, Choice, DeniedBefore, Execution, Field, Means, Noticed, Outcome,
+    StageLine, StageState, StepUpAsked,
 };
+use countersign_approver::away::{Away, sentences};
 use countersign_model::UnixSecs;
+use jiff::tz::TimeZone;
 
 use crate::terminal::{duration, line, safe};
 
 /// Prints all of it to stdout.
 pub(crate) fn print(card: &Card, now: UnixSecs) {
-    print!("{}", text(card, now));
+    print!("{}", text(card, now, &TimeZone::system()));
 }
 
 /// All of it, as text. Nothing is cut.
-fn text(card: &Card, now: UnixSecs) -> String {
+fn text(card: &Card, now: UnixSecs, zone: &TimeZone) -> String {
     let Card {
         row,
         gate: _,
@@ -33,6 +35,9 @@ fn text(card: &Card, now: UnixSecs) -> String {
         take_back: _,
         votes,
         who_may_vote,
+        away,
+        others_can,
+        execution,
         record,
         raw: _,
         words,
@@ -64,6 +69,31 @@ fn text(card: &Card, now: UnixSecs) -> String {
         ),
     );
     out.pair("may vote", &line(who_may_vote));
+    let shown: Vec<_> = away
+        .iter()
+        .map(|away| {
+            let AwayLine {
+                name,
+                until,
+                stand_in,
+                names_you,
+            } = away;
+            (line(name), *until, stand_in.as_ref().map(line), *names_you)
+        })
+        .collect();
+    let away: Vec<Away<'_>> = shown
+        .iter()
+        .map(|(name, until, stand_in, names_you)| Away {
+            name,
+            until: *until,
+            stand_in: stand_in.as_deref(),
+            names_you: *names_you,
+        })
+        .collect();
+    let away = sentences(&away, *others_can, now.0, zone);
+    if !away.is_empty() {
+        out.pair("away", &away);
+    }
     for stage in stages {
         let StageLine {
             name,
@@ -87,6 +117,19 @@ fn text(card: &Card, now: UnixSecs) -> String {
                 line(who)
             ),
         );
+    }
+    if let Some(Execution {
+        executed,
+        status,
+        refusal,
+        policy_digest: _,
+    }) = execution
+    {
+        let status = status.map(|status| format!(", status {status}"));
+        let refusal = refusal.as_ref().map(|why| format!(": {}", line(why)));
+        let done = if *executed { "sent on" } else { "not sent on" };
+        let said = [status, refusal].map(Option::unwrap_or_default).concat();
+        out.pair("the gate says", &format!("{done}{said}"));
     }
     if *by == By::Requester {
         out.say("!! Your own operation: you confirm it yourself.");

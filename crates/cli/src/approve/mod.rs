@@ -1,6 +1,7 @@
 //! `countersign approve`: an approver's terminal. The same library as the app's, the same lines, the same rules:
 //! what is signed is what was shown.
 
+mod away;
 mod card;
 mod store;
 
@@ -11,11 +12,13 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use countersign_api::ipc::{
-    Ballot, Card, Choice, Connection, Outcome, Problem, ProblemCode, ReasonRule, Row, SignIn,
+    Away, Ballot, Card, Choice, Connection, Outcome, Problem, ProblemCode, ReasonRule, Row, SignIn,
     StepUpPhase,
 };
+use countersign_approver::away::moment;
 use countersign_approver::{Approver, Deps, KeyStore};
 use countersign_model::Clock as _;
+use jiff::tz::TimeZone;
 use tokio::sync::broadcast::error::RecvError;
 
 use crate::browser::Browser;
@@ -90,6 +93,20 @@ pub(crate) enum ApproveCommand {
         #[arg(long, value_name = "FOLDER", default_value = ".")]
         into: PathBuf,
     },
+    /// Says that you are away: requesters and other approvers are told. You may vote all the same.
+    Away {
+        /// Until when, such as "2026-11-27 18:00". It ends by itself then.
+        #[arg(long, value_name = "WHEN")]
+        until: String,
+        /// From when on [default: now].
+        #[arg(long, value_name = "WHEN")]
+        from: Option<String>,
+        /// Somebody who may vote anyway, by name: they are told, and named to others.
+        #[arg(long, value_name = "NAME")]
+        stand_in: Option<String>,
+    },
+    /// Says that you are back.
+    Back,
     /// Revokes this device and deletes its keys.
     SignOut,
 }
@@ -142,6 +159,18 @@ async fn act(approver: &Approver, command: ApproveCommand) -> anyhow::Result<Exi
             let path = approver.export_evidence(&id, &into).await.map_err(stop)?;
             println!("{}", path.display());
             Ok(Exit::Done)
+        }
+        ApproveCommand::Away {
+            until,
+            from,
+            stand_in,
+        } => {
+            signed_in(approver).await?;
+            away::set(approver, from.as_deref(), &until, stand_in.as_deref()).await
+        }
+        ApproveCommand::Back => {
+            signed_in(approver).await?;
+            away::end(approver).await
         }
         ApproveCommand::SignOut => {
             signed_in(approver).await?;
@@ -299,6 +328,19 @@ async fn list(approver: &Approver) -> anyhow::Result<Exit> {
     if let Some(trouble) = now.troubles.first() {
         eprintln!("{}", safe(&trouble.sentence));
     }
+    let away = now.account.as_ref().and_then(|account| account.away);
+    if let Some(Away { from, until }) = away {
+        let (at, zone) = (SystemClock.now().0, TimeZone::system());
+        let until = moment(until, at, &zone);
+        if from <= at {
+            eprintln!("You are away until {until}; your votes count all the same.");
+        } else {
+            eprintln!(
+                "You are away from {} until {until}.",
+                moment(from, at, &zone)
+            );
+        }
+    }
     print_rows("Waiting for your vote", &now.inbox);
     print_rows("Waiting for others", &now.others);
     Ok(Exit::Done)
@@ -418,7 +460,7 @@ async fn confirmed(approver: &Approver, id: &str) -> anyhow::Result<Exit> {
                         told = Some(url.clone());
                     }
                 }
-                StepUpPhase::WaitingForKey { since: _ } => {
+                StepUpPhase::WaitingForKey { since: _, waits: _ } => {
                     eprintln!("Touch your security key.");
                 }
                 StepUpPhase::Preparing | StepUpPhase::Sending => {}

@@ -94,6 +94,7 @@ struct Book {
     by_key: HashMap<String, String>,
     outcomes: Vec<Value>,
     cancelled: Vec<String>,
+    away: Option<Value>,
     down: bool,
     calls: usize,
     polls: usize,
@@ -151,6 +152,11 @@ impl Server {
 
     pub fn down(&self, down: bool) {
         self.book.lock().unwrap().down = down;
+    }
+
+    /// These may vote, and are away; so many others can.
+    pub fn away(&self, away: Value, others_can: u32) {
+        self.book.lock().unwrap().away = Some(json!([away, others_can]));
     }
 
     pub fn calls(&self) -> usize {
@@ -223,7 +229,7 @@ impl Server {
         self.changed.notify_waiters();
     }
 
-    fn task(&self, txn: &str, opened: &Opened) -> Value {
+    fn task(&self, txn: &str, opened: &Opened, away: Option<&Value>) -> Value {
         let mut task = json!({
             "id": txn, "status": opened.status, "expires_at": self.clock.now().0 + 600,
             "links": { "self": "x", "cancel": "x", "events": "x" },
@@ -233,6 +239,11 @@ impl Server {
                 "denied_by": (opened.status == "denied").then_some("Elin"),
             },
         });
+        if let Some(away) = away {
+            let progress = &mut task["https://countersign.dev/arap/progress"];
+            progress["away"] = away[0].clone();
+            progress["others_can"] = away[1].clone();
+        }
         if opened.status == "approved" {
             let now = self.clock.now().0;
             task["result"] = json!({
@@ -286,6 +297,7 @@ async fn submit(
         let mut book = server.book.lock().unwrap();
         let fresh = b64u(&rand::random::<[u8; 12]>());
         let txn = book.by_key.entry(key).or_insert(fresh).clone();
+        let away = book.away.clone();
         let opened = book.opened.entry(txn.clone()).or_insert_with(|| Opened {
             operation,
             ask_jws,
@@ -295,7 +307,7 @@ async fn submit(
             redeemed: None,
             reason: None,
         });
-        server.task(&txn, opened)
+        server.task(&txn, opened, away.as_ref())
     };
     server.changed.notify_waiters();
     (StatusCode::ACCEPTED, Json(task)).into_response()
@@ -316,7 +328,7 @@ async fn task(
                 return StatusCode::NOT_FOUND.into_response();
             };
             if opened.status != "pending" || !headers.contains_key("prefer") {
-                return Json(server.task(&txn, opened)).into_response();
+                return Json(server.task(&txn, opened, book.away.as_ref())).into_response();
             }
         }
         changed.await;
