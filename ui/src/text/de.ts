@@ -234,6 +234,7 @@ export const de: Catalogue = {
   copyDigest: "Prüfsumme kopieren",
   copied: "Kopiert",
   labels: {
+    gate_policy: "Regeln des Gates damals",
     groups: "Gruppen",
     email: "E-Mail",
     signed_in: "Angemeldet",
@@ -472,6 +473,7 @@ export const de: Catalogue = {
   filterKind: "Art",
   kindShort: { http: "HTTP", sql: "SQL", command: "Befehl", tool: "Agent", other: "Sonstiges" },
   filterPerson: "Person",
+  filterAccount: "Konto",
   filterTime: "Zeit",
   allAccounts: "Alle Konten",
   anyTime: "Jederzeit",

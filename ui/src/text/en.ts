@@ -240,6 +240,7 @@ export const en = {
 
   /** Labels that come with the card. One that is not here is shown as it came. */
   labels: {
+    gate_policy: "Policy of the gate then",
     groups: "Groups",
     email: "Email",
     signed_in: "Signed in",
@@ -475,6 +476,7 @@ export const en = {
   filterKind: "Kind",
   kindShort: { http: "HTTP", sql: "SQL", command: "Command", tool: "Agent tool", other: "Other" } satisfies Record<Kind, string>,
   filterPerson: "Person",
+  filterAccount: "Account",
   filterTime: "Time",
   allAccounts: "All accounts",
   anyTime: "Any time",

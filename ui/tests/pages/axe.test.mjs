@@ -36,11 +36,20 @@ const tables = async (page) => {
   await page.waitForFunction(() => document.querySelectorAll(".plot-table").length === 3);
 };
 const pages = [
-  ["first"], ["first", (page) => page.getByRole("button", { name: "Go on" }).click()], ["first/waiting"], ["first/binding"], ["first/failed"],
+  ["first"], ["first", async (page) => {
+    await page.getByRole("button", { name: "Go on" }).click();
+    await page.getByRole("heading", { name: "Where do you sign in?" }).waitFor();
+  }], ["first/waiting"], ["first/binding"], ["first/failed"],
   ["inbox/sql"], ["inbox/sql", readAll], ["inbox/http"], ["inbox/tool", readAll], ["inbox/hostile"], ["inbox/rtl"], ["inbox/han"], ["inbox/query"], ["inbox/long"], ["inbox/voted"], ["inbox/own"],
   ["inbox/step-up", readAll], ["inbox/step-up-key", readAll], ["inbox/step-up-waiting"], ["inbox/step-up-touch"], ["inbox/step-up-sending"], ["inbox/step-up-down"], ["inbox/step-up-over"], ["inbox/stages", readAll], ["inbox/confirm-own", readAll], ["inbox/chain", readAll], ["inbox/approved-unused"],
-  ["inbox/approved"], ["inbox/denied"], ["inbox/elsewhere"], ["inbox/expired"], ["inbox/many"], ["inbox/storm", (page) => page.locator(".row[data-storm]").click()], ["inbox/accounts"], ["inbox/account-out"],
-  ["inbox/sql", (page) => page.keyboard.press("F1")], ["inbox/empty"], ["inbox/offline"], ["inbox/no-notifications"],
+  ["inbox/approved"], ["inbox/denied"], ["inbox/elsewhere"], ["inbox/expired"], ["inbox/many"], ["inbox/storm", async (page) => {
+    await page.locator(".row[data-storm]").click();
+    await page.locator(".alike").waitFor();
+  }], ["inbox/accounts"], ["inbox/account-out"],
+  ["inbox/sql", async (page) => {
+    await page.keyboard.press("F1");
+    await page.locator("dialog").waitFor();
+  }], ["inbox/empty"], ["inbox/offline"], ["inbox/no-notifications"],
   ["inbox/signed-out"], ["inbox/no-agent"], ["history", past], ["history/long", (page) => tab(page, "History")],
   ["history/filling", figures], ["history/filling", tables], ["history/accounts", panel("#filter-account")], ["history/long", panel("#filter-outcome")], ["history/long", panel("#filter-person")], ["history/long", panel("#filter-time")],
   ["history/long", async (page) => {
