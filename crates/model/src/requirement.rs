@@ -112,6 +112,8 @@ pub struct Requirement {
     pub ttl_secs: u32,
     /// How long after the last vote the operation may start, in seconds.
     pub grant_secs: u32,
+    /// It cannot wait: approvers are told in their quiet hours too, and it stands out.
+    pub urgent: bool,
     /// The policy's words for what cannot be undone.
     pub irreversible: Option<String>,
     /// JSON pointers of fields that the card shows at its head.
@@ -145,6 +147,7 @@ impl Requirement {
             notify_buttons,
             ttl_secs,
             grant_secs,
+            urgent,
             irreversible,
             lift,
         } = self;
@@ -170,6 +173,7 @@ impl Requirement {
             ("notify_buttons", theirs.notify_buttons <= *notify_buttons),
             ("ttl_secs", theirs.ttl_secs <= *ttl_secs),
             ("grant_secs", theirs.grant_secs <= *grant_secs),
+            ("urgent", *urgent == theirs.urgent),
             ("irreversible", *irreversible == theirs.irreversible),
             ("lift", *lift == theirs.lift),
         ];
@@ -205,6 +209,9 @@ impl Requirement {
         if let Some(secs) = self.release_claims_secs {
             put("release_claims_secs", json!(secs));
         }
+        if self.urgent {
+            put("urgent", json!(true));
+        }
         if let Some(words) = &self.irreversible {
             put("irreversible", json!(words));
         }
@@ -232,6 +239,7 @@ impl Requirement {
             notify_buttons: member(&mut members, "notify_buttons", NotifyButtons::parse)?,
             ttl_secs: bounded(&mut members, "ttl_secs", MAX_SECS)?,
             grant_secs: bounded(&mut members, "grant_secs", MAX_SECS)?,
+            urgent: urgent(&mut members)?,
             irreversible: members.opt_bounded("irreversible", 512)?,
             lift: lift(&mut members)?,
         };
@@ -289,6 +297,15 @@ fn stages(members: &mut Members, approvals: u32) -> Result<Vec<Stage>, MemberErr
         Ok(stages)
     } else {
         Err(wrong())
+    }
+}
+
+/// There, it is true: one encoding of one meaning.
+fn urgent(members: &mut Members) -> Result<bool, MemberError> {
+    match members.opt_value("urgent") {
+        None => Ok(false),
+        Some(Value::Bool(true)) => Ok(true),
+        Some(_) => Err(MemberError::wrong("urgent", "true, or absent")),
     }
 }
 

@@ -22,6 +22,7 @@ fn mine() -> Requirement {
         notify_buttons: NotifyButtons::Deny,
         ttl_secs: 900,
         grant_secs: 120,
+        urgent: false,
         irreversible: Some("Deleted customers cannot be restored.".into()),
         lift: vec!["/resource/id".into()],
     }
@@ -31,7 +32,7 @@ type Change = fn(&mut Requirement);
 
 #[test]
 fn each_weakened_member_is_refused_and_named() {
-    let weaker: [(&str, Change); 22] = [
+    let weaker: [(&str, Change); 23] = [
         ("by", |r| r.by = By::Requester),
         ("approvals", |r| r.approvals = 1),
         ("step_up", |r| r.step_up = StepUp::None),
@@ -48,6 +49,7 @@ fn each_weakened_member_is_refused_and_named() {
         ("notify_buttons", |r| r.notify_buttons = NotifyButtons::Both),
         ("ttl_secs", |r| r.ttl_secs = 901),
         ("grant_secs", |r| r.grant_secs = 121),
+        ("urgent", |r| r.urgent = true), // no order: nobody is woken unasked
         ("irreversible", |r| r.irreversible = None),
         ("irreversible", |r| {
             r.irreversible = Some("Harmless.".into())
@@ -197,7 +199,7 @@ fn stages_come_back_and_are_read_exactly() {
 fn unknown_and_malformed_members_are_refused() {
     let stage = |name: &str, approvals: i64| json!({"name": name, "approvals": approvals});
     let nine: Vec<Value> = (0..9).map(|n| stage(&format!("s{n}"), 1)).collect();
-    let cases: [(&str, Value); 25] = [
+    let cases: [(&str, Value); 27] = [
         ("stages", json!([])),
         ("stages", json!(null)),
         ("stages", json!([stage("team", 2)])),
@@ -221,6 +223,8 @@ fn unknown_and_malformed_members_are_refused() {
         ("notify_buttons", json!("approve")),
         ("ttl_secs", json!(0)),
         ("grant_secs", json!(30 * 24 * 3600 + 1)),
+        ("urgent", json!(false)),
+        ("urgent", json!("yes")),
         ("lift", json!([])),
         ("lift", json!(["resource/id"])),
     ];

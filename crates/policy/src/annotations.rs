@@ -115,7 +115,7 @@ pub(crate) fn read<'a>(
 
 /// The annotations of a permit of operations, in the order in which messages list them. Each but those of
 /// [`TOKEN`] makes it a permit "once approved so".
-const PERMIT: [&str; 20] = [
+const PERMIT: [&str; 21] = [
     "approvals",
     "stages",
     "ttl",
@@ -127,6 +127,7 @@ const PERMIT: [&str; 20] = [
     "irreversible",
     "lift",
     "notify_buttons",
+    "urgent",
     "by",
     "step_up",
     "scope",
@@ -217,6 +218,7 @@ struct Asks {
     irreversible: Option<String>,
     lift: Vec<String>,
     notify_buttons: Option<NotifyButtons>,
+    urgent: bool,
     by: Option<By>,
     step_up: Option<StepUp>,
     scope: Option<String>,
@@ -252,6 +254,11 @@ impl Asks {
                     NotifyButtons::parse(value)
                         .ok_or_else(|| one_of("\"none\", \"deny\", \"both\""))?,
                 );
+            }
+            "urgent" => {
+                self.urgent = (value == "yes")
+                    .then_some(true)
+                    .ok_or_else(|| one_of("\"yes\""))?;
             }
             "by" => {
                 self.by =
@@ -346,6 +353,7 @@ impl Asks {
             notify_buttons: self.notify_buttons.unwrap_or(NotifyButtons::None),
             ttl_secs: self.ttl_secs.unwrap_or(TTL_SECS),
             grant_secs: self.grant_secs.unwrap_or(GRANT_SECS),
+            urgent: self.urgent,
             irreversible: self.irreversible,
             lift: self.lift,
         };

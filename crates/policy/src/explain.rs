@@ -218,6 +218,7 @@ fn of_approval(approve: &Approve) -> Vec<(&'static str, String)> {
         notify_buttons,
         ttl_secs,
         grant_secs,
+        urgent,
         irreversible,
         lift,
     } = requirement;
@@ -239,6 +240,7 @@ fn of_approval(approve: &Approve) -> Vec<(&'static str, String)> {
     all.push(("notify_buttons", notify_buttons.as_str().to_owned()));
     all.push(("ttl", time(*ttl_secs)));
     all.push(("grant", time(*grant_secs)));
+    all.extend(urgent.then(|| ("urgent", "yes".to_owned())));
     all.extend(irreversible.clone().map(|words| ("irreversible", words)));
     if !lift.is_empty() {
         all.push(("lift", lift.join(",")));

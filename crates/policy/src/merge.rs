@@ -104,6 +104,7 @@ fn strictest_requirement(one: Requirement, other: &Requirement) -> Result<Requir
         notify_buttons,
         ttl_secs,
         grant_secs,
+        urgent,
         irreversible,
         lift,
     } = other;
@@ -131,6 +132,7 @@ fn strictest_requirement(one: Requirement, other: &Requirement) -> Result<Requir
         notify_buttons: one.notify_buttons.min(*notify_buttons),
         ttl_secs: one.ttl_secs.min(*ttl_secs),
         grant_secs: one.grant_secs.min(*grant_secs),
+        urgent: one.urgent || *urgent,
         irreversible: both_words(one.irreversible, irreversible.as_deref()),
         lift: both_lists(one.lift, lift),
     };

@@ -105,6 +105,7 @@ pub fn requirement() -> Requirement {
         release_claims_secs: None,
         reason: ReasonRule::OnDeny,
         notify_buttons: NotifyButtons::None,
+        urgent: false,
         ttl_secs: 900,
         grant_secs: 120,
         irreversible: Some("Deleted customers cannot be restored.".into()),

@@ -19,7 +19,7 @@ fn ask_vectors() {
     strict_one.match_words = MatchWords::Words;
     strict_one.release_claims_secs = Some(600);
     strict_one.notify_buttons = NotifyButtons::Deny;
-    let changes: [fn(&mut Requirement); 21] = [
+    let changes: [fn(&mut Requirement); 22] = [
         |_| {},
         |r| {
             let stage = |name: &str| Stage {
@@ -45,6 +45,7 @@ fn ask_vectors() {
         |r| r.notify_buttons = NotifyButtons::None,
         |r| r.ttl_secs = 901,
         |r| r.grant_secs = 121,
+        |r| r.urgent = true,
         |r| r.irreversible = None,
         |r| r.lift.clear(),
     ];

@@ -46,16 +46,22 @@ fn annotations() -> impl Strategy<Value = String> {
             one("irreversible", &["Gone", "For ever"]),
             one("lift", &["/resource/id", "/action/name,/resource/id"]),
         ),
-        (one("notify_buttons", &["none", "deny", "both"]), sign_in),
+        (
+            (
+                one("notify_buttons", &["none", "deny", "both"]),
+                one("urgent", &["yes"]),
+            ),
+            sign_in,
+        ),
     )
-        .prop_map(|((a, b, c), (d, e), (f, g), (h, i), (j, k))| {
+        .prop_map(|((a, b, c), (d, e), (f, g), (h, i), ((j, l), k))| {
             // One vote by the requester: more are refused when loading.
             let a = if k.contains("requester") {
                 String::new()
             } else {
                 a
             };
-            [a, b, c, d, e, f, g, h, i, j, k].concat()
+            [a, b, c, d, e, f, g, h, i, j, k, l].concat()
         })
 }
 
@@ -101,6 +107,7 @@ fn no_laxer(before: &Requirement, after: &Requirement) -> bool {
         && after.notify_buttons <= before.notify_buttons
         && after.ttl_secs <= before.ttl_secs
         && after.grant_secs <= before.grant_secs
+        && (after.urgent || !before.urgent)
         && before.irreversible.as_ref().is_none_or(|before| {
             after
                 .irreversible

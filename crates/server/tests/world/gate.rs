@@ -71,6 +71,7 @@ impl World {
                 ReasonRule::Optional
             },
             notify_buttons: NotifyButtons::None,
+            urgent: false,
             ttl_secs: 600,
             grant_secs: 120,
             irreversible: None,
