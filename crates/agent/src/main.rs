@@ -277,6 +277,8 @@ async fn live(
     tokio::spawn(quit_on_signal(intend.clone()));
     let waking = approver.clone();
     let woken = tokio::spawn(wake::run(Bus::System, move || waking.wake()));
+    let waking = approver.clone();
+    let set = tokio::spawn(wake::by_clock(clock.clone(), move || waking.wake()));
     if let Some(request) = open {
         let window = window.clone();
         tokio::spawn(async move {
@@ -305,6 +307,7 @@ async fn live(
     let session = session.run().await;
     tracing::info!("ending");
     woken.abort();
+    set.abort();
     window.end().await;
     notifier.end().await;
     // A refresh that is cut off loses the provider's newest token.
