@@ -66,7 +66,8 @@ export class Store {
       const { state } = await ask(this.backend, { call: "state" }, "state");
       this.#take(state);
       const first = state.inbox[0];
-      if (first !== undefined && this.inboxSheet.sheet === "none") await this.#show(first.txn);
+      // Unless a person has asked for one meanwhile, by a notification: that one is being read.
+      if (first !== undefined && this.inboxSheet.sheet === "none" && this.#reads === 0) await this.#show(first.txn);
     } catch (thrown) {
       this.lost = true;
       this.lostSentence = problemOf(thrown).sentence;

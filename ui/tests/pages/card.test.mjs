@@ -7,7 +7,7 @@ const { scene } = window();
 
 test("Approve is not available before everything was on screen, and says what is missing", () =>
   scene("inbox/sql", async (page) => {
-    assert.match(await say(page), /Read to the end first\. Not on screen yet: .*Record/);
+    await page.locator("#say", { hasText: /Read to the end first\. Not on screen yet: .*Record/ }).waitFor();
     assert.equal(await disabled(page, "#approve"), true);
     assert.equal(await disabled(page, "#deny"), false);
     await page.locator("#approve").click({ force: true });
@@ -282,8 +282,8 @@ for (const [name, words] of [
 
 test("text from outside is text: no markup, no script, no line of its own moved", () =>
   scene("inbox/hostile", async (page) => {
-    assert.equal(await page.locator(".sheet img, .sheet script, .sheet bdi b, .sheet bdi a").count(), 0);
     assert.match(await page.locator(".code").innerText(), /<img src=x onerror=alert\(1\)>/);
+    assert.equal(await page.locator(".sheet img, .sheet script, .sheet bdi b, .sheet bdi a").count(), 0);
     assert.equal(await page.locator(".title .chip").innerText(), "U+202E RLO");
     assert.match(await page.locator(".effect .marked").innerText(), /9 characters hide or look alike/);
     const loose = await page.evaluate(() => [...document.querySelectorAll(".sheet bdi")].filter((bdi) => getComputedStyle(bdi).unicodeBidi !== "isolate").length);
@@ -292,6 +292,7 @@ test("text from outside is text: no markup, no script, no line of its own moved"
 
 test("a name that runs the other way moves nothing around it", () =>
   scene("inbox/rtl", async (page) => {
+    await page.locator(".title").waitFor();
     const boxes = await page.locator(".title > *").evaluateAll((parts) => parts.map((part) => part.getBoundingClientRect().left));
     assert.deepEqual(boxes, [...boxes].sort((a, b) => a - b));
     const keys = await page.locator(".code .r-key").evaluateAll((parts) => parts.map((part) => part.getBoundingClientRect().left));
@@ -301,6 +302,7 @@ test("a name that runs the other way moves nothing around it", () =>
 
 test("on the card nothing is cut: every line is as wide as its place", () =>
   scene("inbox/long", async (page) => {
+    await page.locator(".sheet[data-txn=txn-long] .code").waitFor();
     const cut = await page.evaluate(() =>
       [...document.querySelectorAll(".sheet *")].filter((element) => element.scrollWidth > element.clientWidth + 1 && element.clientWidth > 0 && !["INPUT", "SPAN", "BDI", "B"].includes(element.tagName)).map((element) => element.className),
     );
@@ -348,6 +350,7 @@ test("what went wrong at the provider is told, and may be tried again or denied 
 
 test("a confirmation that cannot be had leads back to the vote", () =>
   scene("inbox/step-up-over", async (page) => {
+    await page.locator("#give-up").waitFor();
     assert.equal(await page.locator("#retry").count(), 0);
     await page.locator("#give-up").click();
     await page.locator("#approve").waitFor();
@@ -392,6 +395,7 @@ test("what only the gate says stands apart from what the provider vouches for", 
 test("stages are steps: done, voted on now, to come", () =>
   scene("inbox/stages", async (page) => {
     const steps = page.locator(".stages li");
+    await steps.first().waitFor();
     assert.deepEqual(await steps.evaluateAll((all) => all.map((step) => [step.className, step.getAttribute("aria-current")])), [["complete", null], ["open", "step"], ["waiting", null]]);
     // Lines are open for the stage that is voted on, not for those to come.
     assert.equal(await page.locator(".sigline.open").count(), 2);

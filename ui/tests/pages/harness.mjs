@@ -35,8 +35,9 @@ export function window() {
         await page.setViewportSize(viewport);
         await page.emulateMedia({ reducedMotion, colorScheme: "light" });
         await page.goto(`${server.origin}/?theme=${theme}${live ? "&live" : ""}#${name}`);
-        await page.locator("#app > *").first().waitFor();
         await page.bringToFront();
+        await page.waitForFunction(ready);
+        await settled(page);
         await run(page);
         assert.deepEqual(complaints, [], "the page complained");
       } finally {
@@ -46,8 +47,32 @@ export function window() {
   };
 }
 
+/** Whether the window shows what the scene opens with: in the inbox, the card. */
+function ready() {
+  const app = document.querySelector("#app > *");
+  if (app === null || app.getAttribute("aria-busy") === "true" || document.querySelector(".sheet[aria-busy]") !== null) return false;
+  return document.querySelector("article[data-txn]") !== null || document.querySelector(".row[data-row]") === null;
+}
+
+/**
+ * Until nothing is being read, what is on screen was looked at (the card notes it in a frame of its own), and nothing moves
+ * that comes to an end.
+ */
+export async function settled(page) {
+  await page.waitForFunction(() => document.querySelector("[aria-busy=true], .reading") === null);
+  await page.evaluate(async () => {
+    const frame = () => new Promise((done) => requestAnimationFrame(done));
+    for (let n = 0; n < 3; n++) await frame();
+    const ends = (animation) => Number.isFinite(animation.effect?.getComputedTiming().endTime ?? Infinity);
+    // One that is taken away while it runs ends too, by being refused.
+    await Promise.allSettled(document.getAnimations().filter(ends).map((animation) => animation.finished));
+  });
+}
+
 /** Every rule of WCAG 2.2 AA that a program can check, and the best practices. */
 export async function accessible(page, where) {
+  // Half a fade is no contrast.
+  await settled(page);
   // Through the debugger, not a script tag: the policy stays as it is.
   await page.evaluate(axeSource);
   const result = await page.evaluate(async () => {
@@ -59,6 +84,8 @@ export async function accessible(page, where) {
 
 /** Reads a card to its end, as a person does: screen by screen. */
 export async function readAll(page) {
+  await page.locator("#say").waitFor();
+  await settled(page);
   const link = page.locator("#say .link");
   for (let step = 0; step < 400; step++) {
     if ((await link.count()) === 0) return;

@@ -25,6 +25,26 @@ test("opens the most urgent request at the start, and moves no focus for it", as
   expect(store.opened).toBe(0);
 });
 
+test("what a notification was clicked for while the state was on its way is not replaced by the most urgent", async () => {
+  const make = scenes["inbox"];
+  if (make === undefined) throw new Error("inbox");
+  const played = play(make(), false);
+  const { call } = played.backend;
+  let answer: () => void = () => undefined;
+  // The card takes longer than the state.
+  played.backend.call = async (asked) => {
+    if (asked.call === "card" && asked.txn === "txn-http") await new Promise<void>((done) => (answer = done));
+    return call(asked);
+  };
+  const store = new Store(played.backend, new Clock(played.readMillis));
+  const starting = store.start();
+  played.emit({ event: "open", txn: "txn-http" });
+  await starting;
+  answer();
+  await settled();
+  expect(shown(store)).toBe("txn-http");
+});
+
 test("a new request never replaces the card", async () => {
   const { store, played } = await started("inbox/sql");
   const opened = store.opened;
