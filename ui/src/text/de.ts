@@ -552,7 +552,6 @@ export const de: Catalogue = {
   inYourBrowserSo: slotted("Dort ist eine Seite von {provider} offen. Melden Sie sich an wie immer; dieses Fenster geht von selbst weiter. Ihr Passwort sieht Countersign nie."),
   waitingFor: slotted("Wartet auf {provider}"),
   byHand: "Nichts aufgegangen? Öffnen Sie diese Adresse von Hand:",
-  signInAddress: "Adresse der Anmeldeseite",
   copyAddress: "Adresse kopieren",
   stop: "Abbrechen",
   binding: "Einen Moment",

@@ -555,7 +555,6 @@ export const en = {
   inYourBrowserSo: slotted("A page of {provider} has opened there. Sign in as you always do; this window goes on by itself. Countersign never sees your password."),
   waitingFor: slotted("Waiting for {provider}"),
   byHand: "Nothing opened? Open this address by hand:",
-  signInAddress: "Address of the sign-in page",
   copyAddress: "Copy the address",
   stop: "Stop",
   binding: "One moment",

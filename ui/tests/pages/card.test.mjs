@@ -176,6 +176,7 @@ test("an arrival moves neither the card, nor the focus, nor what is under the po
     }));
     await page.locator(".arrived", { hasText: "2 new" }).waitFor();
     assert.deepEqual(await row.boundingBox(), before);
+    await page.locator("[data-arrivals]", { hasText: "8 requests wait for you" }).waitFor({ state: "attached" });
     assert.equal(await page.evaluate(() => document.activeElement?.id), "reason");
     assert.equal(await page.locator("#reason").inputValue(), "I am typing");
     assert.equal(await page.locator(".sheet").getAttribute("data-txn"), "txn-sql");
