@@ -248,7 +248,51 @@ async fn a_pages_end_tells_no_number() {
         .is(200);
     assert_eq!(rest["requests"].as_array().unwrap().len(), 1);
     for forged in ["1", "3", "AAAA.BBBB"] {
-        let path = format!("/approver/v1/history?cursor={forged}");
-        otto.get(&world, &path).await.refused(400, "query");
+        for name in ["cursor", "after"] {
+            let path = format!("/approver/v1/history?{name}={forged}");
+            otto.get(&world, &path).await.refused(400, "query");
+        }
     }
+}
+
+#[tokio::test]
+async fn what_closed_or_changed_since_a_place_is_told_as_new() {
+    let world = World::new().await;
+    let gate = world.gate();
+    let elin = world.sign_in("elin").await;
+    let deny = async || {
+        let txn = gate.open(&world.operation(DELETE), 2).await;
+        elin.vote(&world, &txn, Choice::Deny).await.is(200);
+        txn.to_string()
+    };
+    let first = deny().await;
+    let opened_early = gate.open(&world.operation(DELETE), 2).await;
+    let second = deny().await;
+    let page = async |query: &str| {
+        let path = format!("/approver/v1/history?{query}");
+        let page = elin.get(&world, &path).await.is(200);
+        let txns: Vec<String> = page["requests"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|view| view["txn"].as_str().unwrap().to_owned())
+            .collect();
+        (txns, page)
+    };
+    let (txns, whole) = page("").await;
+    assert_eq!(txns, [second.clone(), first.clone()]);
+    let place = whole["newest"].as_str().unwrap();
+    assert!(place.parse::<i64>().is_err(), "{place}");
+    assert_eq!(
+        whole["oldest_at"].as_i64().unwrap() % 86_400,
+        0,
+        "the day only"
+    );
+    assert!(page(&format!("after={place}")).await.0.is_empty());
+    // It was opened before the place was taken, and ends after it.
+    elin.vote(&world, &opened_early, Choice::Deny).await.is(200);
+    let (since, _) = page(&format!("after={place}")).await;
+    assert_eq!(since, [opened_early.to_string()]);
+    let (all, _) = page("limit=1").await;
+    assert_eq!(all, [opened_early.to_string()]);
 }

@@ -20,9 +20,9 @@ use std::pin::Pin;
 use countersign_model::{Digest, PepId, Subject, Txn, UnixSecs};
 
 pub use rows::{
-    AbsenceRow, BindingRow, ClaimsRow, DenialRow, EntryRow, EventRow, HistoryFilter, NewBinding,
-    NewRequest, NewVote, OpenLimits, Remembered, RequestKey, RequestRow, RequestUpdate, SeenKind,
-    SpentKind, VoteRow, Words,
+    AbsenceRow, BindingRow, ClaimsRow, DenialRow, EntryRow, EventRow, HistoryFilter, HistoryPlace,
+    HistorySlice, NewBinding, NewRequest, NewVote, OpenLimits, Remembered, RequestKey, RequestRow,
+    RequestUpdate, SeenKind, SpentKind, VoteRow, Words,
 };
 pub use sqlite::{SqliteOptions, SqliteStore};
 pub use tx::{Commit, Conflict, Tx, Write};
@@ -37,12 +37,21 @@ pub trait Store: Send + Sync {
 
     /// A request with its votes.
     fn request(&self, txn: &Txn) -> Answer<'_, Option<RequestRow>>;
-    /// Pending ones, most urgent first.
-    fn pending(&self, limit: usize) -> Answer<'_, Vec<RequestRow>>;
+    /// Pending ones, most urgent first, behind this one (its deadline and key) where one is named.
+    fn pending(
+        &self,
+        after: Option<(UnixSecs, RequestKey)>,
+        limit: usize,
+    ) -> Answer<'_, Vec<RequestRow>>;
+    /// Pending ones that this person asked for or has a live vote on, most urgent first.
+    fn pending_of(&self, person: &Subject, limit: usize) -> Answer<'_, Vec<RequestRow>>;
     /// Those whose deadline is at or before `now`, by deadline.
     fn due(&self, now: UnixSecs, limit: usize) -> Answer<'_, Vec<RequestRow>>;
-    /// Those that are no longer pending, newest first.
-    fn history(&self, filter: HistoryFilter) -> Answer<'_, Vec<RequestRow>>;
+    /// Those that are no longer pending, what closed or changed last first. A call looks at a bounded number of them:
+    /// there may be more even where it found none.
+    fn history(&self, filter: HistoryFilter) -> Answer<'_, HistorySlice>;
+    /// The newest place of the history, and when its oldest request ended. None where there is none.
+    fn history_ends(&self) -> Answer<'_, Option<(HistoryPlace, UnixSecs)>>;
     /// Ended requests of the same person on the same resource, newest first: how each ended, and when.
     fn before(
         &self,

@@ -366,10 +366,32 @@ pub struct HistoryFilter {
     pub kinds: Vec<Kind>,
     /// Only where this person has voted.
     pub voter: Option<Subject>,
-    /// Only rows older than this one.
-    pub before: Option<RequestKey>,
+    /// Only what closed or changed before this place was taken.
+    pub before: Option<HistoryPlace>,
+    /// Only what closed or changed after it.
+    pub after: Option<HistoryPlace>,
     /// At most so many.
     pub limit: usize,
+    /// At most so many are looked at; [`HistoryFilter::MAX_LOOKED_AT`] unless told.
+    pub look_at: Option<u32>,
+}
+
+impl HistoryFilter {
+    /// Rows that one call looks at.
+    pub const MAX_LOOKED_AT: u32 = 20_000;
+}
+
+/// A place in the history: goes up with each request that closes, and with each change of a closed one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct HistoryPlace(pub i64);
+
+/// A part of the history.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct HistorySlice {
+    /// With their places, newest first.
+    pub rows: Vec<(HistoryPlace, RequestRow)>,
+    /// What is older is before this place. None: there is nothing older.
+    pub next: Option<HistoryPlace>,
 }
 
 /// An event for the approvers' streams.

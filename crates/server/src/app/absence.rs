@@ -280,7 +280,7 @@ impl App {
             return Ok(());
         };
         let policy = self.policy();
-        for row in self.store.pending(MAX_TOLD).await? {
+        for row in self.store.pending(None, MAX_TOLD).await? {
             let loaded = Loaded::of(row)?;
             let viewer = super::about::Viewer {
                 voter: known.voter.clone(),

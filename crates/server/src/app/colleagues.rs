@@ -105,12 +105,13 @@ impl App {
     /// What this person was asked about lately and may vote on: one of each kind, the newest.
     async fn samples(&self, me: &Known) -> Result<Vec<Sample>, Refused> {
         let policy = self.policy();
-        let mut rows = self.store.pending(MAX_SCANNED).await?;
+        let mut rows = self.store.pending(None, MAX_SCANNED).await?;
         let ended = HistoryFilter {
             limit: MAX_SCANNED,
             ..HistoryFilter::default()
         };
-        rows.extend(self.store.history(ended).await?);
+        let ended = self.store.history(ended).await?.rows;
+        rows.extend(ended.into_iter().map(|(_, row)| row));
         rows.sort_by_key(|row| std::cmp::Reverse(row.key));
         let viewer = Viewer {
             voter: me.voter.clone(),

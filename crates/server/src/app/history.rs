@@ -2,7 +2,7 @@
 
 use countersign_api::http::{HistoryPage, HistoryQuery};
 use countersign_lifecycle::Kind;
-use countersign_store::{HistoryFilter, RequestKey};
+use countersign_store::{HistoryFilter, HistoryPlace};
 
 use super::App;
 use super::about::{Loaded, Viewer, may_see};
@@ -13,15 +13,19 @@ use crate::refused::Refused;
 const MAX_PAGE: usize = 100;
 /// Unless told.
 const DEFAULT_PAGE: u32 = 50;
-/// Requests that are looked through for one page: then it ends early, and the next goes on from there.
+/// Requests that are judged for one page: then it ends early, and the next goes on from there.
 const MAX_SCANNED: usize = 2_000;
+/// Calls of the store for one page, each bounded in itself.
+const MAX_READS: usize = 20;
 /// Read at once.
 const BATCH: usize = 100;
 /// The longest search text, in bytes.
 const MAX_TEXT_BYTES: usize = 512;
+/// Seconds of a day.
+const DAY: i64 = 86_400;
 
 impl App {
-    /// A page, newest first.
+    /// A page, what closed or changed last first.
     pub(crate) async fn history(
         &self,
         viewer: &Viewer,
@@ -31,47 +35,43 @@ impl App {
         let limit = query.limit.unwrap_or(DEFAULT_PAGE).clamp(1, 100) as usize;
         let limit = limit.min(MAX_PAGE);
         let mut filter = self.filter(viewer, query)?;
+        // Read before the requests: what closes meanwhile is newer than this place.
+        let ends = self.store.history_ends().await?;
         let policy = self.policy();
         let (mut requests, mut bytes, mut scanned) = (Vec::new(), 0, 0);
-        loop {
-            let rows = self
+        'page: for read in 1.. {
+            let slice = self
                 .store
                 .history(HistoryFilter {
                     limit: BATCH,
                     ..filter.clone()
                 })
                 .await?;
-            let last_batch = rows.len() < BATCH;
-            for row in rows {
-                let key = row.key;
+            for (place, row) in slice.rows {
                 let loaded = Loaded::of(row)?;
                 if may_see(&*policy, viewer, &loaded.about) {
                     let view = self.view(viewer, &loaded).await?;
                     bytes += size_of_view(&view);
-                    if requests.len() == limit || bytes > MAX_LIST_BYTES {
-                        return Ok(HistoryPage {
-                            requests,
-                            next: filter.before.map(|key| self.secrets.cursor(key.0)),
-                        });
+                    if requests.len() == limit || (bytes > MAX_LIST_BYTES && !requests.is_empty()) {
+                        // This one begins the next page.
+                        filter.before = Some(HistoryPlace(place.0 + 1));
+                        break 'page;
                     }
                     requests.push(view);
                 }
-                filter.before = Some(key);
                 scanned += 1;
             }
-            if last_batch {
-                return Ok(HistoryPage {
-                    requests,
-                    next: None,
-                });
-            }
-            if scanned >= MAX_SCANNED {
-                return Ok(HistoryPage {
-                    requests,
-                    next: filter.before.map(|key| self.secrets.cursor(key.0)),
-                });
+            filter.before = slice.next;
+            if slice.next.is_none() || scanned >= MAX_SCANNED || read >= MAX_READS {
+                break;
             }
         }
+        Ok(HistoryPage {
+            requests,
+            next: filter.before.map(|place| self.secrets.cursor(place.0)),
+            newest: ends.map(|(place, _)| self.secrets.cursor(place.0)),
+            oldest_at: ends.map(|(_, at)| at.0 - at.0.rem_euclid(DAY)),
+        })
     }
 
     fn filter(&self, viewer: &Viewer, query: &HistoryQuery) -> Result<HistoryFilter, Refused> {
@@ -80,6 +80,7 @@ impl App {
             outcome,
             mine,
             cursor,
+            after,
             limit: _,
         } = query;
         let text = q
@@ -104,22 +105,24 @@ impl App {
             .map(Kind::parse)
             .collect::<Option<Vec<_>>>()
             .ok_or_else(|| Refused::malformed("query", "`outcome` names an unknown state."))?;
-        let before = match cursor {
-            None => None,
-            Some(text) => {
-                let key = self
-                    .secrets
-                    .cursor_at(text)
-                    .ok_or_else(|| Refused::malformed("query", "`cursor` is not ours."))?;
-                Some(RequestKey(key))
-            }
+        let place = |cursor: &Option<String>, name: &str| match cursor {
+            None => Ok(None),
+            Some(text) => match self.secrets.cursor_at(text) {
+                Some(place) => Ok(Some(HistoryPlace(place))),
+                None => Err(Refused::malformed(
+                    "query",
+                    format!("`{name}` is not ours."),
+                )),
+            },
         };
         Ok(HistoryFilter {
             text,
             kinds,
             voter: mine.unwrap_or(false).then(|| viewer.voter.subject.clone()),
-            before,
+            before: place(cursor, "cursor")?,
+            after: place(after, "after")?,
             limit: 0,
+            look_at: None,
         })
     }
 }

@@ -1,5 +1,7 @@
 //! A request as an approver's agent gets it, one by one and as the list of open ones.
 
+use std::collections::BTreeMap;
+
 use countersign_api::http::{
     BeforeView, DeniedBefore, Locked, Noticed, OpenStage, RequestList, RequestView, StageView,
     StepUpMeans, VoteView,
@@ -7,7 +9,7 @@ use countersign_api::http::{
 use countersign_evidence::verify::StepUpEvidence;
 use countersign_lifecycle::{Choice, State};
 use countersign_model::{By, PolicyCheck, Stage, Txn, b64u};
-use countersign_store::{SeenKind, VoteRow};
+use countersign_store::{RequestRow, SeenKind, VoteRow};
 
 use super::App;
 use super::about::{Loaded, Viewer, asked, may_see};
@@ -18,8 +20,10 @@ use crate::refused::Refused;
 
 /// Requests in one list.
 const MAX_LISTED: usize = 500;
-/// Open requests that are looked through for one list.
-const MAX_SCANNED: usize = 5_000;
+/// Open requests that are looked through for one list, apart from those that the person asked for or voted on.
+const MAX_SCANNED: usize = 20_000;
+/// Read at once.
+const BATCH: usize = 500;
 /// Bytes of one list, roughly: what is over is found by the next, as others leave it.
 pub(crate) const MAX_LIST_BYTES: usize = 8 * 1024 * 1024;
 /// Past requests on one card.
@@ -33,20 +37,45 @@ impl App {
         self.expire_due(self.now()).await?;
         let mut requests = Vec::new();
         let mut bytes = 0;
-        let (policy, board) = (self.policy(), self.board().await?);
-        for row in self.store.pending(MAX_SCANNED).await? {
-            let loaded = Loaded::of(row)?;
-            if !may_see(&*policy, viewer, &loaded.about) {
-                continue;
-            }
+        let board = self.board().await?;
+        for loaded in self.visible(viewer).await? {
             let view = self.view_with(viewer, &loaded, &board).await?;
             bytes += size_of_view(&view);
-            if requests.len() == MAX_LISTED || bytes > MAX_LIST_BYTES {
+            if bytes > MAX_LIST_BYTES {
                 break;
             }
             requests.push(view);
         }
         Ok(RequestList { requests, seq })
+    }
+
+    /// Open requests that this person sees, most urgent first, at most [`MAX_LISTED`]: those that they have to do with
+    /// by the store's index, and those that the policy lets them vote on by asking it about one batch after the other.
+    async fn visible(&self, viewer: &Viewer) -> Result<Vec<Loaded>, Refused> {
+        let policy = self.policy();
+        let mut found = BTreeMap::new();
+        let mut take = |rows: Vec<RequestRow>| -> Result<usize, Refused> {
+            for row in rows {
+                let loaded = Loaded::of(row)?;
+                if may_see(&*policy, viewer, &loaded.about) {
+                    found.insert((loaded.row.vote_until, loaded.row.key), loaded);
+                }
+            }
+            Ok(found.len())
+        };
+        let theirs = self.store.pending_of(&viewer.voter.subject, MAX_LISTED);
+        take(theirs.await?)?;
+        let (mut after, mut scanned) = (None, 0);
+        loop {
+            let rows = self.store.pending(after, BATCH).await?;
+            let read = rows.len();
+            scanned += read;
+            after = rows.last().map(|row| (row.vote_until, row.key));
+            if take(rows)? >= MAX_LISTED || read < BATCH || scanned >= MAX_SCANNED {
+                break;
+            }
+        }
+        Ok(found.into_values().take(MAX_LISTED).collect())
     }
 
     /// One request, open or not.

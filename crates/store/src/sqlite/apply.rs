@@ -317,7 +317,9 @@ fn set_absence(connection: &Connection, absence: &AbsenceRow) -> Result<(), Stop
 
 fn update_request(connection: &Connection, update: &RequestUpdate) -> Result<(), Stop> {
     let sql = "UPDATE requests SET version = version + 1, kind = ?3, state = ?4, deadline = ?5, ended_at = ?6,
-                 grant_jws = coalesce(?7, grant_jws), outcome = coalesce(?8, outcome)
+                 grant_jws = coalesce(?7, grant_jws), outcome = coalesce(?8, outcome),
+                 moved = CASE WHEN ?3 <> 'pending' THEN coalesce(
+                   (SELECT moved FROM requests WHERE moved IS NOT NULL ORDER BY moved DESC LIMIT 1), 0) + 1 END
                WHERE key = ?1 AND version = ?2";
     let changed = run(
         connection,

@@ -14,11 +14,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use countersign_lifecycle::Kind;
 use countersign_model::{Digest, PepId, Subject, Txn, UnixSecs};
 use rusqlite::{Connection, OpenFlags};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::{
     AbsenceRow, Answer, BindingRow, ClaimsRow, Commit, DenialRow, EntryRow, EventRow,
-    HistoryFilter, Remembered, RequestKey, RequestRow, Store, StoreError, Tx,
+    HistoryFilter, HistoryPlace, HistorySlice, Remembered, RequestKey, RequestRow, Store,
+    StoreError, Tx,
 };
 
 /// How a SQLite store is opened.
@@ -50,7 +51,7 @@ pub struct SqliteStore {
 #[derive(Debug)]
 struct Readers {
     idle: Mutex<Vec<Connection>>,
-    permits: Semaphore,
+    permits: Arc<Semaphore>,
 }
 
 impl SqliteStore {
@@ -95,7 +96,7 @@ impl SqliteStore {
             reader.set_prepared_statement_cache_capacity(64);
             idle.push(reader);
         }
-        let permits = Semaphore::new(idle.len());
+        let permits = Arc::new(Semaphore::new(idle.len()));
         let writer = writer::Writer::start(connection, kill::KillPoint::new(options.kill_at))
             .map_err(|error| open("start the writer", &error))?;
         Ok(SqliteStore {
@@ -108,34 +109,53 @@ impl SqliteStore {
         })
     }
 
+    /// A read that may look at many rows, where waiting for the disk is allowed.
     fn read<T: Send + 'static>(
         &self,
         query: impl FnOnce(&Connection) -> Result<T, read::ReadError> + Send + 'static,
     ) -> Answer<'_, T> {
-        let readers = Arc::clone(&self.readers);
         Box::pin(async move {
-            let run = move |readers: &Readers| {
-                let Some(connection) = readers.take() else {
-                    return Err(StoreError::Closed);
-                };
-                let result = query(&connection).map_err(StoreError::from);
-                readers.put(connection);
-                result
-            };
-            let _permit = readers
-                .permits
-                .acquire()
-                .await
-                .map_err(|_| StoreError::Closed)?;
-            let inner = Arc::clone(&readers);
-            tokio::task::spawn_blocking(move || run(&inner))
+            let permit = self.readers.permit().await?;
+            let readers = Arc::clone(&self.readers);
+            // The permit goes along: whoever asked may go away before the connection is back.
+            let reading = move || readers.with(&permit, query);
+            tokio::task::spawn_blocking(reading)
                 .await
                 .map_err(|_| StoreError::Closed)?
+        })
+    }
+
+    /// A read of few rows by a key, done here: handing it to another thread and waiting for its word would take
+    /// longer than the read.
+    fn read_few<T: Send + 'static>(
+        &self,
+        query: impl FnOnce(&Connection) -> Result<T, read::ReadError> + Send + 'static,
+    ) -> Answer<'_, T> {
+        Box::pin(async move {
+            let permit = self.readers.permit().await?;
+            self.readers.with(&permit, query)
         })
     }
 }
 
 impl Readers {
+    async fn permit(&self) -> Result<OwnedSemaphorePermit, StoreError> {
+        let permit = Arc::clone(&self.permits).acquire_owned().await;
+        permit.map_err(|_| StoreError::Closed)
+    }
+
+    /// Reads on a connection, of which there is one for each permit.
+    fn with<T>(
+        &self,
+        _permit: &OwnedSemaphorePermit,
+        query: impl FnOnce(&Connection) -> Result<T, read::ReadError>,
+    ) -> Result<T, StoreError> {
+        let connection = self.take().ok_or(StoreError::Closed)?;
+        let result = query(&connection).map_err(StoreError::from);
+        self.put(connection);
+        result
+    }
+
     fn take(&self) -> Option<Connection> {
         self.idle
             .lock()
@@ -158,19 +178,32 @@ impl Store for SqliteStore {
 
     fn request(&self, txn: &Txn) -> Answer<'_, Option<RequestRow>> {
         let txn = txn.clone();
-        self.read(move |connection| read::request(connection, &txn))
+        self.read_few(move |connection| read::request(connection, &txn))
     }
 
-    fn pending(&self, limit: usize) -> Answer<'_, Vec<RequestRow>> {
-        self.read(move |connection| read::pending(connection, limit))
+    fn pending(
+        &self,
+        after: Option<(UnixSecs, RequestKey)>,
+        limit: usize,
+    ) -> Answer<'_, Vec<RequestRow>> {
+        self.read(move |connection| read::pending(connection, after, limit))
+    }
+
+    fn pending_of(&self, person: &Subject, limit: usize) -> Answer<'_, Vec<RequestRow>> {
+        let person = person.clone();
+        self.read(move |connection| read::pending_of(connection, &person, limit))
     }
 
     fn due(&self, now: UnixSecs, limit: usize) -> Answer<'_, Vec<RequestRow>> {
         self.read(move |connection| read::due(connection, now, limit))
     }
 
-    fn history(&self, filter: HistoryFilter) -> Answer<'_, Vec<RequestRow>> {
+    fn history(&self, filter: HistoryFilter) -> Answer<'_, HistorySlice> {
         self.read(move |connection| read::history(connection, &filter))
+    }
+
+    fn history_ends(&self) -> Answer<'_, Option<(HistoryPlace, UnixSecs)>> {
+        self.read(read::history_ends)
     }
 
     fn before(&self, of: &RequestRow, limit: usize) -> Answer<'_, Vec<(Kind, UnixSecs)>> {
@@ -189,16 +222,16 @@ impl Store for SqliteStore {
     }
 
     fn denied(&self, same: Digest, before: Option<RequestKey>) -> Answer<'_, Option<DenialRow>> {
-        self.read(move |connection| read::denied(connection, same, before))
+        self.read_few(move |connection| read::denied(connection, same, before))
     }
 
     fn remembered(&self, pep: &PepId, key: &str) -> Answer<'_, Option<Remembered>> {
         let (pep, key) = (pep.clone(), key.to_owned());
-        self.read(move |connection| read::remembered(connection, &pep, &key))
+        self.read_few(move |connection| read::remembered(connection, &pep, &key))
     }
 
     fn binding(&self, id: Digest) -> Answer<'_, Option<BindingRow>> {
-        self.read(move |connection| read::binding(connection, id))
+        self.read_few(move |connection| read::binding(connection, id))
     }
 
     fn bindings_of(&self, person: &Subject, now: UnixSecs) -> Answer<'_, Vec<BindingRow>> {
@@ -221,12 +254,12 @@ impl Store for SqliteStore {
 
     fn claims(&self, person: &Subject) -> Answer<'_, Option<ClaimsRow>> {
         let person = person.clone();
-        self.read(move |connection| read::claims(connection, &person))
+        self.read_few(move |connection| read::claims(connection, &person))
     }
 
     fn revoked_at(&self, person: &Subject) -> Answer<'_, Option<UnixSecs>> {
         let person = person.clone();
-        self.read(move |connection| read::revoked_at(connection, &person))
+        self.read_few(move |connection| read::revoked_at(connection, &person))
     }
 
     fn absences(&self) -> Answer<'_, Vec<AbsenceRow>> {
@@ -234,11 +267,11 @@ impl Store for SqliteStore {
     }
 
     fn events_after(&self, seq: u64, limit: usize) -> Answer<'_, Vec<EventRow>> {
-        self.read(move |connection| read::events_after(connection, seq, limit))
+        self.read_few(move |connection| read::events_after(connection, seq, limit))
     }
 
     fn event_range(&self) -> Answer<'_, (u64, u64)> {
-        self.read(read::event_range)
+        self.read_few(read::event_range)
     }
 
     fn entries(&self, txn: &Txn) -> Answer<'_, Vec<EntryRow>> {

@@ -8,8 +8,8 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use crate::StoreError;
 use crate::encoding::{choice_named, state_from_text};
 use crate::rows::{
-    AbsenceRow, BindingRow, ClaimsRow, DenialRow, EntryRow, EventRow, HistoryFilter, Remembered,
-    RequestKey, RequestRow, SeenKind, VoteRow, Words,
+    AbsenceRow, BindingRow, ClaimsRow, DenialRow, EntryRow, EventRow, HistoryFilter, HistoryPlace,
+    HistorySlice, Remembered, RequestKey, RequestRow, SeenKind, VoteRow, Words,
 };
 
 /// Words of a search beyond these are ignored.
@@ -40,7 +40,7 @@ type Read<T> = Result<T, ReadError>;
 
 const REQUEST: &str = "SELECT r.key, r.version, r.txn, r.pep, r.requester, r.resource_type, r.resource_id,
   r.operation, r.ask_jws, r.request_jws, r.words, r.opened_at, r.vote_until, r.kind, r.state, r.grant_jws,
-  r.outcome, r.same, r.first FROM requests r ";
+  r.outcome, r.same, r.first, r.moved FROM requests r ";
 
 fn request_of(row: &Row<'_>) -> Read<RequestRow> {
     let words: String = row.get("words")?;
@@ -123,12 +123,29 @@ pub(crate) fn request(connection: &Connection, txn: &Txn) -> Read<Option<Request
     Ok(requests(connection, "WHERE r.txn = ?1", &[&txn.as_str()])?.pop())
 }
 
-pub(crate) fn pending(connection: &Connection, limit: usize) -> Read<Vec<RequestRow>> {
+pub(crate) fn pending(
+    connection: &Connection,
+    after: Option<(UnixSecs, RequestKey)>,
+    limit: usize,
+) -> Read<Vec<RequestRow>> {
+    let (until, key) = after.map_or((i64::MIN, i64::MIN), |(until, key)| (until.0, key.0));
     requests(
         connection,
-        "WHERE r.kind = 'pending' ORDER BY r.vote_until, r.key LIMIT ?1",
-        &[&to_sql(limit)],
+        "WHERE r.kind = 'pending' AND (r.vote_until, r.key) > (?1, ?2) ORDER BY r.vote_until, r.key LIMIT ?3",
+        &[&until, &key, &to_sql(limit)],
     )
+}
+
+pub(crate) fn pending_of(
+    connection: &Connection,
+    person: &Subject,
+    limit: usize,
+) -> Read<Vec<RequestRow>> {
+    let tail = "WHERE r.key IN (
+        SELECT key FROM requests WHERE requester = ?1 AND deadline IS NOT NULL
+        UNION SELECT v.request FROM votes v WHERE v.person = ?1 AND v.live = 1
+      ) AND r.kind = 'pending' ORDER BY r.vote_until, r.key LIMIT ?2";
+    requests(connection, tail, &[&person.to_string(), &to_sql(limit)])
 }
 
 pub(crate) fn due(connection: &Connection, now: UnixSecs, limit: usize) -> Read<Vec<RequestRow>> {
@@ -176,20 +193,36 @@ pub(crate) fn denied(
         .optional()?)
 }
 
-pub(crate) fn history(connection: &Connection, filter: &HistoryFilter) -> Read<Vec<RequestRow>> {
+pub(crate) fn history(connection: &Connection, filter: &HistoryFilter) -> Read<HistorySlice> {
     let text = filter.text.as_deref().map(match_expression);
     let voter = filter.voter.as_ref().map(ToString::to_string);
-    let before = filter.before.map(|key| key.0);
     let kinds: Vec<&str> = filter.kinds.iter().map(|kind| kind.as_str()).collect();
     let kinds = kinds.join(",");
     let limit = to_sql(filter.limit);
+    if text.as_ref().is_some_and(String::is_empty) {
+        return Ok(HistorySlice::default());
+    }
+    // One snapshot for the places, the requests and their votes.
+    let snapshot = connection.unchecked_transaction()?;
+    let before = match filter.before {
+        Some(before) => before.0,
+        None => newest(&snapshot)?.map_or(1, |place| place.0.saturating_add(1)),
+    };
+    // What is looked at in one call is bounded by places, whatever the rest of the filter selects.
+    let looked_at = filter
+        .look_at
+        .unwrap_or(HistoryFilter::MAX_LOOKED_AT)
+        .max(1);
+    let end = filter.after.map_or(0, |after| after.0.max(0));
+    let floor = end.max(before.saturating_sub(1 + i64::from(looked_at)));
 
-    let mut tail = String::from("WHERE r.kind <> 'pending'");
-    let mut values: Vec<(&str, &dyn ToSql)> = vec![(":limit", &limit)];
+    // Not by another index: then the places would have to be sorted.
+    let mut tail = String::from(
+        "INDEXED BY requests_moved WHERE r.moved IS NOT NULL AND r.moved < :before AND r.moved > :floor",
+    );
+    let mut values: Vec<(&str, &dyn ToSql)> =
+        vec![(":limit", &limit), (":before", &before), (":floor", &floor)];
     if let Some(text) = &text {
-        if text.is_empty() {
-            return Ok(Vec::new());
-        }
         tail.push_str(" AND r.key IN (SELECT rowid FROM search WHERE search MATCH :text)");
         values.push((":text", text));
     }
@@ -204,23 +237,40 @@ pub(crate) fn history(connection: &Connection, filter: &HistoryFilter) -> Read<V
         );
         values.push((":voter", voter));
     }
-    if let Some(before) = &before {
-        tail.push_str(" AND r.key < :before");
-        values.push((":before", before));
-    }
-    tail.push_str(" ORDER BY r.key DESC LIMIT :limit");
+    tail.push_str(" ORDER BY r.moved DESC LIMIT :limit");
 
-    let snapshot = connection.unchecked_transaction()?;
     let mut statement = snapshot.prepare_cached(&format!("{REQUEST}{tail}"))?;
     let mut rows = statement.query(values.as_slice())?;
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
-        found.push(request_of(row)?);
+        let place: i64 = row.get("moved")?;
+        found.push((HistoryPlace(place), request_of(row)?));
     }
-    for request in &mut found {
+    for (_, request) in &mut found {
         request.votes = votes(&snapshot, request.key)?;
     }
-    Ok(found)
+    let next = match found.last() {
+        Some((place, _)) if found.len() == filter.limit => Some(*place),
+        Some(_) | None => Some(HistoryPlace(floor + 1)).filter(|_| floor > end),
+    };
+    Ok(HistorySlice { rows: found, next })
+}
+
+fn newest(connection: &Connection) -> Read<Option<HistoryPlace>> {
+    let sql = "SELECT moved FROM requests WHERE moved IS NOT NULL ORDER BY moved DESC LIMIT 1";
+    let mut statement = connection.prepare_cached(sql)?;
+    let place = statement.query_row([], |row| row.get(0)).optional()?;
+    Ok(place.map(HistoryPlace))
+}
+
+pub(crate) fn history_ends(connection: &Connection) -> Read<Option<(HistoryPlace, UnixSecs)>> {
+    let Some(newest) = newest(connection)? else {
+        return Ok(None);
+    };
+    let sql = "SELECT ended_at FROM requests WHERE moved IS NOT NULL ORDER BY moved LIMIT 1";
+    let mut statement = connection.prepare_cached(sql)?;
+    let oldest: Option<i64> = statement.query_row([], |row| row.get(0))?;
+    Ok(Some((newest, UnixSecs(oldest.unwrap_or(0)))))
 }
 
 /// Each word in quotes, as a prefix: nothing of the person's text is syntax.

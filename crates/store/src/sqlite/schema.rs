@@ -5,7 +5,7 @@ use rusqlite::Connection;
 use crate::StoreError;
 
 /// Goes up with each change of the tables.
-const VERSION: i64 = 3;
+const VERSION: i64 = 4;
 
 /// Primary keys are integers that only go up: a random key with a second index would cost several times more.
 const TABLES: &str = "
@@ -30,8 +30,10 @@ CREATE TABLE requests (
   grant_jws TEXT,
   outcome TEXT,
   same BLOB NOT NULL,
-  first TEXT NOT NULL
+  first TEXT NOT NULL,
+  moved INTEGER
 ) STRICT;
+CREATE UNIQUE INDEX requests_moved ON requests (moved) WHERE moved IS NOT NULL;
 CREATE UNIQUE INDEX requests_open_words ON requests (words) WHERE deadline IS NOT NULL;
 CREATE INDEX requests_due ON requests (deadline) WHERE deadline IS NOT NULL;
 CREATE INDEX requests_pending ON requests (vote_until, key) WHERE kind = 'pending';
@@ -191,6 +193,15 @@ CREATE TABLE absences (
 ) STRICT, WITHOUT ROWID;
 ";
 
+/// From version 3. What was closed takes its place in the history by when it ended.
+const FROM_3: &str = "
+ALTER TABLE requests ADD COLUMN moved INTEGER;
+UPDATE requests SET moved = placed.nth FROM (
+  SELECT key, row_number() OVER (ORDER BY ended_at, key) AS nth FROM requests WHERE kind <> 'pending'
+) AS placed WHERE placed.key = requests.key;
+CREATE UNIQUE INDEX requests_moved ON requests (moved) WHERE moved IS NOT NULL;
+";
+
 /// Settings of every connection.
 pub(crate) fn configure(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "journal_mode", "WAL")?;
@@ -209,13 +220,14 @@ pub(crate) fn prepare(connection: &mut Connection) -> Result<(), StoreError> {
         .map_err(open)?;
     match version {
         VERSION => Ok(()),
-        0..=2 => {
+        0..=3 => {
             // CRASH: the tables and their version come in one transaction: all or none.
             let tx = connection.transaction().map_err(open)?;
             let steps: &[&str] = match version {
                 0 => &[TABLES],
-                1 => &[FROM_1, FROM_2],
-                _ => &[FROM_2],
+                1 => &[FROM_1, FROM_2, FROM_3],
+                2 => &[FROM_2, FROM_3],
+                _ => &[FROM_3],
             };
             for step in steps {
                 tx.execute_batch(step).map_err(open)?;

@@ -315,7 +315,7 @@ async fn bounds_and_words_of_open_requests_hold(store: &impl Store) {
     );
     done(store, limited(limits(3, 3))).await;
 
-    let pending = store.pending(10).await.unwrap();
+    let pending = store.pending(None, 10).await.unwrap();
     assert_eq!(
         pending
             .iter()
@@ -323,6 +323,18 @@ async fn bounds_and_words_of_open_requests_hold(store: &impl Store) {
             .collect::<Vec<_>>(),
         ["twin", "limited"]
     );
+    let twin = &pending[0];
+    let behind = store
+        .pending(Some((twin.vote_until, twin.key)), 10)
+        .await
+        .unwrap();
+    assert_eq!(behind, pending[1..], "a batch goes on behind the last one");
+    assert_eq!(
+        store.pending_of(&twin.requester, 10).await.unwrap(),
+        pending
+    );
+    let nobody = store.pending_of(&person("nobody"), 10).await.unwrap();
+    assert!(nobody.is_empty());
     let due = store.due(UnixSecs(200), 10).await.unwrap();
     assert_eq!(due.len(), 2, "the approved one's time is not over");
     assert!(store.due(UnixSecs(199), 10).await.unwrap().is_empty());
@@ -566,7 +578,11 @@ async fn history_is_searched_and_paged(store: &impl Store) {
                     ..filter
                 })
                 .await
-                .unwrap(),
+                .unwrap()
+                .rows
+                .into_iter()
+                .map(|(_, row)| row)
+                .collect(),
         )
     };
     let text = |text: &str| HistoryFilter {
@@ -601,14 +617,39 @@ async fn history_is_searched_and_paged(store: &impl Store) {
     assert_eq!(find(by("elin")).await, ["kept"]);
     assert!(find(by("jonas")).await.is_empty());
     let raced = get(store, "raced").await;
-    assert_eq!(
-        find(HistoryFilter {
-            before: Some(raced.key),
+    let all = store
+        .history(HistoryFilter {
+            limit: 1,
             ..HistoryFilter::default()
         })
-        .await,
-        ["kept"]
-    );
+        .await
+        .unwrap();
+    let first = all.rows[0].0;
+    assert_eq!(all.next, Some(first), "a full slice may not be all");
+    let around = |before, after| HistoryFilter {
+        before,
+        after,
+        ..HistoryFilter::default()
+    };
+    assert_eq!(find(around(Some(first), None)).await, ["kept"]);
+    assert!(find(around(None, Some(first))).await.is_empty());
+    let newest = store.history_ends().await.unwrap().unwrap();
+    assert_eq!(newest.0, first);
+    // A call looks at so many only, and says where the next one goes on.
+    let nobody = HistoryFilter {
+        limit: 10,
+        look_at: Some(1),
+        ..by("jonas")
+    };
+    let slice = store.history(nobody.clone()).await.unwrap();
+    assert!(slice.rows.is_empty());
+    let rest = HistoryFilter {
+        before: slice.next,
+        look_at: None,
+        ..nobody
+    };
+    assert!(slice.next.is_some());
+    assert_eq!(store.history(rest).await.unwrap().next, None);
 
     let change = RequestUpdate {
         search: Some("wrong tenant".into()),
@@ -616,6 +657,16 @@ async fn history_is_searched_and_paged(store: &impl Store) {
     };
     done(store, vec![Write::UpdateRequest(Box::new(change))]).await;
     assert_eq!(find(text("tenant custom")).await, ["raced"]);
+    // What changed after it was closed is told as new.
+    let kept = get(store, "kept").await;
+    let change = update(&kept, kept.state.clone());
+    done(store, vec![Write::UpdateRequest(Box::new(change))]).await;
+    assert_eq!(find(HistoryFilter::default()).await, ["kept", "raced"]);
+    assert_eq!(
+        find(around(None, Some(newest.0))).await,
+        ["kept", "raced"],
+        "both changed since"
+    );
 }
 
 async fn concurrent_commits_each_count_once<S: Store + 'static>(store: Arc<S>) {
