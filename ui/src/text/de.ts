@@ -1,6 +1,8 @@
 /**
  * Every word that the window says, in German. What the agent says by itself (problems, checks, the sentence of a
  * card, which is signed) comes in English. Voice as in `en.ts`: short, plain, present tense.
+ *
+ * One file because a language is one file to translate.
  */
 import { slotted } from "./slots";
 import type { Catalogue } from "./shape";

@@ -1,6 +1,8 @@
 /**
  * Every word that the window says, in English. Another language is a file beside this one with the type
  * `Catalogue`. Voice: short plain sentences, present tense, the person's name. No "please", no exclamation marks.
+ *
+ * One file because a language is one file to translate.
  */
 import type { Fault } from "../settings/absence";
 import type { Ability, CheckOf, Connection, Kind, LogLevel, Means, Noticed, Outcome, ProblemCode, Proxy, StageState, WhyLocked } from "../generated/ipc";
