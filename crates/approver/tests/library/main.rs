@@ -1,5 +1,7 @@
 //! The library against a server and a provider that do what the test says: lie, lose answers, change keys. What
 //! honest ones do is tested with the real ones in the workspace's `tests/`.
+//!
+//! One file because server, provider and person here share one state that each test changes.
 #![allow(clippy::unwrap_used)]
 
 use std::collections::{BTreeMap, HashMap};
@@ -15,8 +17,8 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use countersign_api::ipc::{
-    Ballot, Choice, Conclusion, Connection, HistoryQuery, ProblemCode, SignIn,
-    StepOutcome, VerifyReport, WhyLocked,
+    Ballot, Choice, Conclusion, Connection, HistoryQuery, ProblemCode, SignIn, StepOutcome,
+    VerifyReport, WhyLocked,
 };
 use countersign_approver::{Approver, Deps, Event, KeyStore, KeyStoreError, Opener};
 use countersign_evidence::{
@@ -34,6 +36,8 @@ mod absence;
 mod accounts;
 mod filling;
 mod history;
+mod offline;
+mod provider;
 mod requests;
 mod security_key;
 mod signing_in;
@@ -139,6 +143,8 @@ struct Does {
     /// Claims of the next ID token by a code, in place of the usual ones.
     claims: Value,
     absence: Value,
+    /// Its clock, and the provider's, against the program's.
+    ahead_secs: i64,
     /// Pages of the history that begin here or below are not to be had.
     history_ends_at: Option<usize>,
 }
@@ -370,11 +376,7 @@ async fn evidence(
 }
 
 /// Two requests a page, the newest (by name) first.
-async fn history(
-    State(server): State<App>,
-    uri: axum::http::Uri,
-    headers: HeaderMap,
-) -> Response {
+async fn history(State(server): State<App>, uri: axum::http::Uri, headers: HeaderMap) -> Response {
     authorized(&server, &headers, "GET", "/history");
     let query = uri.query().unwrap_or_default().to_owned();
     let number = |name: &str| -> Option<usize> {
@@ -390,14 +392,24 @@ async fn history(
         .enumerate()
         .map(|(index, view)| (index + 1, view))
         .collect();
-    let (before, after) = (number("cursor=").unwrap_or(usize::MAX), number("after=").unwrap_or(0));
+    let (before, after) = (
+        number("cursor=").unwrap_or(usize::MAX),
+        number("after=").unwrap_or(0),
+    );
     if does.history_ends_at.is_some_and(|end| before <= end) {
         return error(503);
     }
-    let mut selected: Vec<_> = places.iter().filter(|(place, _)| *place < before && *place > after).collect();
+    let mut selected: Vec<_> = places
+        .iter()
+        .filter(|(place, _)| *place < before && *place > after)
+        .collect();
     selected.reverse();
     let next = (selected.len() > 2).then(|| selected[1].0.to_string());
-    let page: Vec<&Value> = selected.into_iter().take(2).map(|(_, view)| *view).collect();
+    let page: Vec<&Value> = selected
+        .into_iter()
+        .take(2)
+        .map(|(_, view)| *view)
+        .collect();
     let newest = places.len().to_string();
     Json(json!({"requests": page, "next": next, "newest": newest, "oldest_at": 0})).into_response()
 }
@@ -446,72 +458,6 @@ async fn stream(
                 }
             }
         })
-}
-
-async fn discovery(State(server): State<App>) -> Json<Value> {
-    let issuer = format!("{}/op", server.id);
-    Json(json!({
-        "issuer": issuer, "authorization_endpoint": format!("{issuer}/auth"),
-        "token_endpoint": format!("{issuer}/token"), "jwks_uri": format!("{issuer}/jwks"),
-    }))
-}
-
-async fn jwks(State(server): State<App>) -> Json<Value> {
-    let mut jwk = server.op.public().to_jwk();
-    jwk["kid"] = server.op.public().thumbprint().into();
-    Json(json!({"keys": [jwk]}))
-}
-
-async fn op_token(
-    State(server): State<App>,
-    Form(form): Form<HashMap<String, String>>,
-) -> Response {
-    let does = server.does.lock().unwrap();
-    if form["grant_type"] == "refresh_token" {
-        server.seen.lock().unwrap().refreshes += 1;
-        if !does.refreshes {
-            return (
-                StatusCode::BAD_REQUEST,
-                Json(json!({"error": "invalid_grant"})),
-            )
-                .into_response();
-        }
-    }
-    if does.provider_down {
-        return error(503);
-    }
-    let now = server.clock.now().0;
-    let by_code = form["grant_type"] == "authorization_code";
-    let nonce = if by_code {
-        &does.nonce
-    } else {
-        &does.first_nonce
-    };
-    let issuer = format!("{}/op", server.id);
-    let mut claims = json!({
-        "iss": issuer, "sub": "elin", "aud": "approver", "iat": now, "exp": now + 3600,
-        "auth_time": now - 5, "nonce": nonce, "name": "Elin Holm", "groups": ["dba"],
-    });
-    let asked = server.seen.lock().unwrap().asked.clone();
-    let mut access_token = "x".to_owned();
-    if let Some(resource) = asked.get("resource").filter(|_| by_code) {
-        let scope = asked["scope"].replace("openid ", "");
-        let consent = json!({
-            "iss": issuer, "sub": "elin", "aud": resource, "client_id": "approver", "jti": "1", "iat": now,
-            "exp": now + 600, "scope": scope,
-        });
-        access_token = countersign_evidence::jose::sign(&server.op, "at+jwt", &consent);
-        use sha2::Digest as _;
-        let hash = sha2::Sha512::digest(&access_token);
-        claims["at_hash"] = b64u(&hash[..32]).into();
-    }
-    if let Some(changed) = does.claims.as_object().filter(|_| by_code) {
-        for (name, value) in changed {
-            claims[name] = value.clone();
-        }
-    }
-    let id_token = countersign_evidence::jose::sign(&server.op, "JWT", &claims);
-    Json(json!({"access_token": access_token, "token_type": "Bearer", "id_token": id_token, "refresh_token": format!("r{}", server.seen.lock().unwrap().refreshes)})).into_response()
 }
 
 async fn newer_claims(
@@ -606,6 +552,7 @@ async fn world() -> World {
             provider_down: false,
             claims: Value::Null,
             absence: json!({}),
+            ahead_secs: 0,
             history_ends_at: None,
         }),
         pk,
@@ -630,9 +577,12 @@ async fn world() -> World {
         .route("/bindings/{id}", axum::routing::delete(revoke))
         .route("/stream", get(stream))
         .merge(absence::routes())
-        .route("/op/.well-known/openid-configuration", get(discovery))
-        .route("/op/jwks", get(jwks))
-        .route("/op/token", post(op_token))
+        .route(
+            "/op/.well-known/openid-configuration",
+            get(provider::discovery),
+        )
+        .route("/op/jwks", get(provider::jwks))
+        .route("/op/token", post(provider::op_token))
         .layer(axum::middleware::from_fn_with_state(
             Arc::clone(&server),
             dated,
@@ -653,8 +603,8 @@ async fn dated(
     next: axum::middleware::Next,
 ) -> Response {
     let mut response = next.run(request).await;
-    let now =
-        UNIX_EPOCH + std::time::Duration::from_secs(u64::try_from(server.clock.now().0).unwrap());
+    let now = server.clock.now().0 + server.does.lock().unwrap().ahead_secs;
+    let now = UNIX_EPOCH + std::time::Duration::from_secs(u64::try_from(now).unwrap());
     response
         .headers_mut()
         .insert("date", httpdate::fmt_http_date(now).parse().unwrap());

@@ -1,0 +1,62 @@
+//! Clocks that are off, and a computer that slept: nothing is lost, and nothing is voted from what was known before.
+
+use super::*;
+
+#[tokio::test]
+async fn a_clock_that_is_off_at_a_refresh_costs_no_refresh_token() {
+    for ahead_secs in [120, -120] {
+        let world = world().await;
+        let (app, digest) = ready(&world, |_| ()).await;
+        // The claims are too old for a vote, and everybody else's clock is two minutes away from ours.
+        world.server.clock.forward(400);
+        world.does(|does| does.ahead_secs = ahead_secs);
+        let problem = app
+            .vote("t1", Choice::Approve, None, None, digest.clone())
+            .await
+            .unwrap_err();
+        assert!(problem.sentence.contains("clock"), "{}", problem.sentence);
+        // Reading the card makes claims newer ahead of a vote: the provider gives a new refresh token with it, and takes
+        // the old one no more.
+        app.card("t1").await.unwrap();
+        let kept = || {
+            let kept = world.store.kept.lock().unwrap()["account"].clone();
+            String::from_utf8(kept).unwrap()
+        };
+        while !kept().contains("\"r1\"") {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(world.seen(|seen| seen.votes.len()), 0);
+        // The clock is set right: the vote goes by what was kept, without the browser.
+        world.does(|does| does.ahead_secs = 0);
+        app.vote("t1", Choice::Approve, None, None, digest)
+            .await
+            .unwrap();
+        assert_eq!(
+            world.seen(|seen| (seen.votes.len(), seen.browser_opened)),
+            (1, 1)
+        );
+    }
+}
+
+#[tokio::test]
+async fn what_ended_while_the_computer_slept_is_not_voted_on() {
+    let world = world().await;
+    let (app, digest) = ready(&world, |_| ()).await;
+    // Eight hours later nothing was heard: not that the request ended, not that the access token did.
+    world.server.clock.forward(8 * 3600);
+    world.does(|does| {
+        does.requests.get_mut("t1").unwrap()["state"] = "expired".into();
+        does.ended_tokens = vec!["token-0".to_owned()];
+    });
+    let problem = app
+        .vote("t1", Choice::Approve, None, None, digest)
+        .await
+        .unwrap_err();
+    assert_eq!(problem.code, ProblemCode::Closed, "{}", problem.sentence);
+    assert_eq!(world.seen(|seen| seen.votes.len()), 0);
+    assert_eq!(
+        world.seen(|seen| (seen.renewals, seen.browser_opened)),
+        (1, 1),
+        "the access token was renewed in passing"
+    );
+}
