@@ -39,6 +39,10 @@ pub struct Words {
     pub notified_by: String,
     pub held_back: String,
     pub shut_in: String,
+    pub sandbox_automation: String,
+    pub sandbox_remote: String,
+    pub sandbox_missing: String,
+    pub sandbox_refused: String,
 }
 
 /// Tries out everything, in the order of [`CheckOf`].

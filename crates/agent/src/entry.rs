@@ -98,8 +98,8 @@ mod tests {
         let said = |path: &str| exec(Path::new(path), &["run"]).unwrap();
         assert_eq!(said("/usr/bin/x"), "\"/usr/bin/x\" run");
         assert_eq!(
-            said("/home/é l/100%/a\"b$c`d\\e"),
-            "\"/home/é l/100%%/a\\\\\"b\\\\$c\\\\`d\\\\\\\\e\" run"
+            said("/srv/é l/100%/a\"b$c`d\\e"),
+            "\"/srv/é l/100%%/a\\\\\"b\\\\$c\\\\`d\\\\\\\\e\" run"
         );
         assert!(exec(Path::new("/tmp/a\nExec=evil"), &[]).is_err());
     }

@@ -236,7 +236,7 @@ async fn live(
     let in_tray = tokio::spawn(tray::run(shown, intend.clone(), tell_tray));
     let window_socket = claim.dir().window_socket();
     let sandbox = Sandbox::of_session(Bus::Session).await;
-    let shut_in = sandbox.state();
+    let shut_in = sandbox.standing();
     let window = Window::new(program, window_socket.clone(), sandbox);
     let (state, states) = watch::channel(Arc::new(nothing));
     let (prefer, preferred) = watch::channel(prefs.window.clone());

@@ -18,6 +18,7 @@ use zbus::fdo::DBusProxy;
 use zbus::names::BusName;
 
 use crate::bus::Bus;
+use crate::checks::Words;
 
 /// How long trying it out, or asking for the accessibility bus, may take.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -84,11 +85,48 @@ const HOME: &str = "/run/home";
 const SESSION: &str = "/run/session";
 const PROGRAM: &str = "/run/countersign-window";
 
+/// Whether windows are shut in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// They are.
+    On,
+    /// They are not.
+    Off(Why),
+}
+
+/// Why they are not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Why {
+    /// The environment asks to let another program drive the page.
+    Automation,
+    /// The display is on another computer.
+    Remote,
+    /// There is no bubblewrap.
+    Missing,
+    /// The system does not let it work.
+    Refused,
+}
+
+impl Standing {
+    /// As the window is told.
+    #[must_use]
+    pub fn told(self, words: &Words) -> ipc::Sandbox {
+        let why = match self {
+            Self::On => return ipc::Sandbox::On,
+            Self::Off(Why::Automation) => &words.sandbox_automation,
+            Self::Off(Why::Remote) => &words.sandbox_remote,
+            Self::Off(Why::Missing) => &words.sandbox_missing,
+            Self::Off(Why::Refused) => &words.sandbox_refused,
+        };
+        ipc::Sandbox::Off { why: why.clone() }
+    }
+}
+
 /// How windows are started in this session.
 #[derive(Debug, Clone)]
 pub struct Sandbox {
     /// The program that shuts them in, or why they are not.
-    by: Result<PathBuf, &'static str>,
+    by: Result<PathBuf, Why>,
     /// Where assistive technology is asked for.
     bus: Bus,
 }
@@ -102,23 +140,21 @@ impl Sandbox {
         }
     }
 
-    /// Windows start as any other program.
+    /// Windows start as any other program, so that another one can drive them.
     #[must_use]
     pub fn none() -> Self {
         Self {
-            by: Err("The window is not shut in."),
+            by: Err(Why::Automation),
             bus: Bus::Session,
         }
     }
 
-    /// As the window is told.
+    /// Whether windows are shut in.
     #[must_use]
-    pub fn state(&self) -> ipc::Sandbox {
+    pub fn standing(&self) -> Standing {
         match &self.by {
-            Ok(_) => ipc::Sandbox::On,
-            Err(why) => ipc::Sandbox::Off {
-                why: (*why).to_owned(),
-            },
+            Ok(_) => Standing::On,
+            Err(why) => Standing::Off(*why),
         }
     }
 
@@ -146,6 +182,8 @@ impl Sandbox {
             // Else the toolkit looks for it and complains.
             None => shut_in.set("NO_AT_BRIDGE", "1"),
         }
+        // Last: everything above needs a place to be mounted at.
+        shut_in.say(&["--remount-ro", "/"]);
         let mut command = Command::new(by);
         command.args(shut_in.words).arg("--").arg(PROGRAM);
         command
@@ -153,25 +191,23 @@ impl Sandbox {
 }
 
 /// The program that shuts in, tried out.
-async fn find() -> Result<PathBuf, &'static str> {
+async fn find() -> Result<PathBuf, Why> {
     if AUTOMATION
         .iter()
         .any(|name| std::env::var_os(name).is_some())
     {
-        return Err(
-            "The window is not shut in, because the environment asks to let another program drive it.",
-        );
+        return Err(Why::Automation);
     }
     let wayland = std::env::var_os("WAYLAND_DISPLAY").is_some_and(|name| !name.is_empty());
     let display = std::env::var("DISPLAY").unwrap_or_default();
     if !wayland && !display.is_empty() && x11_socket(&display).is_none() {
-        return Err("The window is not shut in, because its display is reached over the network.");
+        return Err(Why::Remote);
     }
     let path = std::env::var_os("PATH").unwrap_or_default();
     let program = std::env::split_paths(&path)
         .map(|folder| folder.join("bwrap"))
         .find(|program| program.is_file())
-        .ok_or("The window is not shut in: it can reach what any program of yours can. Install bubblewrap, then quit Countersign and start it again.")?;
+        .ok_or(Why::Missing)?;
     let tried = Command::new(&program)
         .args(["--unshare-all", "--die-with-parent", "--ro-bind", "/", "/"])
         .args([
@@ -184,9 +220,7 @@ async fn find() -> Result<PathBuf, &'static str> {
         .status();
     match timeout(PATIENCE, tried).await {
         Ok(Ok(status)) if status.success() => Ok(program),
-        Ok(Ok(_) | Err(_)) | Err(_) => Err(
-            "The window is not shut in, because this system does not let bubblewrap do it (user namespaces are switched off).",
-        ),
+        Ok(Ok(_) | Err(_)) | Err(_) => Err(Why::Refused),
     }
 }
 

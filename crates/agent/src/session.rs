@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use countersign_api::ipc::{
-    Away, Choice, Event, Prefs, Problem, ProblemCode, QuietNow, Sandbox, State, Tray,
+    Away, Choice, Event, Prefs, Problem, ProblemCode, QuietNow, State, Tray,
 };
 use countersign_approver::{self as approver, Accounts, Brief};
 use countersign_model::{Clock, UnixSecs};
@@ -18,6 +18,7 @@ use crate::mutes::{Kept, Mutes, mute};
 use crate::notify::telling::{Around, Open, Telling, is_away};
 use crate::notify::{Health, Key, Notice, Notifier, Screen, Stay, Urgency};
 use crate::quiet::{Quiet, quiet};
+use crate::sandbox::Standing;
 use crate::text::catalogue::{Tongue, Words};
 use crate::text::plain;
 use crate::tray::Content;
@@ -49,7 +50,7 @@ pub struct Session<N> {
     /// The whole state, for the window.
     pub state: watch::Sender<Arc<State>>,
     /// Whether the window is shut in.
-    pub sandbox: Sandbox,
+    pub sandbox: Standing,
     /// The server that is filled in on first run.
     pub suggested_server: Option<String>,
     /// What people do in notifications and tray.
@@ -66,7 +67,7 @@ pub fn nothing_known() -> State {
             health: &Health::Asking,
             tray: Tray::NoHost,
             presence: &Presence::default(),
-            sandbox: &Sandbox::On,
+            sandbox: Standing::On,
             words,
         },
         &Hush {
@@ -162,7 +163,7 @@ impl<N: Notifier> Session<N> {
                     health: &health_now,
                     tray: *self.tray.borrow_and_update(),
                     presence: &seen,
-                    sandbox: &self.sandbox,
+                    sandbox: self.sandbox,
                     words,
                 },
                 &hush,
@@ -193,7 +194,7 @@ impl<N: Notifier> Session<N> {
                 Ok(()) = self.tray.changed() => true,
                 event = events.recv() => {
                     if let Ok(event) = event {
-                        self.hear(event, &mut told, now, words);
+                        self.hear(event, &mut told, self.clock.now(), words);
                     }
                     true
                 }
@@ -213,13 +214,13 @@ impl<N: Notifier> Session<N> {
                         true
                     }
                     Some(Intent::Mute { txn }) => {
-                        if mute(&self.mutes, &self.approver, &txn, MUTE_SECS, now).is_none() {
+                        if mute(&self.mutes, &self.approver, &txn, MUTE_SECS, self.clock.now()).is_none() {
                             tracing::info!("a requester was to be muted whose request is gone");
                         }
                         true
                     }
                     Some(Intent::Pause { secs }) => {
-                        self.mutes.pause(secs.map(|secs| UnixSecs(now.0 + i64::from(secs))));
+                        self.mutes.pause(secs.map(|secs| UnixSecs(self.clock.now().0 + i64::from(secs))));
                         true
                     }
                     Some(Intent::Resume) => {
@@ -370,7 +371,7 @@ struct Desktop<'a> {
     health: &'a Health,
     tray: Tray,
     presence: &'a Presence,
-    sandbox: &'a Sandbox,
+    sandbox: Standing,
     words: &'a Words,
 }
 
@@ -424,7 +425,7 @@ fn compose(
         mutes: hush.kept.mutes(hush.now),
         paused: hush.kept.paused(hush.now),
         tray,
-        sandbox: sandbox.clone(),
+        sandbox: sandbox.told(&words.checks),
         troubles,
         prefs,
     }

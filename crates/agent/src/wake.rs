@@ -1,12 +1,15 @@
 //! The computer woke up, or the network is back: told by the system's own services, so that the stream reconnects at
 //! once instead of at the end of its pause. Only a hint: without these services everything works, a little later.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use countersign_model::{Clock, UnixSecs};
 use futures_util::StreamExt as _;
 use zbus::message::Type;
 use zbus::{Connection, MatchRule, Message, MessageStream};
 
+use crate::alarm::Alarm;
 use crate::bus::Bus;
 
 const SLEEP: &str = "org.freedesktop.login1";
@@ -19,6 +22,8 @@ const CONNECTED: u32 = 50;
 const QUEUE: usize = 16;
 /// Before the bus is tried again.
 const PAUSE: Duration = Duration::from_secs(60);
+/// An alarm that is there to be rung by the clock being set is due so late, in seconds.
+const LATE_SECS: i64 = 7 * 24 * 3600;
 
 /// Calls `wake` at each such moment, for as long as it is polled.
 pub async fn run(bus: Bus, wake: impl Fn()) {
@@ -35,6 +40,18 @@ pub async fn run(bus: Bus, wake: impl Fn()) {
             }
         }
         tokio::time::sleep(PAUSE).await;
+    }
+}
+
+/// Calls `wake` whenever the clock on the wall was set, for as long as it is polled. Coming back from sleep is such a moment
+/// too, so this needs none of the system's services; until then it costs nothing.
+pub async fn by_clock(clock: Arc<dyn Clock>, wake: impl Fn()) {
+    let alarm = Alarm::new();
+    loop {
+        let late = UnixSecs(clock.now().0.saturating_add(LATE_SECS));
+        alarm.at(Some(late), &*clock).await;
+        tracing::debug!("the clock was set, or the computer is back");
+        wake();
     }
 }
 

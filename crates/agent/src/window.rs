@@ -185,7 +185,9 @@ impl Window {
         if self.lock().ending {
             return self.gone(None);
         }
-        let spawned = command.stdin(Stdio::null()).kill_on_drop(true).spawn();
+        // What shuts it in would only say that it failed.
+        let spawned = std::fs::metadata(&self.program)
+            .and_then(|_| command.stdin(Stdio::null()).kill_on_drop(true).spawn());
         match spawned {
             Ok(child) => {
                 let (end, ended) = oneshot::channel();

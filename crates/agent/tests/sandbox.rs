@@ -13,8 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use countersign_agent::bus::Bus;
-use countersign_agent::sandbox::Sandbox;
-use countersign_api::ipc;
+use countersign_agent::sandbox::{Sandbox, Standing};
 use serde::{Deserialize, Serialize};
 use session::PrivateBus;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _};
@@ -130,8 +129,8 @@ async fn a_window_that_is_shut_in_reaches_no_file_no_network_and_no_bus() {
     let bus = PrivateBus::start();
     let sandbox = Sandbox::of_session(Bus::At(bus.address.clone())).await;
     assert_eq!(
-        sandbox.state(),
-        ipc::Sandbox::On,
+        sandbox.standing(),
+        Standing::On,
         "this test needs bubblewrap (Debian: bubblewrap), and a system that lets it work"
     );
     let inside = reached(&sandbox, &bus).await;

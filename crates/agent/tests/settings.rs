@@ -123,12 +123,12 @@ impl Client {
         self.ask(Call::SetPrefs { prefs }).await
     }
 
-    /// The next event that is no state.
+    /// The next event that takes the window somewhere.
     async fn event(&mut self) -> Event {
         loop {
             match self.frame().await {
                 Frame::Event {
-                    event: Event::State { .. },
+                    event: Event::State { .. } | Event::HistoryChanged,
                 } => {}
                 Frame::Event { event } => return event,
                 Frame::Answer { .. } => panic!("an answer to no question"),

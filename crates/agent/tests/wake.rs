@@ -68,3 +68,26 @@ async fn waking_up_and_a_network_that_is_back_are_heard_once_each() {
     let more = timeout(Duration::ZERO, wakes.next()).await;
     assert!(more.is_err(), "nothing else was heard");
 }
+
+/// A clock that stands at the beginning of time.
+struct Stopped;
+
+impl countersign_model::Clock for Stopped {
+    fn now(&self) -> countersign_model::UnixSecs {
+        countersign_model::UnixSecs(0)
+    }
+}
+
+#[tokio::test]
+async fn an_alarm_that_rings_wakes_too() {
+    // What is late for this clock is long past for the computer's: its alarm rings, as it does when the clock is set.
+    let (woken, mut wakes) = tokio::sync::mpsc::unbounded_channel();
+    let clock = std::sync::Arc::new(Stopped);
+    let rung = tokio::spawn(countersign_agent::wake::by_clock(clock, move || {
+        // The test may have ended.
+        let _ = woken.send(());
+    }));
+    wakes.recv().await.unwrap();
+    wakes.recv().await.unwrap();
+    rung.abort();
+}

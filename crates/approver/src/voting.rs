@@ -302,7 +302,7 @@ impl Inner {
     fn told(&self, vote: &KeptVote) {
         let told = vote.told();
         if let Err(trouble) = self.folder.keep_vote(&told) {
-            tracing::warn!("{}", trouble.sentence);
+            tracing::warn!(why = trouble.sentence, "what became of a vote is not kept");
         }
         if let Some(kept) = lock(&self.unanswered).get_mut(&vote.txn) {
             *kept = told;

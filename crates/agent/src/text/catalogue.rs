@@ -54,6 +54,7 @@ pub struct Words {
     pub no_window: String,
     pub not_counted: String,
     pub ended_approved: String,
+    pub ended_approved_by: String,
     pub ended_denied: String,
     pub ended_denied_by: String,
     pub ended_expired: String,
