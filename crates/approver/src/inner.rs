@@ -153,7 +153,7 @@ impl Inner {
             self.tell(Event::Closed {
                 txn,
                 outcome: row.outcome,
-                by: row.ended_by,
+                by: row.ended_by.or_else(|| item.completed_by()),
             });
         } else {
             self.tell(Event::Changed { txn });

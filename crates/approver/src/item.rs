@@ -230,6 +230,16 @@ impl Item {
         self.state == RequestState::Pending && self.locked.is_none()
     }
 
+    /// Whose approval was the last one, where it was approved.
+    pub(crate) fn completed_by(&self) -> Option<ipc::Line> {
+        let approved = matches!(self.state, RequestState::Approved | RequestState::Redeemed);
+        let votes = self.genuine().ok().filter(|_| approved)?.votes.iter();
+        let last = votes
+            .filter(|cast| cast.vote.vote == vote::Choice::Approve && !cast.void)
+            .max_by_key(|cast| cast.at)?;
+        Some(wire::safe(&last.name, display::Role::Name))
+    }
+
     /// Its row in a list.
     pub(crate) fn row(&self) -> Row {
         self.row.clone()

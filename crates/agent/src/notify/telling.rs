@@ -74,6 +74,8 @@ pub struct Telling {
     failed: BTreeMap<String, String>,
     /// Requests whose card was on screen.
     opened: BTreeSet<String>,
+    /// Requests that the person decided by a button.
+    decided: BTreeSet<String>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -105,6 +107,7 @@ impl Telling {
         let is_open = |txn: &String| open.iter().any(|one| one.row.txn == *txn);
         self.told.retain(|txn, _| is_open(txn));
         self.opened.retain(is_open);
+        self.decided.retain(is_open);
         if let Some(showing) = around.showing {
             self.opened.insert(showing.to_owned());
             self.failed.remove(showing);
@@ -184,10 +187,16 @@ impl Telling {
         let Some(about) = self.on_screen.remove(txn) else {
             return;
         };
+        if self.decided.contains(txn) {
+            return;
+        }
         let title = match (outcome, by) {
             (Outcome::Denied, Some(by)) => fill(&words.ended_denied_by, &[("who", &isolated(&by))]),
             (Outcome::Denied, None) => words.ended_denied.clone(),
-            (Outcome::Approved | Outcome::Redeemed, _) => words.ended_approved.clone(),
+            (Outcome::Approved | Outcome::Redeemed, Some(by)) => {
+                fill(&words.ended_approved_by, &[("who", &isolated(&by))])
+            }
+            (Outcome::Approved | Outcome::Redeemed, None) => words.ended_approved.clone(),
             (Outcome::Expired, _) => words.ended_expired.clone(),
             (Outcome::Withdrawn, _) => words.ended_withdrawn.clone(),
             (Outcome::Voided, _) => words.ended_voided.clone(),
@@ -203,12 +212,13 @@ impl Telling {
 
     /// The person decided it here: nobody need tell them how it ended.
     pub fn decided(&mut self, txn: &str) {
-        self.on_screen.remove(txn);
+        self.decided.insert(txn.to_owned());
         self.failed.remove(txn);
     }
 
     /// Their decision did not count.
     pub fn failed(&mut self, txn: String, sentence: String) {
+        self.decided.remove(&txn);
         self.failed.insert(txn, sentence);
     }
 }
@@ -538,6 +548,7 @@ mod tests {
         world.mutes.resume();
         world.tell(1000, &[&a, &b]);
         world.telling.decided("b");
+        world.tell(1005, &[&a, &b]);
         for txn in ["a", "b", "c"] {
             world.closed(txn, Outcome::Denied, Some("Elin Varga"), 1010);
         }
