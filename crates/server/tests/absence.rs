@@ -240,9 +240,11 @@ async fn of_a_stranger_nobody_is_told() {
     let path = format!("/approver/v1/requests/{merge}");
     elin.get(&world, &path).await.refused(404, "not_found");
     // What Jonas' stream has heard is about somebody whom he shares a request with.
-    let about = |txn: &str| json!({ "txn": txn });
-    of_jonas.next_is("request.updated", about(&rename)).await;
-    of_jonas.next_is("request.created", about(&own)).await;
+    for _ in ["away", "back"] {
+        of_jonas
+            .next_is("request.updated", json!({ "txn": rename }))
+            .await;
+    }
 }
 
 #[tokio::test]
@@ -386,6 +388,26 @@ async fn an_absence_has_bounds() {
     put(&world, &jonas, &shorter).await.is(200);
     world.wait(60);
     back(&world, &elin).await;
+}
+
+#[tokio::test]
+async fn of_many_who_are_away_so_many_are_named() {
+    let world = World::new().await;
+    let jonas = world.sign_in("jonas").await;
+    let txn = world.gate().open(&world.operation(RENAME), 1).await;
+    for n in 1..=11 {
+        let mut device = world.unbound(&format!("p{n}"), |it| it["groups"] = json!(["dba"]));
+        device.bind(&world).await;
+        // Who is back soonest is named first.
+        away(&world, &device, DAY - n, None).await;
+    }
+    let view = jonas.view(&world, &txn).await;
+    let (names, others) = told(&view);
+    assert_eq!(
+        (names.len(), names[0], others),
+        (10, "p11 the tester", Some(0))
+    );
+    assert!(!names.contains(&"p1 the tester"));
 }
 
 #[tokio::test]
