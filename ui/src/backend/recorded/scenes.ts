@@ -271,8 +271,8 @@ export const scenes: Record<string, () => Scene> = {
   }),
   "inbox/signed-out": () => {
     const scene = base([]);
-    scene.state.connection = "signed_out";
-    scene.state.others = [];
+    const ended: Account = { ...account, connection: "signed_out" };
+    Object.assign(scene.state, { connection: "signed_out", account: ended, accounts: [ended], others: [] });
     return scene;
   },
   "inbox/no-agent": () => ({ ...base([]), dead: true }),
