@@ -185,7 +185,10 @@ impl AtWork {
         let state = approver.app.state().borrow().clone();
         match &state.sign_in {
             SignIn::Failed { problem } => bail!("{sub} cannot sign in: {}", problem.sentence),
-            SignIn::Idle | SignIn::WaitingForBrowser { .. } | SignIn::Binding => {}
+            SignIn::Idle
+            | SignIn::WaitingForBrowser { .. }
+            | SignIn::WaitingForKey { .. }
+            | SignIn::Binding => {}
         }
         anyhow::ensure!(state.account.is_some(), "{sub} is not signed in");
         Ok(approver)

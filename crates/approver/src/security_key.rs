@@ -129,6 +129,8 @@ pub(crate) struct KeptKey {
     pub(crate) name: String,
 }
 
+/// The longest name that a key keeps, in bytes (CTAP 2.1, section 6.1.3).
+const MAX_NAME_BYTES: usize = 64;
 /// The file.
 const KEYS: &str = "security-keys.json";
 
@@ -199,7 +201,7 @@ pub(crate) async fn enroll(
         )
         .as_bytes()
         .to_vec(),
-        user_name: account.file.name.clone(),
+        user_name: shortened(&account.file.name),
         exclude: bound
             .iter()
             .filter(|kept| kept.rp_id == rp_id)
@@ -218,6 +220,18 @@ pub(crate) async fn enroll(
         handle: b64u(&handle),
         name,
     })
+}
+
+/// As much of a name as every key takes.
+fn shortened(name: &str) -> String {
+    let mut short = String::with_capacity(MAX_NAME_BYTES);
+    for letter in name.chars() {
+        if short.len() + letter.len_utf8() > MAX_NAME_BYTES {
+            break;
+        }
+        short.push(letter);
+    }
+    short
 }
 
 /// Has the person confirm one vote by one of their credentials.

@@ -133,6 +133,9 @@ pub(super) fn command(
     }
 }
 
+/// So many long handles fit into the shortest message that a key takes (1,024 bytes).
+const MOST_AT_ONCE: u64 = 3;
+
 /// A map with small numbers for names.
 #[derive(Debug)]
 pub(super) struct Answer(Vec<(Value, Value)>);
@@ -206,7 +209,7 @@ impl Info {
             .flatten()
             .filter_map(|one| u64::try_from(one.as_integer()?).ok())
             .collect();
-        let list_length = answer.number(7).unwrap_or(1).clamp(1, 64);
+        let list_length = answer.number(7).unwrap_or(1).clamp(1, MOST_AT_ONCE);
         Ok(Self {
             verifies_holder: option("uv") == Some(true),
             has_pin: option("clientPin") == Some(true),

@@ -93,6 +93,8 @@ const SLICE: Duration = Duration::from_millis(100);
 const SILENT_SLICES: u32 = 30;
 /// How often a key that another program has is asked again.
 const TRIES: u32 = 10;
+/// How often a key that was told to stop may say that it is busy before it is left alone.
+const DEAF: u32 = 30;
 /// Reports of other channels, or of other messages, that are passed over in a row.
 const MAX_STRAY: u32 = 1000;
 
@@ -163,6 +165,7 @@ impl Channel {
     ) -> Result<Vec<u8>, HidError> {
         send(self.wire.as_mut(), self.id, CBOR, request)?;
         let mut given_up = false;
+        let mut after = 0;
         loop {
             let (command, answer) = receive(self.wire.as_mut(), self.id)?;
             match (command, answer.as_slice()) {
@@ -174,7 +177,12 @@ impl Channel {
                         UP_NEEDED => Busy::ForPerson,
                         _ => Busy::Working,
                     };
-                    if watch(busy) == Wait::NoMore && !given_up {
+                    if given_up {
+                        after += 1;
+                        if after > DEAF {
+                            return Err(HidError::GaveUp);
+                        }
+                    } else if watch(busy) == Wait::NoMore {
                         given_up = true;
                         send(self.wire.as_mut(), self.id, CANCEL, &[])?;
                     }
