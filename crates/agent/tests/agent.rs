@@ -6,7 +6,7 @@
 #[allow(dead_code, reason = "each test program uses a part")]
 mod session;
 
-use std::io::Write as _;
+use std::io::{ErrorKind, Write as _};
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::PathBuf;
 use std::process::Stdio;
@@ -115,13 +115,21 @@ struct Client {
 
 impl Client {
     async fn connect(home: &Home) -> Self {
-        while !home.socket().exists() {
+        // Between its file and its first listening lies a moment.
+        let stream = loop {
+            match UnixStream::connect(home.socket()).await {
+                Ok(stream) => break stream,
+                Err(error) => assert!(
+                    matches!(
+                        error.kind(),
+                        ErrorKind::NotFound | ErrorKind::ConnectionRefused
+                    ),
+                    "{error}"
+                ),
+            }
             tokio::task::yield_now().await;
-        }
-        let (read, write) = UnixStream::connect(home.socket())
-            .await
-            .unwrap()
-            .into_split();
+        };
+        let (read, write) = stream.into_split();
         Self {
             read: BufReader::new(read),
             write,
