@@ -33,15 +33,17 @@ export const hands = () => {
         if (link === null) break;
         link.click();
       }
-      // However quick the machine was, it ends at the same place.
-      for (const scroller of document.querySelectorAll(".card-body, article.sheet")) scroller.scrollTo(0, 1e6);
+      ui.end();
     },
     armed: async () => {
       await ui.read();
       await find('#approve[aria-disabled="false"]');
     },
-    /** The end of the card. */
-    end: async () => (await find(".card-body")).scrollTo(0, 1e6),
+    /** The end of the card; `toTheEnd` says it again once the foot has its last height. */
+    end: () => {
+      globalThis.toTheEnd = () => document.querySelectorAll(".card-body, article.sheet").forEach((scroller) => scroller.scrollTo(0, 1e6));
+      globalThis.toTheEnd();
+    },
     tab: async (n) => {
       const list = document.querySelector(".only-narrow");
       if (list !== null && getComputedStyle(list).display !== "none") list.click();
@@ -122,10 +124,22 @@ export const states = [
   ["inbox-long", "inbox/long"],
   ["inbox-voted", "inbox/voted", step((ui) => ui.read())],
   ["inbox-own", "inbox/own", step((ui) => ui.read())],
-  ["inbox-approved", "inbox/approved", step((ui) => ui.end())],
-  ["inbox-approved-unused", "inbox/approved-unused", step((ui) => ui.end())],
-  ["inbox-denied", "inbox/denied", step((ui) => ui.end())],
-  ["inbox-elsewhere", "inbox/elsewhere", step((ui) => ui.end())],
+  ["inbox-approved", "inbox/approved", step(async (ui) => {
+    await ui.find(".card-body");
+    ui.end();
+  })],
+  ["inbox-approved-unused", "inbox/approved-unused", step(async (ui) => {
+    await ui.find(".card-body");
+    ui.end();
+  })],
+  ["inbox-denied", "inbox/denied", step(async (ui) => {
+    await ui.find(".card-body");
+    ui.end();
+  })],
+  ["inbox-elsewhere", "inbox/elsewhere", step(async (ui) => {
+    await ui.find(".card-body");
+    ui.end();
+  })],
   ["inbox-expired", "inbox/expired"],
   ["inbox-failed", "inbox/failed", step(async (ui) => {
     await ui.armed();

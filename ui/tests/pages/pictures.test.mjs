@@ -58,6 +58,7 @@ async function take([name, size, theme, language], expected, { then = async () =
     }
     // A new picture: whatever comes by itself has come.
     else await page.waitForTimeout(1500);
+    await page.evaluate(() => globalThis.toTheEnd?.());
     const shot = () => page.screenshot({ animations: "disabled", caret: "hide" });
     for (let [last, tries] = [await shot(), 0]; tries < 40; tries++) {
       await page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))));

@@ -71,7 +71,6 @@ export const pictures = [
   one("history-filling", "text-200", "light"),
   one("history-middle", "usual", "dark"),
   one("history-outcome", "usual", "light"),
-  one("history-person", "usual", "dark"),
   one("history-time", "narrow", "light"),
   one("history-export", "usual", "light"),
   one("history-search", "usual", "light"),
