@@ -90,7 +90,12 @@ pub struct Callers {
     tokens: ResourceServer,
     rules: Vec<ClaimRules>,
     /// What the rules make of a verified token, by where that lies: neither changes while the gate runs.
-    kept: Mutex<HashMap<usize, (Arc<AccessToken>, Arc<Caller>)>>,
+    kept: Mutex<HashMap<usize, Kept>>,
+}
+
+struct Kept {
+    token: Arc<AccessToken>,
+    caller: Arc<Caller>,
 }
 
 impl Callers {
@@ -130,16 +135,20 @@ impl Callers {
         let at = Arc::as_ptr(&access).addr();
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         // INVARIANT: what is kept holds its token, so nothing else ever lies where that does.
-        if let Some((_, caller)) = kept.get(&at) {
-            return Ok(Arc::clone(caller));
+        if let Some(known) = kept.get(&at) {
+            return Ok(Arc::clone(&known.caller));
         }
         let caller = Arc::new(self.caller((*access).clone())?);
         if kept.len() >= MAX_KEPT {
             // Those that nobody remembers any more.
-            kept.retain(|_, (token, _)| Arc::strong_count(token) > 1);
+            kept.retain(|_, known| Arc::strong_count(&known.token) > 1);
         }
         if kept.len() < MAX_KEPT {
-            kept.insert(at, (access, Arc::clone(&caller)));
+            let known = Kept {
+                token: access,
+                caller: Arc::clone(&caller),
+            };
+            kept.insert(at, known);
         }
         Ok(caller)
     }
