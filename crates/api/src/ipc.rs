@@ -7,8 +7,8 @@
 
 mod absence;
 mod card;
-mod desk;
 mod checks;
+mod desk;
 mod history;
 mod prefs;
 mod security_key;
@@ -22,16 +22,16 @@ pub use card::{
     Noticed, Party, ReasonRule, StageLine, StageState, StepUpAsked, StepUpPhase, VoteLine,
     WhyLocked,
 };
+pub use checks::{Check, CheckOf, CheckState, Sandbox};
 pub use desk::{
     Ability, MAX_MUTE_SECS, MAX_PAUSE_SECS, Mute, Notifications, Paused, QuietNow, TestSent,
 };
-pub use checks::{Check, CheckOf, CheckState, Sandbox};
 pub use history::{
     Execution, ExportAs, Figures, Filling, HistoryPage, HistoryQuery, MAX_PAGE_ROWS, OfKind,
     PersonChoice, TimeSpan, Week,
 };
-pub use security_key::{KeyWaits, MAX_PIN_BYTES, Pin};
 pub use prefs::{Language, LogLevel, Prefs, Proxy, QuietHours, Theme};
+pub use security_key::{KeyWaits, MAX_PIN_BYTES, Pin};
 
 /// The version of this vocabulary. Agent and window refuse each other when it differs.
 pub const VERSION: u32 = 1;
