@@ -158,7 +158,7 @@ impl Cache {
     ///
     /// # Errors
     /// As the disk has it.
-    pub fn len(&self) -> Result<u64, HistoryError> {
+    pub fn entries(&self) -> Result<u64, HistoryError> {
         self.count(crate::entry::Classes::ALL)
     }
 

@@ -74,14 +74,19 @@ impl HistoryError {
 impl From<rusqlite::Error> for HistoryError {
     fn from(error: rusqlite::Error) -> Self {
         use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
-        match error.sqlite_error_code() {
-            Some(DatabaseCorrupt | NotADatabase) => Self::Damaged(error.to_string()),
-            Some(_) | None => match error {
-                rusqlite::Error::FromSqlConversionFailure(..)
+        let damaged = matches!(
+            error.sqlite_error_code(),
+            Some(DatabaseCorrupt | NotADatabase)
+        ) || matches!(
+            error,
+            rusqlite::Error::FromSqlConversionFailure(..)
                 | rusqlite::Error::InvalidColumnType(..)
-                | rusqlite::Error::IntegralValueOutOfRange(..) => Self::Damaged(error.to_string()),
-                other => Self::Failed(other.to_string()),
-            },
+                | rusqlite::Error::IntegralValueOutOfRange(..)
+        );
+        if damaged {
+            Self::Damaged(error.to_string())
+        } else {
+            Self::Failed(error.to_string())
         }
     }
 }

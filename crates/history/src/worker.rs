@@ -399,7 +399,7 @@ impl Worker {
         let mut about = Some(0);
         for cache in caches.iter().filter(|cache| query.is_of(cache)) {
             let filled = cache.filled()?;
-            let here = cache.len()?;
+            let here = cache.entries()?;
             all += here;
             again |= filled.again;
             left |= filled.left;

@@ -108,9 +108,12 @@ pub async fn sign_in(
     let rules = (NonceRule::Exactly(&request.nonce), key);
     let person = verified(provider, &request.config, &id_token, rules)
         .await
-        .map_err(|error| match error {
-            OidcError::Token(OpTokenError::NotBound) => OidcError::NotBound { wanted },
-            other => other,
+        .map_err(|error| {
+            if matches!(error, OidcError::Token(OpTokenError::NotBound)) {
+                OidcError::NotBound { wanted }
+            } else {
+                error
+            }
         })?;
     let fresh = person
         .auth_time

@@ -80,7 +80,7 @@ async fn killed_in_the_middle_of_filling_it_goes_on_and_ends_with_everything() {
         filler.wait().unwrap();
         let (cache, found) = Cache::open(&path, "one").unwrap();
         assert_eq!(found, countersign_history::Opened::Whole);
-        let here = cache.len().unwrap() as usize;
+        let here = cache.entries().unwrap() as usize;
         assert!(
             here.is_multiple_of(PER_PAGE),
             "{here}: a page is there whole or not at all"

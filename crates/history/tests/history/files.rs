@@ -186,5 +186,5 @@ fn a_file_of_another_version_is_filled_again() {
     other.pragma_update(None, "user_version", 99).unwrap();
     drop(other);
     let (cache, found) = Cache::open(&path, "one").unwrap();
-    assert_eq!((found, cache.len().unwrap()), (Opened::PutAside, 0));
+    assert_eq!((found, cache.entries().unwrap()), (Opened::PutAside, 0));
 }

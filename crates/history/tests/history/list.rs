@@ -270,5 +270,5 @@ fn what_comes_again_is_kept_once() {
     again[7].row.outcome = Outcome::Voided;
     again[7].row.ended_at = Some(entries::BEGIN + 9_999);
     cache.put(&put(again)).unwrap();
-    assert_eq!(cache.len().unwrap(), 50);
+    assert_eq!(cache.entries().unwrap(), 50);
 }
