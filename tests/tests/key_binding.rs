@@ -60,7 +60,7 @@ async fn a_vote_by_a_key_that_the_provider_bound_is_released_and_its_claims_are_
 async fn a_provider_that_promises_it_and_does_not_do_it_signs_nobody_in() {
     let world = World::start().await.unwrap();
     world.op.set_binding("promised").await.unwrap();
-    let refused = world.approver("elin").await.unwrap_err().to_string();
+    let refused = format!("{:#}", world.approver("elin").await.err().unwrap());
     assert!(refused.contains("did not bind the sign-in"), "{refused}");
     world.op.set_binding("none").await.unwrap();
     world.approver("elin").await.unwrap();

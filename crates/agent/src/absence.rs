@@ -90,12 +90,13 @@ mod tests {
     }
 
     fn read(page: AbsencePage) -> String {
-        match reply(page, &TimeZone::UTC) {
-            Reply::Absence {
-                requesters_read, ..
-            } => requesters_read,
-            other => panic!("{other:?}"),
-        }
+        let Reply::Absence {
+            requesters_read, ..
+        } = reply(page, &TimeZone::UTC)
+        else {
+            panic!("another reply");
+        };
+        requesters_read
     }
 
     #[test]

@@ -127,10 +127,12 @@ fn clock(probes: &[Probe], words: &Words) -> Check {
     };
     let secs = ahead.unsigned_abs();
     let said = |text: &str| fill(text, &[("secs", &secs.to_string()), ("way", way)]);
-    match secs {
-        0..=CLOSE_SECS => check(what, CheckState::Good, &words.clock_right),
-        ..TOO_FAR_SECS => check(what, CheckState::Care, said(&words.clock_near)),
-        _ => check(what, CheckState::Bad, said(&words.clock_off)),
+    if secs <= CLOSE_SECS {
+        check(what, CheckState::Good, &words.clock_right)
+    } else if secs < TOO_FAR_SECS {
+        check(what, CheckState::Care, said(&words.clock_near))
+    } else {
+        check(what, CheckState::Bad, said(&words.clock_off))
     }
 }
 
@@ -273,7 +275,10 @@ mod tests {
             }),
             ..fine.clone()
         };
-        assert_eq!(keys(&[fine.clone()], words()).state, CheckState::Good);
+        assert_eq!(
+            keys(std::slice::from_ref(&fine), words()).state,
+            CheckState::Good
+        );
         let told = keys(&[fine, lost], words());
         assert_eq!(
             (told.state, told.sentence.as_str()),

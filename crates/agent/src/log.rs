@@ -178,8 +178,7 @@ mod tests {
         let lines = Lines::default();
         let subscriber = tracing_subscriber::registry().with(lines.clone());
         tracing::subscriber::with_default(subscriber, say);
-        let said = lines.lock().iter().cloned().collect();
-        said
+        lines.lock().iter().cloned().collect::<Vec<_>>()
     }
 
     #[test]

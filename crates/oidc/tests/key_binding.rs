@@ -31,6 +31,9 @@ impl Clock for Now {
     }
 }
 
+/// For the key that it was asked to bind: the type and the `cnf` of the ID token.
+type Binds = fn(&Value) -> (&'static str, Option<Value>);
+
 /// What the provider does; by default what the draft says.
 struct Manners {
     scopes: Value,
@@ -38,7 +41,7 @@ struct Manners {
     /// What it grants; as asked for where it says nothing.
     granted: Option<&'static str>,
     /// Header `typ` and claim `cnf` of the ID token, of the key in the proof.
-    id_token: fn(&Value) -> (&'static str, Option<Value>),
+    id_token: Binds,
 }
 
 fn as_the_draft_says(jwk: &Value) -> (&'static str, Option<Value>) {
@@ -123,9 +126,10 @@ async fn token(
         "iss": op.issuer, "sub": "elin", "aud": "approver", "nonce": nonce,
         "iat": now, "exp": now + 300, "auth_time": now - 5,
     });
-    let (typ, cnf) = match &jwk {
-        Value::Null => ("JWT", None),
-        jwk => (op.manners.id_token)(jwk),
+    let (typ, cnf) = if jwk.is_null() {
+        ("JWT", None)
+    } else {
+        (op.manners.id_token)(&jwk)
     };
     if let Some(cnf) = cnf {
         claims["cnf"] = cnf;
@@ -290,7 +294,7 @@ async fn a_provider_that_says_so_and_does_not_do_it_is_refused() {
 
 #[tokio::test]
 async fn a_token_that_is_bound_otherwise_is_refused() {
-    let cases: [(fn(&Value) -> (&'static str, Option<Value>), &str); 7] = [
+    let cases: [(Binds, &str); 7] = [
         (
             |_| {
                 let other = SecretKey::generate([8; 32]).public().to_jwk();

@@ -229,23 +229,20 @@ mod tests {
     /// Each entry by its path, with what stands in braces in it.
     fn entries(file: &str) -> BTreeMap<String, Vec<String>> {
         fn walk(at: &str, value: &toml::Value, into: &mut BTreeMap<String, Vec<String>>) {
-            match value {
-                toml::Value::Table(table) => {
-                    for (name, value) in table {
-                        walk(&format!("{at}/{name}"), value, into);
-                    }
+            if let Some(table) = value.as_table() {
+                for (name, value) in table {
+                    walk(&format!("{at}/{name}"), value, into);
                 }
-                value => {
-                    let text = value.as_str().expect("a sentence");
-                    assert!(!text.trim().is_empty(), "{at} says nothing");
-                    let braces = text.split('{').skip(1);
-                    let mut names: Vec<String> = braces
-                        .map(|rest| rest.split_once('}').expect("a closing brace").0.to_owned())
-                        .collect();
-                    names.sort();
-                    into.insert(at.to_owned(), names);
-                }
+                return;
             }
+            let text = value.as_str().expect("a sentence");
+            assert!(!text.trim().is_empty(), "{at} says nothing");
+            let braces = text.split('{').skip(1);
+            let mut names: Vec<String> = braces
+                .map(|rest| rest.split_once('}').expect("a closing brace").0.to_owned())
+                .collect();
+            names.sort();
+            into.insert(at.to_owned(), names);
         }
         let mut all = BTreeMap::new();
         walk("", &toml::from_str(file).unwrap(), &mut all);

@@ -170,7 +170,7 @@ pub(crate) fn plainly(
         .filter(|entry| found(entry))
         .map(|entry| (entry.row.ended_at.unwrap(), entry.row.txn.clone()))
         .collect();
-    selected.sort_by(|a, b| b.0.cmp(&a.0));
+    selected.sort_by_key(|(ended, _)| std::cmp::Reverse(*ended));
     let mut by_second: Vec<(i64, BTreeSet<String>)> = Vec::new();
     for (ended, txn) in selected {
         match by_second.last_mut() {

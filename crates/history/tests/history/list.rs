@@ -188,7 +188,7 @@ proptest! {
                     Some(entry) => *entry = moved,
                     None => here[0].push(moved),
                 }
-                if recipe.n % 37 == 0 {
+                if recipe.n.is_multiple_of(37) {
                     // In the middle, with a selection half counted.
                     archive.page(&queries[recipe.n % queries.len()], 300, page).await.unwrap();
                 }

@@ -5,9 +5,11 @@
 
 mod frame;
 mod gate;
+mod history;
 mod jwks;
 mod measure;
 mod nats;
+mod openings;
 mod policy;
 mod process;
 mod release;
@@ -23,8 +25,9 @@ const NAMES: &str = "\
   gate      a call that needs no approval, beside nginx as a proxy, nginx with auth_request, no proxy
   policy    one answer of the policy, beside bare Cedar and regorus over the same rules, 10 and 10,000 of them
   jwks      tokens that name unknown keys, beside known ones; how often the provider's keys are fetched
-  start     app: cold start to a window with content, beside a hello-world Tauri app and chromium --app
-  tray      app: memory and wake-ups with no window open
+  history   first pages of a million past requests by filter and by text, beside plain SQLite with FTS5
+  start     app: cold start to a window with content, beside a hello-world Tauri app and chromium --app; warm openings
+  tray      app: memory and wake-ups with no window open, and after a thousand openings (BENCH_MINUTES, default 10)
   all       all of them";
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
@@ -36,6 +39,7 @@ async fn main() -> Result<()> {
         "gate" => gate::run().await,
         "policy" => policy::run(),
         "jwks" => jwks::run().await,
+        "history" => history::run().await,
         "start" => start::run(),
         "tray" => tray::run().await,
         "all" => {
@@ -44,6 +48,7 @@ async fn main() -> Result<()> {
             gate::run().await?;
             policy::run()?;
             jwks::run().await?;
+            history::run().await?;
             start::run()?;
             tray::run().await
         }
