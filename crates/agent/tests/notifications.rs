@@ -474,7 +474,7 @@ async fn the_test_tells_when_it_was_sent_and_what_the_person_saw() {
     let desk = start(&bus);
     let service = |health: &Health| match health {
         Health::Working(service) => service.clone(),
-        other => panic!("{other:?}"),
+        other @ (Health::Asking | Health::Missing(_)) => panic!("{other:?}"),
     };
     healthy(&desk, |h| matches!(h, Health::Working(_))).await;
     desk.notifier.test().await.unwrap();

@@ -113,7 +113,7 @@ impl Desktop {
             .await
         {
             Health::Working(service) => service,
-            other => panic!("{other:?}"),
+            other @ (Health::Asking | Health::Missing(_)) => panic!("{other:?}"),
         }
     }
 

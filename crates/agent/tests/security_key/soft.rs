@@ -328,10 +328,8 @@ fn read(message: &[u8]) -> Map {
     if message.len() < 2 {
         return Map::new();
     }
-    match ciborium::from_reader(&message[1..]).unwrap() {
-        Value::Map(map) => map,
-        other => panic!("{other:?}"),
-    }
+    let value: Value = ciborium::from_reader(&message[1..]).unwrap();
+    value.into_map().unwrap()
 }
 
 fn answer(members: Map) -> Vec<u8> {
