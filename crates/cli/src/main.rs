@@ -253,7 +253,7 @@ fn log_to_stderr() {
     let filter =
         tracing_subscriber::EnvFilter::try_from_env("COUNTERSIGN_LOG").unwrap_or_else(|_| {
             tracing_subscriber::EnvFilter::new(
-                "warn,countersign_server=info,countersign_gate_http=info",
+                "warn,countersign_server=info,countersign_gate_http=info,countersign_policy_file=info",
             )
         });
     tracing_subscriber::fmt()
