@@ -278,7 +278,8 @@ impl Stream {
 #[derive(Debug)]
 pub(crate) struct Selection {
     query: Query,
-    merge: Merge,
+    /// What is counted next; made when it is needed, so that a first page does not wait for it.
+    merge: Option<Merge>,
     /// What was counted last: everything up to here is in `counted`.
     frontier: Option<Place>,
     counted: u64,
@@ -288,15 +289,15 @@ pub(crate) struct Selection {
 }
 
 impl Selection {
-    pub(crate) fn new(query: Query, caches: &[&Cache]) -> Result<Self, HistoryError> {
-        Ok(Self {
-            merge: Merge::behind(&query, caches, None, MAX_BATCH)?,
+    pub(crate) fn new(query: Query) -> Self {
+        Self {
             query,
+            merge: None,
             frontier: None,
             counted: 0,
             anchors: Vec::new(),
             done: false,
-        })
+        }
     }
 
     pub(crate) fn query(&self) -> &Query {
@@ -321,10 +322,14 @@ impl Selection {
 
     /// Counts so many more.
     pub(crate) fn count(&mut self, caches: &[&Cache], rows: u64) -> Result<(), HistoryError> {
+        let mut merge = match self.merge.take() {
+            Some(merge) => merge,
+            None => Merge::behind(&self.query, caches, self.frontier, MAX_BATCH)?,
+        };
         for _ in 0..rows {
-            let Some(place) = self.merge.next(caches)? else {
+            let Some(place) = merge.next(caches)? else {
                 self.done = true;
-                break;
+                return Ok(());
             };
             if self.counted.is_multiple_of(ANCHOR_ROWS) {
                 self.anchors.push((self.counted, place));
@@ -332,6 +337,7 @@ impl Selection {
             self.counted += 1;
             self.frontier = Some(place);
         }
+        self.merge = Some(merge);
         Ok(())
     }
 
@@ -392,7 +398,7 @@ impl Selection {
             if !self.query.words.is_empty() || self.query.person.is_some() {
                 return Ok(false);
             }
-            self.removed(caches, (key, index))?;
+            self.removed((key, index));
         }
         let person = match &self.query.person {
             None => None,
@@ -404,12 +410,12 @@ impl Selection {
             && self.query.has_key(change.added)
             && words::found(&change.words, &self.query.words)
         {
-            self.added(caches, (change.added, index))?;
+            self.added((change.added, index));
         }
         Ok(true)
     }
 
-    fn added(&mut self, caches: &[&Cache], place: Place) -> Result<(), HistoryError> {
+    fn added(&mut self, place: Place) {
         if self.frontier.is_some_and(|frontier| place <= frontier) {
             self.counted += 1;
             for (position, _) in self
@@ -420,12 +426,12 @@ impl Selection {
             {
                 *position += 1;
             }
-            return Ok(());
+            return;
         }
-        self.go_on(caches)
+        self.go_on();
     }
 
-    fn removed(&mut self, caches: &[&Cache], place: Place) -> Result<(), HistoryError> {
+    fn removed(&mut self, place: Place) {
         if self.frontier.is_some_and(|frontier| place <= frontier) {
             self.counted = self.counted.saturating_sub(1);
             self.anchors.retain(|(_, at)| *at != place);
@@ -437,15 +443,14 @@ impl Selection {
             {
                 *position -= 1;
             }
-            return Ok(());
+            return;
         }
-        self.go_on(caches)
+        self.go_on();
     }
 
-    /// Reads on behind what was counted: batches that were read ahead may be stale.
-    fn go_on(&mut self, caches: &[&Cache]) -> Result<(), HistoryError> {
-        self.merge = Merge::behind(&self.query, caches, self.frontier, MAX_BATCH)?;
+    /// Counts on behind what was counted: batches that were read ahead may be stale.
+    fn go_on(&mut self) {
+        self.merge = None;
         self.done = false;
-        Ok(())
     }
 }

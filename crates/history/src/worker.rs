@@ -384,7 +384,7 @@ impl Worker {
             .position(|selection| *selection.query() == query);
         let mut selection = match index {
             Some(index) => self.selections.remove(index),
-            None => Selection::new(query.clone(), &self.caches())?,
+            None => Selection::new(query.clone()),
         };
         let caches = self.caches();
         let places = selection.at(&caches, at, usize::from(limit.min(MAX_PAGE_ROWS)))?;
@@ -413,6 +413,8 @@ impl Worker {
             };
             about = about.zip(of).map(|(sum, of)| sum + of);
         }
+        // Whoever asks for another one no longer waits for the number of the one before.
+        self.selections.retain(Selection::is_counted);
         self.selections.push(selection);
         if self.selections.len() > MAX_SELECTIONS {
             self.selections.remove(0);
