@@ -74,7 +74,7 @@ async fn who_is_away_is_told_with_who_stands_in_and_votes_all_the_same() {
     );
     let detail = after.body["detail"].as_str().unwrap();
     assert!(
-        detail.ends_with("One of them is away (see `away`)."),
+        detail.contains(" One of them is away (see `away`)."),
         "{detail}"
     );
 
