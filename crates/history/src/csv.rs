@@ -3,12 +3,12 @@
 //! Whoever opens it does so in a spreadsheet: a field that such a program would take for a formula gets an apostrophe
 //! before it. Texts are as the window shows them, with what deceives made visible.
 
-use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 
 use countersign_api::ipc::{Choice, Kind, Outcome};
+use countersign_model::UnixSecs;
 
 use crate::HistoryError;
 use crate::cache::Cache;
@@ -237,32 +237,8 @@ fn kind_name(kind: Kind) -> &'static str {
 
 /// A moment as `2026-11-22T09:48:02Z`.
 fn time(at: i64) -> String {
-    let (days, secs) = (at.div_euclid(86_400), at.rem_euclid(86_400));
-    // Days from 0000-03-01 on, in eras of 400 years (Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms").
-    let from_march = days + 719_468;
-    let (era, of_era) = (
-        from_march.div_euclid(146_097),
-        from_march.rem_euclid(146_097),
-    );
-    let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let from_march = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * from_march + 2) / 5 + 1;
-    let month = if from_march < 10 {
-        from_march + 3
-    } else {
-        from_march - 9
-    };
-    let year = year_of_era + era * 400 + i64::from(month <= 2);
-    let mut text = format!("{year:04}-{month:02}-{day:02}T");
-    let _ = write!(
-        text,
-        "{:02}:{:02}:{:02}Z",
-        secs / 3_600,
-        secs / 60 % 60,
-        secs % 60
-    );
-    text
+    let utc = UnixSecs(at).utc();
+    utc.replacen(' ', "T", 1).replace(" UTC", "Z")
 }
 
 #[cfg(test)]
