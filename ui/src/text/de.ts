@@ -1,5 +1,5 @@
 /**
- * Every word that the window says, in German. What the agent says by itself (problems, checks, the sentence of a
+ * Every word that the window says, in German. What the agent says by itself (problems, the sentence of a
  * card, which is signed) comes in English. Voice as in `en.ts`: short, plain, present tense.
  *
  * One file because a language is one file to translate.
