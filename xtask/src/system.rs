@@ -50,8 +50,32 @@ pub(crate) enum Purpose {
     Benches,
 }
 
+/// What a first build with all tests leaves under `target`, in GB: 6.1 were measured.
+const ROOM_GB: u64 = 7;
+
+/// Says so when the disk is likely to be too small, before a linker says it in its own words.
+fn look_at_the_disk() {
+    let root = run::root();
+    let Ok(said) = run::output(".", &["df", "-Pk", &root.to_string_lossy()]) else {
+        return;
+    };
+    let free_gb = said
+        .lines()
+        .nth(1)
+        .and_then(|line| line.split_whitespace().nth(3))
+        .and_then(|kib| kib.parse::<u64>().ok())
+        .map(|kib| kib / 1_000_000);
+    if let Some(free_gb) = free_gb
+        && free_gb < ROOM_GB
+        && !run::target().join("debug/countersign").exists()
+    {
+        println!("Only {free_gb} GB are free here; a first build takes up to {ROOM_GB}.");
+    }
+}
+
 /// Installs what is missing, or says how and stops.
 pub(crate) fn prepare(purpose: Purpose) -> Result<()> {
+    look_at_the_disk();
     let mut wanted: Vec<&str> = BUILD.to_vec();
     match purpose {
         Purpose::Desktop => wanted.push("curl"),
