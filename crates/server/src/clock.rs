@@ -7,10 +7,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
+use countersign_evidence::verify::SKEW_SECS;
 use countersign_model::{Clock, UnixSecs};
-
-/// Clocks may differ by this much, in seconds.
-const SKEW_SECS: i64 = 60;
 
 /// The clock is behind what it has shown before.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]

@@ -23,12 +23,13 @@ mod replay;
 mod secrets;
 mod stream;
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use countersign_evidence::op_token::AccessRules;
+use countersign_evidence::op_token::{AccessRules, OpRole};
 use countersign_model::Clock;
 use countersign_oidc::{Provider, ResourceServer};
 use countersign_policy_file::PolicyFile;
@@ -93,8 +94,9 @@ impl Server {
         let secrets =
             secrets::Secrets::open(&config.state_dir).context("open the server's keys")?;
         let providers = providers(&config, &clock)?;
-        let requesters = requesters(&config, &providers);
-        let (_, newest) = store.event_range().await.context("read the store")?;
+        let requesters = callers(&config, &providers, |roles| roles);
+        let administrators = callers(&config, &providers, with_who_approves);
+        let newest = *store.published().borrow();
         let absences = store.absences().await.context("read the store")?;
         let shown = store.clock_shown().await.context("read the store")?;
         let clock = SteadyClock::new(clock, shown).context("look at the clock")?;
@@ -107,6 +109,7 @@ impl Server {
             secrets,
             providers,
             requesters,
+            administrators,
             replay: replay::Replay::since(started_at),
             refused_votes: replay::Rate::default(),
             absences: app::absence::Absences::new(absences),
@@ -207,8 +210,21 @@ fn providers(
     Ok(found)
 }
 
-/// Requesters' own tokens. A token of any approver client is a credential nowhere.
-fn requesters(config: &ServerConfig, providers: &[TrustedProvider]) -> ResourceServer {
+/// Whoever administers need not be one who asks: people of a provider whose accounts only approve are let in too.
+fn with_who_approves(mut roles: BTreeSet<OpRole>) -> BTreeSet<OpRole> {
+    if roles.contains(&OpRole::Approver) {
+        roles.insert(OpRole::Requester);
+    }
+    roles
+}
+
+/// People's and programs' own tokens, by what their provider's accounts count as. A token of any approver client is a
+/// credential nowhere.
+fn callers(
+    config: &ServerConfig,
+    providers: &[TrustedProvider],
+    roles: fn(BTreeSet<OpRole>) -> BTreeSet<OpRole>,
+) -> ResourceServer {
     let approver_client_ids: Vec<String> = config
         .providers
         .iter()
@@ -225,7 +241,7 @@ fn requesters(config: &ServerConfig, providers: &[TrustedProvider]) -> ResourceS
             audience,
             algorithms: it.config.op.algorithms.clone(),
             approver_client_ids: approver_client_ids.clone(),
-            roles: it.config.op.roles.clone(),
+            roles: roles(it.config.op.roles.clone()),
         };
         (Arc::clone(&it.provider), rules)
     });

@@ -176,4 +176,19 @@ mod tests {
         assert!(rate.allows(other, UnixSecs(119)));
         assert!(rate.allows(one, UnixSecs(120)));
     }
+
+    #[test]
+    fn a_minute_that_is_full_of_keys_takes_no_other() {
+        let rate = Rate::default();
+        let key = |n: usize| Digest::of(&n.to_le_bytes());
+        for n in 0..MAX_COUNTED {
+            assert!(rate.allows(key(n), UnixSecs(60)));
+        }
+        assert!(!rate.allows(key(MAX_COUNTED), UnixSecs(60)));
+        assert!(
+            rate.allows(key(0), UnixSecs(60)),
+            "a known one is counted on"
+        );
+        assert!(rate.allows(key(MAX_COUNTED), UnixSecs(120)));
+    }
 }

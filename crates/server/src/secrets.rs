@@ -136,6 +136,10 @@ fn read_or_make(path: &Path, make: impl FnOnce() -> String) -> anyhow::Result<St
     file.write_all(text.as_bytes())?;
     file.sync_all()?;
     fs::rename(&half, path).with_context(|| format!("make `{}`", path.display()))?;
+    // CRASH: until its folder is on disk too, a new start would find no key and make another.
+    if let Some(folder) = path.parent() {
+        fs::File::open(folder)?.sync_all()?;
+    }
     Ok(text)
 }
 

@@ -228,6 +228,32 @@ async fn each_policy_in_force_is_an_entry_and_the_time_is_marked() {
 }
 
 #[tokio::test]
+async fn what_cannot_be_read_any_more_holds_up_nothing_else() {
+    let world = World::new().await;
+    let gate = world.gate();
+    let elin = world.sign_in("elin").await;
+    let [broken, denied, good] = [DELETE, DELETE, DELETE].map(|it| world.operation(it));
+    let broken = gate.open(&broken, 2).await;
+    let denied = gate.open(&denied, 2).await;
+    let good = gate.open(&good, 2).await;
+    elin.vote(&world, &denied, Choice::Deny).await.is(200);
+    let database = rusqlite::Connection::open(world.state().join("countersign.db")).unwrap();
+    let sql = "UPDATE requests SET request_jws = 'of another version' WHERE txn <> ?1";
+    assert_eq!(database.execute(sql, [&good]).unwrap(), 2);
+    drop(database);
+
+    let list = elin.get(&world, "/approver/v1/requests").await.is(200);
+    let listed = list["requests"].as_array().unwrap();
+    assert_eq!((listed.len(), &listed[0]["txn"]), (1, &json!(good)));
+    let history = elin.get(&world, "/approver/v1/history").await.is(200);
+    assert_eq!(history["requests"], json!([]));
+    gate.task(&broken).await.refused(500, "internal");
+    world.wait(600);
+    assert_eq!(gate.task(&good).await.is(200)["status"], "expired");
+    gate.task(&broken).await.refused(500, "internal");
+}
+
+#[tokio::test]
 async fn a_pages_end_tells_no_number() {
     let world = World::new().await;
     let gate = world.gate();

@@ -131,6 +131,18 @@ fn each_mistake_is_named_with_its_key() {
             "pep[0].id",
             "1 to 64 characters",
         ),
+        (
+            "[\"orders.customer\"]",
+            "[\"\"]",
+            "pep[0].resource_types",
+            "may ask for",
+        ),
+        (
+            "redirect_path = \"/",
+            "redirect_path = \"",
+            "provider[0].redirect_path",
+            "must begin with",
+        ),
         ("listen =", "listn =", "listn", "unknown field"),
     ] {
         assert!(EXAMPLE.contains(from), "{from}");
@@ -145,6 +157,14 @@ fn each_mistake_is_named_with_its_key() {
         "{EXAMPLE}\n[[pep]]\nid = \"orders-gate\"\nkey_file = \"orders-gate.public.jwk\"\nactions = [\"a\"]\nresource_types = [\"b\"]\n"
     );
     assert!(folder.read(&twice).unwrap_err().contains("twice"));
+    let provider = EXAMPLE.split_once("[[provider]]").unwrap().1;
+    let provider = provider.split_once("[[pep]]").unwrap().0;
+    let twice = format!("{EXAMPLE}\n[[provider]]{provider}");
+    let error = folder.read(&twice).unwrap_err();
+    assert!(
+        error.contains("provider.issuer") && error.contains("twice"),
+        "{error}"
+    );
 }
 
 #[test]

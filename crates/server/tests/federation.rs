@@ -5,11 +5,13 @@ mod world;
 
 use countersign_evidence::Choice;
 use countersign_evidence::op_token::{OpRole, PersonRule};
+use reqwest::Method;
 use serde_json::{Value, json};
 use world::device::Device;
 use world::{Answer, World};
 
 const DELETE: &str = "orders.customers.delete";
+const RENAME: &str = "orders.customers.rename";
 const BOTH: [OpRole; 2] = [OpRole::Approver, OpRole::Requester];
 
 /// Both providers' `dba` may vote.
@@ -170,4 +172,66 @@ async fn a_provider_that_cannot_step_up_is_told_as_such_and_its_word_is_not_take
     let body = json!({ "vote": jws, "step_up": step_up });
     let refused = there.cast_with(&world, &txn, &body).await;
     assert_eq!(refused.status, 401, "{refused:?}");
+}
+
+#[tokio::test]
+async fn what_a_provider_of_approvers_said_counts_only_while_it_is_one() {
+    for without_all in [true, false] {
+        let mut world = World::federated(PersonRule::Account, &BOTH).await;
+        world.set_policy(&policy_for_both(&world));
+        let (two, one) = (world.operation(DELETE), world.operation(RENAME));
+        let pending = world.gate().open(&two, 2).await;
+        let approved = world.gate().open(&one, 1).await;
+        let there = at_other(&world, "elin", |_| {}).await;
+        for txn in [&pending, &approved] {
+            there.vote(&world, txn, Choice::Approve).await.is(200);
+        }
+        let nora = at_other(&world, "nora", |_| {}).await;
+        let (now, path) = (world.now().0, "/approver/v1/absence");
+        let away = nora.call(&world, Method::PUT, path);
+        let away = away.json(&json!({ "from": now, "until": now + 600 }));
+        Answer::of(away).await.is(200);
+
+        world.stop().await;
+        if without_all {
+            world.other = None;
+        } else if let Some(other) = &mut world.other {
+            other.roles = [OpRole::Requester].into();
+        }
+        world.come_back().await;
+        there
+            .get(&world, "/approver/v1/requests")
+            .await
+            .refused(403, "provider_unknown");
+        let jonas = world.sign_in("jonas").await;
+        let view = jonas.view(&world, &pending).await;
+        assert!(view.get("away").is_none(), "{view}");
+        let answer = jonas.vote(&world, &pending, Choice::Approve).await.is(200);
+        assert_eq!(
+            (&answer["state"], &answer["approvals"]),
+            (&json!("pending"), &json!(1))
+        );
+        let redeem = world.gate().redeem(&one, &approved, "r").await.is(200);
+        assert_eq!(
+            (&redeem["decision"], &redeem["context"]["reason"]),
+            (&json!(false), &json!("policy_denied"))
+        );
+    }
+}
+
+#[tokio::test]
+async fn people_of_a_provider_that_only_approves_administer_and_ask_for_nothing() {
+    let world = World::federated(PersonRule::Account, &[OpRole::Approver]).await;
+    let issuer = &world.other.as_ref().unwrap().issuer;
+    let call = async |path: &str, group: &str| {
+        let token = world.access_token_of(issuer, "ada", |it| it["groups"] = json!([group]));
+        Answer::of(world.http.get(world.url(path)).bearer_auth(token)).await
+    };
+    call("/admin/v1/devices", "admins").await.is(200);
+    call("/admin/v1/devices", "others")
+        .await
+        .refused(403, "administrators_only");
+    call("/access/v1/requests/none", "admins")
+        .await
+        .refused(401, "token_role");
 }

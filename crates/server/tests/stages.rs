@@ -118,3 +118,18 @@ async fn what_was_built_on_a_vote_falls_with_it() {
         (&json!("pending"), &json!("lead"), &json!(0))
     );
 }
+
+#[tokio::test]
+async fn a_vote_that_falls_leaves_those_that_it_was_built_on() {
+    let world = World::new().await;
+    let txn = world.gate().open_for(&world.operation(MERGE)).await;
+    let (lena, seth) = (world.sign_in("lena").await, world.sign_in("seth").await);
+    lena.vote(&world, &txn, Choice::Approve).await.is(200);
+    seth.vote(&world, &txn, Choice::Approve).await.is(200);
+    let path = format!("/approver/v1/bindings/{}", seth.statement.id());
+    let ended = Answer::of(seth.call(&world, Method::DELETE, &path)).await;
+    assert_eq!(ended.status, 204);
+    let view = lena.view(&world, &txn).await;
+    let approvals = |stage: usize| view["stages"][stage]["approvals"].clone();
+    assert_eq!((approvals(0), approvals(1)), (json!(1), json!(0)));
+}

@@ -4,8 +4,10 @@
 
 mod world;
 
-use countersign_evidence::documents::Vote;
+use countersign_evidence::documents::{Authenticator, Vote, step_up_nonce};
 use countersign_evidence::{Choice, SecretKey};
+use countersign_model::{Digest, b64u};
+use ed25519_dalek::{Signer as _, SigningKey};
 use reqwest::Method;
 use serde_json::{Value, json};
 use world::device::Device;
@@ -14,6 +16,8 @@ use world::{Answer, World, signed};
 
 const ERASE: &str = "orders.customers.erase";
 const EXPORT: &str = "orders.customers.export";
+const SEAL: &str = "orders.customers.seal";
+const RP_ID: &str = "countersign.test";
 
 async fn ballot(world: &World, device: &Device, txn: &str) -> Vote {
     let mut vote = device.ballot(world, &device.view(world, txn).await, Choice::Approve);
@@ -236,4 +240,76 @@ async fn the_requester_confirms_in_person() {
     );
     let own = Answer::of(mara.call(&world, Method::GET, &path)).await;
     assert_eq!(own.is(200)["state"], "redeemed");
+}
+
+/// A security key in software, which counts what it signs.
+struct SecurityKey(SigningKey);
+
+impl SecurityKey {
+    fn new(world: &World) -> SecurityKey {
+        let seed = world.fresh("security key");
+        SecurityKey(SigningKey::from_bytes(seed.as_bytes()))
+    }
+
+    fn listed(&self) -> Authenticator {
+        let x = b64u(self.0.verifying_key().as_bytes());
+        let jwk = json!({ "kty": "OKP", "crv": "Ed25519", "x": x });
+        Authenticator {
+            key: countersign_evidence::PublicKey::from_jwk(&jwk).unwrap(),
+            rp_id: RP_ID.to_owned(),
+        }
+    }
+
+    /// Touched for this vote, when it has counted so far.
+    fn touch(&self, world: &World, jws: &str, count: u32) -> Value {
+        let client_data = json!({
+            "type": "webauthn.get", "challenge": step_up_nonce(jws),
+            "origin": format!("countersign:{}", world.id), "crossOrigin": false,
+        });
+        let client_data = client_data.to_string();
+        let mut data = Digest::of(RP_ID.as_bytes()).as_bytes().to_vec();
+        data.push(0x05); // present, verified
+        data.extend(count.to_be_bytes());
+        let digest = Digest::of(client_data.as_bytes());
+        let signed = [data.as_slice(), digest.as_bytes()].concat();
+        json!({
+            "type": "webauthn", "authenticator_data": b64u(&data),
+            "client_data_json": b64u(client_data.as_bytes()),
+            "signature": b64u(&self.0.sign(&signed).to_bytes()),
+            "key": self.listed().key.thumbprint(),
+        })
+    }
+}
+
+#[tokio::test]
+async fn a_security_key_whose_counter_does_not_grow_is_refused() {
+    let mut world = World::new().await;
+    let key = SecurityKey::new(&world);
+    let mut elin = world.unbound("elin", |_| {});
+    elin.statement.authenticators = vec![key.listed()];
+    elin.id_token = world.id_token("elin", &elin.statement.nonce(), |_| {});
+    elin.bind(&world).await;
+    let touched = async |world: &World, txn: &str, count| {
+        let view = elin.view(world, txn).await;
+        let jws = elin.ballot(world, &view, Choice::Approve).sign(&elin.dk);
+        let body = json!({ "vote": jws, "step_up": key.touch(world, &jws, count) });
+        (body.clone(), elin.cast_with(world, txn, &body).await)
+    };
+    let open = async |world: &World| world.gate().open_for(&world.operation(SEAL)).await;
+    let first = open(&world).await;
+    let (body, answer) = touched(&world, &first, 7).await;
+    assert_eq!(answer.is(200)["state"], "approved");
+    // The same vote again is the same answer, whatever has been counted.
+    elin.cast_with(&world, &first, &body).await.is(200);
+
+    let second = open(&world).await;
+    for old in [7, 6, 0] {
+        let (_, answer) = touched(&world, &second, old).await;
+        answer.refused(403, "step_up_counter");
+    }
+    world.restart().await;
+    let (_, answer) = touched(&world, &second, 7).await;
+    answer.refused(403, "step_up_counter");
+    let (_, answer) = touched(&world, &second, 8).await;
+    assert_eq!(answer.is(200)["state"], "approved");
 }

@@ -113,6 +113,17 @@ async fn expiry_and_use_are_told() {
 }
 
 #[tokio::test]
+async fn a_stream_goes_on_by_a_token_of_its_own_device_only() {
+    let world = World::new().await;
+    let (elin, phone) = (world.sign_in("elin").await, world.sign_in("elin").await);
+    let (mut stream, _) = Stream::open(&world, &elin).await;
+    let proof = phone.dpop(&world, "GET", PATH, Some(&phone.access_token));
+    let auth = json!({"access_token": phone.access_token, "dpop": proof});
+    stream.send("auth", auth).await;
+    assert_eq!(stream.close_code().await, 3000);
+}
+
+#[tokio::test]
 async fn one_socket_for_each_session_key() {
     let world = World::new().await;
     let (elin, phone) = (world.sign_in("elin").await, world.sign_in("elin").await);

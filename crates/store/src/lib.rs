@@ -18,6 +18,7 @@ use std::future::Future;
 use std::pin::Pin;
 
 use countersign_model::{Digest, PepId, Subject, Txn, UnixSecs};
+use tokio::sync::watch;
 
 pub use rows::{
     AbsenceRow, BindingRow, ClaimsRow, DenialRow, EntryRow, EventRow, HistoryFilter, HistoryPlace,
@@ -32,8 +33,10 @@ pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Se
 
 /// Durable memory. What [`Store::commit`] acknowledged survives any crash.
 pub trait Store: Send + Sync {
-    /// Applies all of a transaction, or nothing.
+    /// Applies all of a transaction, or nothing. Once asked it does so, whether or not anybody waits for the answer.
     fn commit(&self, tx: Tx) -> Answer<'_, Commit>;
+    /// The number of the newest event: it changes once that event is durable and can be read, whoever published it.
+    fn published(&self) -> watch::Receiver<u64>;
 
     /// A request with its votes.
     fn request(&self, txn: &Txn) -> Answer<'_, Option<RequestRow>>;
@@ -47,6 +50,8 @@ pub trait Store: Send + Sync {
     fn pending_of(&self, person: &Subject, limit: usize) -> Answer<'_, Vec<RequestRow>>;
     /// Those whose deadline is at or before `now`, by deadline.
     fn due(&self, now: UnixSecs, limit: usize) -> Answer<'_, Vec<RequestRow>>;
+    /// The earliest deadline that there is.
+    fn next_deadline(&self) -> Answer<'_, Option<UnixSecs>>;
     /// Those that are no longer pending, what closed or changed last first. A call looks at a bounded number of them:
     /// there may be more even where it found none.
     fn history(&self, filter: HistoryFilter) -> Answer<'_, HistorySlice>;

@@ -45,8 +45,6 @@ pub struct NewRequest {
     pub opened_at: UnixSecs,
     /// When voting ends.
     pub vote_until: UnixSecs,
-    /// What a search finds it by.
-    pub search: String,
     /// Digest of what it asks for, apart from its nonce, justification and ticket.
     pub same: Digest,
     /// What of it may be there for the first time. The writer finds out what was.
@@ -155,7 +153,7 @@ pub struct RequestUpdate {
     pub grant_jws: Option<String>,
     /// Set with the report; kept when `None`.
     pub outcome: Option<String>,
-    /// Added to what a search finds it by.
+    /// What a search finds it by from now on; as before when `None`. What is pending is not searched.
     pub search: Option<String>,
 }
 

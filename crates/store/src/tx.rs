@@ -2,7 +2,9 @@
 
 use countersign_model::{Digest, PepId, Subject, Txn, UnixSecs};
 
-use crate::rows::{AbsenceRow, NewBinding, NewRequest, NewVote, RequestUpdate, SpentKind};
+use crate::rows::{
+    AbsenceRow, NewBinding, NewRequest, NewVote, RequestKey, RequestUpdate, SpentKind,
+};
 
 /// Everything that one use case changes, with what it expects to find. All of it happens, or nothing.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -15,12 +17,17 @@ pub struct Tx {
 pub enum Write {
     /// Opens a request. Expects free words, and bounds that hold.
     OpenRequest(Box<NewRequest>),
-    /// Changes a request. Expects its version.
+    /// Changes a request. Expects its version. With its end its votes are no longer live.
     UpdateRequest(Box<RequestUpdate>),
     /// Keeps a vote.
     CastVote(Box<NewVote>),
     /// A vote no longer counts.
-    EndVote(Digest),
+    EndVote {
+        /// On which request.
+        request: RequestKey,
+        /// Which.
+        vote: Digest,
+    },
     /// Keeps a binding, and its token as the person's newest claims unless newer ones are known. Expects that it
     /// is new, a bound that holds, and a sign-in after the person's newest revocation.
     AddBinding(Box<NewBinding>),
@@ -40,7 +47,7 @@ pub enum Write {
         /// When it was issued.
         issued_at: UnixSecs,
     },
-    /// Keeps a newer ID token with the live votes of this binding on open requests.
+    /// Keeps a newer ID token with the live votes of this binding.
     RefreshVotes {
         /// Whose votes.
         binding: Digest,
@@ -95,6 +102,13 @@ pub enum Write {
         value: String,
         /// Until when it has to be remembered.
         until: UnixSecs,
+    },
+    /// Keeps the counter of a security key. Expects that it has grown, or always was 0: the key does not count.
+    CountAssertion {
+        /// The key's thumbprint.
+        key: String,
+        /// What it counted.
+        count: u32,
     },
     /// Remembers an idempotency key. Expects that it is new.
     Remember {
@@ -164,10 +178,7 @@ impl Tx {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Commit {
     /// All of it is durable.
-    Committed {
-        /// The number of its last event, if it published one.
-        last_event: Option<u64>,
-    },
+    Committed,
     /// Nothing of it was kept: an expectation did not hold. Read again, judge again.
     Conflict(Conflict),
 }
@@ -197,6 +208,8 @@ pub enum Conflict {
     NotAway,
     /// It was spent.
     Spent(SpentKind),
+    /// The security key has counted further before: it is not the only one of its kind.
+    Counter,
     /// The idempotency key is known.
     Remembered,
 }

@@ -11,9 +11,8 @@ use countersign_api::http::{
     Absence, AbsenceAnswer, AbsenceRequest, AwayView, MAX_ABSENCE_SECS, MAX_AWAY, StandIn,
 };
 use countersign_api::stream::ServerBody;
-use countersign_evidence::op_token::OpRole;
-use countersign_lifecycle::State;
-use countersign_model::{By, Digest, Person, PolicyCheck, Subject, UnixSecs, Voter};
+use countersign_lifecycle::{Kind, State};
+use countersign_model::{Digest, Person, PolicyCheck, Subject, UnixSecs, Voter};
 use countersign_store::{AbsenceRow, Conflict, Tx, Write};
 use serde_json::json;
 
@@ -280,8 +279,8 @@ impl App {
             return Ok(());
         };
         let policy = self.policy();
-        for row in self.store.pending(None, MAX_TOLD).await? {
-            let loaded = Loaded::of(row)?;
+        let open = self.store.pending(None, MAX_TOLD).await?;
+        for loaded in open.into_iter().flat_map(Loaded::of) {
             let viewer = super::about::Viewer {
                 voter: known.voter.clone(),
             };
@@ -312,11 +311,8 @@ impl App {
     }
 
     pub(super) fn known_by(&self, account: &Subject, token: &str) -> Option<Known> {
-        let op = &self.provider_of(account.iss.as_str())?.config.op;
+        let op = &self.approvers_of(account.iss.as_str())?.config.op;
         let claims = claims_of(token)?;
-        if !op.roles.contains(&OpRole::Approver) {
-            return None;
-        }
         Some(Known {
             name: name_of(&claims, account),
             person: op.person(account, &claims)?,
@@ -334,6 +330,19 @@ impl App {
             .iter()
             .filter_map(|(account, claims)| self.known_by(account, &claims.token));
         Ok(Some(known.collect()))
+    }
+
+    /// Who is away now, for one request: nobody waits for one that is not open.
+    pub(crate) async fn board_for(&self, state: &State) -> Result<Board, Refused> {
+        match state.kind() {
+            Kind::Pending => self.board().await,
+            Kind::Approved
+            | Kind::Redeemed
+            | Kind::Denied
+            | Kind::Expired
+            | Kind::Withdrawn
+            | Kind::Voided => Ok(Board::default()),
+        }
     }
 
     /// Who is away now. Where nobody is, that costs nothing.
@@ -369,18 +378,14 @@ impl App {
 }
 
 impl Board {
-    /// Of those who may vote on it now: who is away, and how many others there are. For this reader, where they are a
-    /// person: their own absence is not told to them, nor are they counted among the others.
+    /// Of those who may vote on an open request now: who is away, and how many others there are. For this reader,
+    /// where they are a person: their own absence is not told to them, nor are they counted among the others.
     pub(crate) fn of(
         &self,
         policy: &dyn PolicyCheck,
         loaded: &Loaded,
         reader: Option<&Subject>,
     ) -> (Vec<AwayView>, Option<u32>) {
-        let open = matches!(loaded.row.state, State::Pending(_));
-        if self.away.is_empty() || !open || loaded.terms.by == By::Requester {
-            return (Vec::new(), None);
-        }
         let votes = loaded.row.state.votes();
         let stage = loaded.row.state.open_stage(&loaded.terms);
         let stage = stage.map(|stage| stage.name.as_str());

@@ -132,7 +132,10 @@ impl App {
             .iter()
             .filter(|vote| !counted.contains(&vote.digest))
         {
-            tx.push(Write::EndVote(vote.digest));
+            tx.push(Write::EndVote {
+                request: loaded.row.key,
+                vote: vote.digest,
+            });
         }
         let _ = self.commit(tx).await?;
         Ok(())

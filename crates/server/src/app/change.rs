@@ -3,20 +3,24 @@
 use countersign_api::http::RequestState;
 use countersign_api::stream::ServerBody;
 use countersign_lifecycle::{Choice, Effect, Event, Kind, Step, WithdrawnBy};
-use countersign_model::{Subject, Txn, UnixSecs};
+use countersign_model::{Operation, Subject, Txn, UnixSecs};
 use countersign_store::{RequestUpdate, Tx, Write};
 use serde_json::{Value, json};
 
 use super::about::Loaded;
+
+/// The longest text of an operation that a request is found by, in bytes.
+const MAX_SEARCH_BYTES: usize = 16 * 1024;
 
 /// What comes with a step from outside the lifecycle.
 #[derive(Debug, Default)]
 pub(crate) struct With {
     pub(crate) grant_jws: Option<String>,
     pub(crate) outcome: Option<String>,
-    pub(crate) search: Option<String>,
     /// The name of the person who did it, where one did.
     pub(crate) by: Option<String>,
+    /// Why they did.
+    pub(crate) reason: Option<String>,
 }
 
 /// Puts a step into a transaction. A step without events changes nothing and writes nothing.
@@ -24,11 +28,12 @@ pub(crate) fn write_step(tx: &mut Tx, loaded: &Loaded, step: &Step, with: With, 
     if step.events.is_empty() {
         return;
     }
+    let search = search_text(loaded, step, &with);
     let With {
         grant_jws,
         outcome,
-        search,
         by,
+        reason: _,
     } = with;
     let txn = &loaded.row.txn;
     tx.push(Write::UpdateRequest(Box::new(RequestUpdate {
@@ -42,7 +47,10 @@ pub(crate) fn write_step(tx: &mut Tx, loaded: &Loaded, step: &Step, with: With, 
     })));
     for event in &step.events {
         if let Event::VoteSuperseded { vote } | Event::VoteVoided { vote } = event {
-            tx.push(Write::EndVote(vote.digest));
+            tx.push(Write::EndVote {
+                request: loaded.row.key,
+                vote: vote.digest,
+            });
         }
         let (kind, detail) = entry(event);
         tx.push(self::entry_of(now, Some(txn), kind, &detail));
@@ -72,6 +80,49 @@ pub(crate) fn write_step(tx: &mut Tx, loaded: &Loaded, step: &Step, with: With, 
             }
         }
     }
+}
+
+/// What it is found by once it is no longer pending: the operation, who voted, and why. None where that is as before.
+fn search_text(loaded: &Loaded, step: &Step, with: &With) -> Option<String> {
+    let was_pending = loaded.row.state.kind() == Kind::Pending;
+    let pending = step.state.kind() == Kind::Pending;
+    if pending || !(was_pending || with.by.is_some()) {
+        return None;
+    }
+    let mut text = words_of(&loaded.about.operation);
+    let before = loaded.row.votes.iter();
+    let before = before.map(|vote| (Some(&vote.name), vote.reason.as_ref()));
+    for (name, reason) in before.chain([(with.by.as_ref(), with.reason.as_ref())]) {
+        for word in [name, reason].into_iter().flatten() {
+            text.push_str(word);
+            text.push('\n');
+        }
+    }
+    Some(text)
+}
+
+/// Every text of the operation, names and values apart from digests and nonces, cut to a bound.
+fn words_of(operation: &Operation) -> String {
+    let mut text = String::new();
+    let mut queue = vec![operation.value()];
+    while let Some(value) = queue.pop() {
+        match value {
+            Value::String(string) => {
+                if text.len() + string.len() < MAX_SEARCH_BYTES {
+                    text.push_str(string);
+                    text.push('\n');
+                }
+            }
+            Value::Array(items) => queue.extend(items.iter().rev()),
+            Value::Object(members) => {
+                let told = |name: &str| name != "nonce" && name != "sha256";
+                let members = members.iter().rev().filter(|(name, _)| told(name));
+                queue.extend(members.map(|(_, value)| value));
+            }
+            Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        }
+    }
+    text
 }
 
 /// An audit entry.

@@ -58,15 +58,20 @@ impl App {
 
     /// The person behind a binding, by the newest token of theirs that the server has.
     pub(crate) async fn viewer(&self, binding: &BindingRow) -> Result<Viewer, Refused> {
-        Ok(self.newest(&binding.person, binding).await?.viewer)
+        let newest = self.newest(&binding.person, binding).await?;
+        Ok(newest.ok_or_else(not_trusted)?.viewer)
     }
 
-    /// An account by its newest claims; by its binding's, where none were kept.
+    /// An account by its newest claims; by its binding's, where none were kept. None where its provider is no longer
+    /// one of approvers here.
     pub(crate) async fn newest(
         &self,
         account: &Subject,
         binding: &BindingRow,
-    ) -> Result<Newest, Refused> {
+    ) -> Result<Option<Newest>, Refused> {
+        let Some(provider) = self.approvers_of(account.iss.as_str()) else {
+            return Ok(None);
+        };
         let kept = self.store.claims(account).await?.map(|row| row.token);
         let token = kept
             .as_ref()
@@ -74,19 +79,13 @@ impl App {
             .unwrap_or(&binding.id_token);
         let claims = claims_of(token)
             .ok_or_else(|| Refused::broken("a stored token cannot be read", &"no claims"))?;
-        let provider = self.provider_of(account.iss.as_str()).ok_or_else(|| {
-            Refused::forbidden(
-                "provider_unknown",
-                "Your identity provider is no longer trusted here.",
-            )
-        })?;
         let issued_at = issued_at(&claims);
-        Ok(Newest {
+        Ok(Some(Newest {
             viewer: Viewer {
                 voter: provider.config.op.voter(account.clone(), claims),
             },
             issued_at,
-        })
+        }))
     }
 
     /// Ends every vote of this account that its newest claims, by today's policy, do not allow.
@@ -126,9 +125,13 @@ impl App {
         let Some(binding) = self.store.binding(vote.binding).await? else {
             return Ok(false);
         };
-        let voter = self.newest(&vote.subject, &binding).await?.viewer.voter;
-        let (operation, stage) = (&loaded.about.operation, vote.stage.as_deref());
-        Ok(policy.may_vote(&voter, operation, stage).is_ok())
+        let Some(newest) = self.newest(&vote.subject, &binding).await? else {
+            return Ok(false);
+        };
+        let (voter, operation) = (&newest.viewer.voter, &loaded.about.operation);
+        Ok(policy
+            .may_vote(voter, operation, vote.stage.as_deref())
+            .is_ok())
     }
 
     /// Takes a vote away, as nobody's doing. Gives the request as it is then: a conflict is somebody else's step.
@@ -145,6 +148,13 @@ impl App {
         let _ = self.commit(tx).await?;
         self.load(&loaded.row.txn, now).await
     }
+}
+
+pub(crate) fn not_trusted() -> Refused {
+    Refused::forbidden(
+        "provider_unknown",
+        "Your identity provider is no longer trusted here.",
+    )
 }
 
 /// Keeps a token that was verified, where it is not older than the one that its device brought before.

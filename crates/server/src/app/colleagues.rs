@@ -118,8 +118,7 @@ impl App {
         };
         let mut seen = BTreeSet::new();
         let mut samples = Vec::new();
-        for row in rows {
-            let about = Loaded::of(row)?.about;
+        for Loaded { about, .. } in rows.into_iter().flat_map(Loaded::of) {
             let operation = &about.operation;
             let kind = (
                 operation.action().to_owned(),

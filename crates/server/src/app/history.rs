@@ -10,7 +10,7 @@ use super::list::{MAX_LIST_BYTES, size_of_view};
 use crate::refused::Refused;
 
 /// Requests on one page.
-const MAX_PAGE: usize = 100;
+const MAX_PAGE: u32 = 100;
 /// Unless told.
 const DEFAULT_PAGE: u32 = 50;
 /// Requests that are judged for one page: then it ends early, and the next goes on from there.
@@ -32,8 +32,7 @@ impl App {
         query: &HistoryQuery,
     ) -> Result<HistoryPage, Refused> {
         self.expire_due(self.now()).await?;
-        let limit = query.limit.unwrap_or(DEFAULT_PAGE).clamp(1, 100) as usize;
-        let limit = limit.min(MAX_PAGE);
+        let limit = query.limit.unwrap_or(DEFAULT_PAGE).clamp(1, MAX_PAGE) as usize;
         let mut filter = self.filter(viewer, query)?;
         // Read before the requests: what closes meanwhile is newer than this place.
         let ends = self.store.history_ends().await?;
@@ -48,7 +47,11 @@ impl App {
                 })
                 .await?;
             for (place, row) in slice.rows {
-                let loaded = Loaded::of(row)?;
+                scanned += 1;
+                // What cannot be read is logged; the others are listed.
+                let Ok(loaded) = Loaded::of(row) else {
+                    continue;
+                };
                 if may_see(&*policy, viewer, &loaded.about) {
                     let view = self.view(viewer, &loaded).await?;
                     bytes += size_of_view(&view);
@@ -59,7 +62,6 @@ impl App {
                     }
                     requests.push(view);
                 }
-                scanned += 1;
             }
             filter.before = slice.next;
             if slice.next.is_none() || scanned >= MAX_SCANNED || read >= MAX_READS {

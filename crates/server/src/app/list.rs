@@ -54,24 +54,24 @@ impl App {
     async fn visible(&self, viewer: &Viewer) -> Result<Vec<Loaded>, Refused> {
         let policy = self.policy();
         let mut found = BTreeMap::new();
-        let mut take = |rows: Vec<RequestRow>| -> Result<usize, Refused> {
-            for row in rows {
-                let loaded = Loaded::of(row)?;
+        let mut take = |rows: Vec<RequestRow>| {
+            // What cannot be read is logged; the others are listed.
+            for loaded in rows.into_iter().flat_map(Loaded::of) {
                 if may_see(&*policy, viewer, &loaded.about) {
                     found.insert((loaded.row.vote_until, loaded.row.key), loaded);
                 }
             }
-            Ok(found.len())
+            found.len()
         };
         let theirs = self.store.pending_of(&viewer.voter.subject, MAX_LISTED);
-        take(theirs.await?)?;
+        take(theirs.await?);
         let (mut after, mut scanned) = (None, 0);
         loop {
             let rows = self.store.pending(after, BATCH).await?;
             let read = rows.len();
             scanned += read;
             after = rows.last().map(|row| (row.vote_until, row.key));
-            if take(rows)? >= MAX_LISTED || read < BATCH || scanned >= MAX_SCANNED {
+            if take(rows) >= MAX_LISTED || read < BATCH || scanned >= MAX_SCANNED {
                 break;
             }
         }
@@ -93,16 +93,7 @@ impl App {
         viewer: &Viewer,
         loaded: &Loaded,
     ) -> Result<RequestView, Refused> {
-        let board = match loaded.row.state {
-            State::Pending(_) => self.board().await?,
-            // Nobody is waited for.
-            State::Approved(_)
-            | State::Redeemed(_)
-            | State::Denied(_)
-            | State::Expired(_)
-            | State::Withdrawn(_)
-            | State::Voided(_) => Board::default(),
-        };
+        let board = self.board_for(&loaded.row.state).await?;
         self.view_with(viewer, loaded, &board).await
     }
 

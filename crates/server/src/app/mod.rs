@@ -26,6 +26,7 @@ pub(crate) mod withdraw;
 use std::sync::Arc;
 
 use countersign_evidence::PublicKey;
+use countersign_evidence::op_token::OpRole;
 use countersign_model::{PepId, PolicyCheck, Subject, Txn, UnixSecs};
 use countersign_oidc::{Provider, ResourceServer};
 use countersign_policy_file::PolicyFile;
@@ -53,6 +54,7 @@ pub(crate) struct App {
     pub(crate) secrets: Secrets,
     pub(crate) providers: Vec<TrustedProvider>,
     pub(crate) requesters: ResourceServer,
+    pub(crate) administrators: ResourceServer,
     pub(crate) replay: Replay,
     pub(crate) refused_votes: Rate,
     pub(crate) absences: absence::Absences,
@@ -102,6 +104,13 @@ impl App {
             .find(|it| it.config.op.issuer.as_str() == issuer)
     }
 
+    /// The provider, where its accounts approve here.
+    pub(crate) fn approvers_of(&self, issuer: &str) -> Option<&TrustedProvider> {
+        let provider = self.provider_of(issuer)?;
+        let approve = provider.config.op.roles.contains(&OpRole::Approver);
+        approve.then_some(provider)
+    }
+
     pub(crate) fn pep(&self, id: &PepId) -> Result<&PepConfig, Refused> {
         self.config
             .pep(id)
@@ -116,17 +125,14 @@ impl App {
             .collect()
     }
 
-    /// Commits, says so in the log by names and ids only, and wakes who waits for its events.
+    /// Commits, and says so in the log by names and ids only.
     pub(crate) async fn commit(&self, tx: Tx) -> Result<Result<(), Conflict>, Refused> {
         let entries: Vec<(&'static str, Option<Txn>)> =
             tx.writes().iter().filter_map(entry).collect();
         match self.store.commit(tx).await? {
-            Commit::Committed { last_event } => {
+            Commit::Committed => {
                 for (kind, txn) in entries {
                     tracing::info!(entry = kind, txn = txn.as_ref().map(Txn::as_str), "written");
-                }
-                if last_event.is_some() {
-                    self.feed.kick();
                 }
                 Ok(Ok(()))
             }

@@ -9,6 +9,9 @@ use super::change::{With, write_step};
 use super::{App, Caller};
 use crate::refused::Refused;
 
+/// The longest report, in bytes.
+const MAX_BYTES: usize = 8 * 1024;
+
 impl App {
     /// Keeps the report. The same again is the same answer; another is refused.
     pub(crate) async fn report(
@@ -19,6 +22,10 @@ impl App {
     ) -> Result<(), Refused> {
         let text = serde_json::to_string(outcome)
             .map_err(|error| Refused::broken("an outcome does not serialize", &error))?;
+        if text.len() > MAX_BYTES {
+            let detail = format!("The report is longer than {MAX_BYTES} bytes.");
+            return Err(Refused::malformed("outcome", detail));
+        }
         let digest = Digest::of(text.as_bytes());
         for _ in 0..super::MAX_TRIES {
             let loaded = self.own(&Caller::Pep(pep.clone()), txn).await?;

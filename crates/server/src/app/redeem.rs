@@ -101,7 +101,9 @@ impl App {
             let Some(binding) = self.store.binding(vote.binding).await? else {
                 return no("approval_unverifiable");
             };
-            let newest = self.newest(&vote.subject, &binding).await?;
+            let Some(newest) = self.newest(&vote.subject, &binding).await? else {
+                return no("policy_denied");
+            };
             let (voter, stage) = (&newest.viewer.voter, vote.stage.as_deref());
             if policy.may_vote(voter, operation, stage).is_err() {
                 return no("policy_denied");

@@ -3,6 +3,7 @@
 use countersign_api::http::Task;
 use countersign_api::stream::ServerBody;
 use countersign_evidence::documents::{Ask, Request, jws_digest};
+use countersign_evidence::verify::SKEW_SECS;
 use countersign_model::{
     Digest, Operation, PepId, PolicyAnswer, PolicyCheck, Requirement, Txn, UnixSecs, matching_words,
 };
@@ -23,12 +24,8 @@ const MAX_OPEN_PER_REQUESTER: u32 = 50;
 const RETRY_SECS: u32 = 10;
 /// The longest life of an ask, in seconds.
 const MAX_ASK_SECS: i64 = 600;
-/// Clocks may differ by this much, in seconds.
-const SKEW_SECS: i64 = 60;
 /// How long an idempotency key stands for its request, in seconds.
 const REMEMBER_SECS: i64 = 24 * 3600;
-/// The longest text that a request is found by, in bytes.
-const MAX_SEARCH_BYTES: usize = 16 * 1024;
 
 /// A submission, read.
 pub(crate) struct Submission {
@@ -316,7 +313,6 @@ impl App {
             words: Words(matching_words(digest).map(str::to_owned)),
             opened_at: now,
             vote_until,
-            search: search_text(operation),
             same: same_of(operation),
             seen: seen_of(operation),
             limits: OpenLimits {
@@ -397,40 +393,11 @@ fn refusal(conflict: Conflict) -> Refused {
         | Conflict::Remembered
         | Conflict::Version
         | Conflict::Exists
+        | Conflict::Counter
         | Conflict::TooManyBindings
         | Conflict::Revoked
         | Conflict::SignedOut
         | Conflict::Claims
         | Conflict::NotAway => App::contended(),
     }
-}
-
-/// Every text of the operation, names and values apart from digests and nonces, cut to a bound.
-fn search_text(operation: &Operation) -> String {
-    let mut text = String::new();
-    let mut queue = vec![operation.value()];
-    while let Some(value) = queue.pop() {
-        match value {
-            serde_json::Value::String(string) => {
-                if text.len() + string.len() < MAX_SEARCH_BYTES {
-                    text.push_str(string);
-                    text.push('\n');
-                }
-            }
-            serde_json::Value::Array(items) => queue.extend(items.iter().rev()),
-            serde_json::Value::Object(members) => {
-                let skipped = ["nonce", "sha256"];
-                queue.extend(
-                    members
-                        .iter()
-                        .rev()
-                        .filter(|(k, _)| !skipped.contains(&k.as_str()))
-                        .map(|(_, v)| v),
-                );
-            }
-            serde_json::Value::Null | serde_json::Value::Bool(_) | serde_json::Value::Number(_) => {
-            }
-        }
-    }
-    text
 }

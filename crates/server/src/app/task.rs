@@ -56,14 +56,14 @@ impl App {
         wait: Duration,
         version: Option<i64>,
     ) -> Result<Loaded, Refused> {
-        // The place in the feed comes first: what changes after the reading is not missed.
-        let mut seen = self.feed.watch();
-        let mut loaded = self.own(caller, txn).await?;
-        let version = version.unwrap_or(loaded.row.version);
         let wait = wait.min(Duration::from_secs(MAX_WAIT_SECS));
         if wait.is_zero() {
-            return Ok(loaded);
+            return self.own(caller, txn).await;
         }
+        // The watch comes first: what changes after the reading is not missed.
+        let mut watch = self.feed.watch(txn);
+        let mut loaded = self.own(caller, txn).await?;
+        let version = version.unwrap_or(loaded.row.version);
         // Without room for another waiter the answer comes at once: the caller asks again.
         let Ok(_room) = self.waiting.try_acquire() else {
             return Ok(loaded);
@@ -71,7 +71,7 @@ impl App {
         let deadline = tokio::time::Instant::now() + wait;
         while loaded.row.version == version && matches!(loaded.row.state, State::Pending(_)) {
             let waited = tokio::select! {
-                waited = tokio::time::timeout_at(deadline, self.feed.about(&mut seen, txn)) => waited.is_ok(),
+                waited = tokio::time::timeout_at(deadline, watch.next()) => waited.is_ok(),
                 () = self.stop.cancelled() => false,
             };
             if !waited {
@@ -146,15 +146,8 @@ impl App {
         let stage = stage.map(|stage| stage.name.clone());
         debug_assert!(deny.is_none_or(|vote| vote.choice == Choice::Deny));
         let policy = self.policy();
-        let (away, others_can) = match row.state {
-            State::Pending(_) => self.board().await?.of(&*policy, loaded, None),
-            State::Approved(_)
-            | State::Redeemed(_)
-            | State::Denied(_)
-            | State::Expired(_)
-            | State::Withdrawn(_)
-            | State::Voided(_) => (Vec::new(), None),
-        };
+        let board = self.board_for(&row.state).await?;
+        let (away, others_can) = board.of(&*policy, loaded, None);
         Ok(Progress {
             words: row.words.0.clone(),
             approvals: u32::try_from(counted.len()).unwrap_or(u32::MAX),

@@ -10,7 +10,7 @@ use countersign_evidence::{Choice, EvidenceVote, Refusal, StepId, Trust, Trusted
 use countersign_lifecycle as lifecycle;
 use countersign_lifecycle::{CountedVote, Effect, Input, State, Step};
 use countersign_model::{
-    By, Digest, Issuer, PolicyAnswer, PolicyCheck, Subject, Txn, UnixSecs, b64u,
+    By, Digest, Issuer, PolicyAnswer, PolicyCheck, Subject, Txn, UnixSecs, b64u, b64u_decode,
 };
 use countersign_oidc::KeySet;
 use countersign_store::{Conflict, NewVote, SpentKind, Tx, Write};
@@ -19,8 +19,7 @@ use serde_json::json;
 use super::App;
 use super::about::{Loaded, claims_of, may_see, name_of};
 use super::change::{With, entry_of, state_of, write_step};
-use super::claims::{Newer, issued_at, keep_claims};
-use super::sign_in::grant_refused;
+use super::claims::{Newer, issued_at, keep_claims, not_trusted};
 use super::token::Approver;
 use crate::config::ProviderConfig;
 use crate::refused::{Kind, Refused, Scheme, StepUpWanted};
@@ -132,6 +131,12 @@ impl App {
                     loaded = self.load(&loaded.row.txn, now).await?;
                 }
                 Err(Conflict::Spent(kind)) => return Err(step_up_used(kind, &loaded)),
+                Err(Conflict::Counter) => {
+                    return Err(Refused::forbidden(
+                        "step_up_counter",
+                        "This security key has counted further before: somebody may have a copy of it. Do not use it again.",
+                    ));
+                }
                 Err(_) => loaded = self.load(&loaded.row.txn, now).await?,
             }
         }
@@ -209,14 +214,8 @@ impl App {
             claims_token,
             step_up: request.step_up.clone().map(step_up),
         };
-        let provider = self
-            .provider_of(binding.person.iss.as_str())
-            .ok_or_else(|| {
-                grant_refused(
-                    "provider_unknown",
-                    "Your identity provider is no longer trusted here.",
-                )
-            })?;
+        let provider = self.provider_of(binding.person.iss.as_str());
+        let provider = provider.ok_or_else(not_trusted)?;
         let keys = self.keys_for(provider, &tokens_of(&evidence)).await?;
         by_current_keys(request, &keys)?;
         let trust = Trust {
@@ -234,6 +233,7 @@ impl App {
 
         // Another device of theirs may have brought newer claims than this vote comes with.
         let newest = self.newest(&binding.person, binding).await?;
+        let newest = newest.ok_or_else(not_trusted)?;
         let brought = match &request.claims_token {
             Some(token) => brought(token, &request.vote),
             None => None,
@@ -327,6 +327,9 @@ impl App {
                 until: now + USED_SECS,
             });
         }
+        if let Some((key, count)) = counted(evidence) {
+            tx.push(Write::CountAssertion { key, count });
+        }
         // The others' bindings are checked by the same transaction that signs the grant over their votes.
         for other in next
             .state
@@ -368,11 +371,8 @@ impl App {
         let with = With {
             grant_jws: self.grant(loaded, next, now),
             outcome: None,
-            search: Some(format!(
-                "{name}\n{}",
-                vote.reason.as_deref().unwrap_or_default()
-            )),
             by: Some(name),
+            reason: vote.reason.clone(),
         };
         write_step(&mut tx, loaded, next, with, now);
         tx
@@ -525,6 +525,22 @@ fn used_up(verified: &VerifiedVote) -> Vec<(SpentKind, String)> {
         used.push((SpentKind::ConsentKey, key.to_string()));
     }
     used
+}
+
+/// The security key that confirmed the vote, and how often it had signed by then: the last of its data, which verified
+/// (WebAuthn, section 6.1).
+fn counted(evidence: &EvidenceVote) -> Option<(String, u32)> {
+    match evidence.step_up.as_ref()? {
+        StepUpEvidence::Webauthn {
+            authenticator_data,
+            key,
+            ..
+        } => {
+            let data = b64u_decode(authenticator_data).ok()?;
+            Some((key.clone(), u32::from_be_bytes(*data.last_chunk()?)))
+        }
+        StepUpEvidence::Oidc { .. } => None,
+    }
 }
 
 fn step_up_used(kind: SpentKind, loaded: &Loaded) -> Refused {

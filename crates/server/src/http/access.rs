@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 use super::auth::{AnyCaller, Pep};
 use super::body::{Body, wrong};
 use super::problem::Problem;
+use super::txn;
 use crate::app::evaluate::Tuple;
 use crate::app::submit::Submission;
 use crate::app::task::{MAX_WAIT_SECS, for_pep};
@@ -32,10 +33,6 @@ const MAX_EVENTS_SECS: u64 = 3600;
 const EVENTS_PACE: Duration = Duration::from_secs(1);
 
 type Answer<T> = Result<Json<T>, Problem>;
-
-fn txn(text: &str) -> Result<Txn, Refused> {
-    Txn::parse(text).map_err(|_| Refused::not_found())
-}
 
 fn tuple(members: &mut Members) -> Result<Tuple, MemberError> {
     Ok(Tuple {

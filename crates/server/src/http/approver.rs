@@ -12,13 +12,14 @@ use countersign_api::http::{
     HistoryQuery, RequestList, RequestView, VoteAnswer, VoteRequest,
 };
 use countersign_api::stream::{MAX_CLIENT_FRAME_BYTES, SUBPROTOCOL};
-use countersign_model::{Digest, Txn};
+use countersign_model::Digest;
 use http::header::{CONTENT_TYPE, ORIGIN};
 use http::{HeaderMap, StatusCode};
 
 use super::auth::SignedIn;
 use super::body::Body;
 use super::problem::Problem;
+use super::txn;
 use crate::app::App;
 use crate::refused::{Kind, Refused};
 
@@ -28,10 +29,6 @@ const READ_BUFFER_BYTES: usize = 1024;
 const MAX_WRITE_BUFFER_BYTES: usize = 64 * 1024;
 
 type Answer<T> = Result<Json<T>, Problem>;
-
-fn txn(text: &str) -> Result<Txn, Refused> {
-    Txn::parse(text).map_err(|_| Refused::not_found())
-}
 
 /// `GET /approver/v1/requests`.
 pub(crate) async fn list(

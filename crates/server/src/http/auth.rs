@@ -6,8 +6,9 @@ use std::sync::Arc;
 use axum::extract::FromRequestParts;
 use countersign_evidence::PepToken;
 use countersign_evidence::op_token::AccessToken;
+use countersign_evidence::verify::SKEW_SECS;
 use countersign_model::{PepId, UnixSecs};
-use countersign_oidc::AccessError;
+use countersign_oidc::{AccessError, ResourceServer};
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use http::request::Parts;
@@ -20,8 +21,6 @@ use crate::replay::Sight;
 
 /// The longest credential that is looked at, in bytes.
 const MAX_TOKEN_BYTES: usize = 16 * 1024;
-/// Clocks may differ by this much, in seconds.
-const SKEW_SECS: i64 = 60;
 
 /// A registered enforcement point, with its token's `jti` and the end of its life.
 pub(crate) struct Pep {
@@ -61,7 +60,7 @@ impl FromRequestParts<Arc<App>> for AnyCaller {
         if let Ok((_, claimed)) = PepToken::unverified(token) {
             return Ok(AnyCaller(Caller::Pep(pep(app, token, &claimed)?.id)));
         }
-        let token = requester(app, token).await?;
+        let token = verified(&app.requesters, token).await?;
         Ok(AnyCaller(Caller::Requester(token.subject.clone())))
     }
 }
@@ -74,7 +73,7 @@ impl FromRequestParts<Arc<App>> for Administrator {
         app: &Arc<App>,
     ) -> Result<Administrator, Problem> {
         let token = credential(&parts.headers, Scheme::Bearer)?;
-        let token = requester(app, token).await?;
+        let token = verified(&app.administrators, token).await?;
         let groups = app
             .provider_of(token.subject.iss.as_str())
             .map(|provider| provider.config.op.groups_of(&token.claims))
@@ -89,23 +88,20 @@ impl FromRequestParts<Arc<App>> for Administrator {
 }
 
 /// Somebody with their own provider's access token for this server.
-async fn requester(app: &App, token: &str) -> Result<Arc<AccessToken>, Refused> {
-    app.requesters
-        .verify(token)
-        .await
-        .map_err(|error| match error {
-            AccessError::Invalid(_) | AccessError::UnknownIssuer => {
-                Refused::unauthorized(Scheme::Bearer, error.code(), format!("{error}."))
-            }
-            AccessError::Unavailable(_) => Refused {
-                retry_after_secs: Some(10),
-                ..Refused::new(
-                    Kind::Unavailable,
-                    error.code(),
-                    "Your token cannot be checked now. Try again.",
-                )
-            },
-        })
+async fn verified(callers: &ResourceServer, token: &str) -> Result<Arc<AccessToken>, Refused> {
+    callers.verify(token).await.map_err(|error| match error {
+        AccessError::Invalid(_) | AccessError::UnknownIssuer => {
+            Refused::unauthorized(Scheme::Bearer, error.code(), format!("{error}."))
+        }
+        AccessError::Unavailable(_) => Refused {
+            retry_after_secs: Some(10),
+            ..Refused::new(
+                Kind::Unavailable,
+                error.code(),
+                "Your token cannot be checked now. Try again.",
+            )
+        },
+    })
 }
 
 impl FromRequestParts<Arc<App>> for SignedIn {

@@ -17,10 +17,10 @@ const MAX_SOCKETS: usize = 20_000;
 /// Open sockets of one person.
 const MAX_SOCKETS_PER_PERSON: usize = 16;
 
-/// Every open socket, by its session key.
+/// Every open socket.
 #[derive(Debug)]
 pub(crate) struct Sockets {
-    open: Mutex<HashMap<String, Entry>>,
+    open: Mutex<Open>,
     /// Numbers the places, so that one which leaves late does not take another's.
     entered: AtomicU64,
     /// Counts up whenever all of them should look at the time, and at the end becomes [`Pulse::Stop`].
@@ -34,6 +34,14 @@ pub(crate) enum Pulse {
     Tick(u64),
     /// The server stops.
     Stop,
+}
+
+#[derive(Debug, Default)]
+struct Open {
+    /// By session key.
+    sockets: HashMap<String, Entry>,
+    /// How many each person has: all of them come back at once after a restart.
+    people: HashMap<Subject, usize>,
 }
 
 #[derive(Debug)]
@@ -71,7 +79,7 @@ impl Sockets {
         if let Some(before) = &before {
             before.close.send_replace(Some(close::SUPERSEDED));
         }
-        if !fits(&open, person) {
+        if !open.fits(person) {
             return None;
         }
         let number = self.entered.fetch_add(1, Ordering::Relaxed);
@@ -83,7 +91,9 @@ impl Sockets {
             close: sender,
         };
         open.insert(jkt.to_owned(), entry);
-        let pulse = self.pulse.subscribe();
+        let mut pulse = self.pulse.subscribe();
+        // Also a stop that came before is heard.
+        pulse.mark_changed();
         Some(Place {
             sockets: self,
             jkt: jkt.to_owned(),
@@ -96,20 +106,22 @@ impl Sockets {
     /// Whether one more of this person, by this session key, has a place.
     pub(crate) fn has_room(&self, person: &Subject, jkt: &str) -> bool {
         let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        open.contains_key(jkt) || fits(&open, person)
+        open.sockets.contains_key(jkt) || open.fits(person)
     }
 
     /// The bindings of a person's open sockets.
     pub(crate) fn bindings_of(&self, person: &Subject) -> BTreeSet<Digest> {
         let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        let theirs = open.values().filter(|entry| entry.person == *person);
+        let all = open.sockets.values();
+        let theirs = all.filter(|entry| entry.person == *person);
         theirs.map(|entry| entry.binding).collect()
     }
 
     /// A binding was revoked: its socket closes.
     pub(crate) fn revoked(&self, binding: Digest) {
         let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        for entry in open.values().filter(|entry| entry.binding == binding) {
+        let all = open.sockets.values();
+        for entry in all.filter(|entry| entry.binding == binding) {
             entry.close.send_replace(Some(close::REVOKED));
         }
     }
@@ -131,12 +143,28 @@ impl Sockets {
     }
 }
 
-fn fits(open: &HashMap<String, Entry>, person: &Subject) -> bool {
-    let theirs = open
-        .values()
-        .filter(|entry| entry.person == *person)
-        .count();
-    open.len() < MAX_SOCKETS && theirs < MAX_SOCKETS_PER_PERSON
+impl Open {
+    fn fits(&self, person: &Subject) -> bool {
+        let theirs = self.people.get(person).copied().unwrap_or(0);
+        self.sockets.len() < MAX_SOCKETS && theirs < MAX_SOCKETS_PER_PERSON
+    }
+
+    /// The key has none.
+    fn insert(&mut self, jkt: String, entry: Entry) {
+        *self.people.entry(entry.person.clone()).or_default() += 1;
+        self.sockets.insert(jkt, entry);
+    }
+
+    fn remove(&mut self, jkt: &str) -> Option<Entry> {
+        let entry = self.sockets.remove(jkt)?;
+        if let Some(theirs) = self.people.get_mut(&entry.person) {
+            *theirs -= 1;
+            if *theirs == 0 {
+                self.people.remove(&entry.person);
+            }
+        }
+        Some(entry)
+    }
 }
 
 impl Drop for Place<'_> {
@@ -146,11 +174,49 @@ impl Drop for Place<'_> {
             .open
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        if open
-            .get(&self.jkt)
-            .is_some_and(|entry| entry.number == self.number)
-        {
+        let entry = open.sockets.get(&self.jkt);
+        if entry.is_some_and(|entry| entry.number == self.number) {
             open.remove(&self.jkt);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn person(name: &str) -> Subject {
+        Subject::parse(&format!("https://op.example|{name}")).unwrap()
+    }
+
+    #[test]
+    fn a_person_has_so_many_sockets_and_gets_their_places_back() {
+        let sockets = Sockets::default();
+        let (elin, jonas) = (person("elin"), person("jonas"));
+        let enter = |jkt: &str| sockets.enter(jkt, &elin, Digest::of(jkt.as_bytes()));
+        let mut places: Vec<_> = (0..MAX_SOCKETS_PER_PERSON)
+            .map(|n| enter(&n.to_string()).unwrap())
+            .collect();
+        assert!(enter("more").is_none() && !sockets.has_room(&elin, "more"));
+        assert!(sockets.has_room(&jonas, "theirs"));
+        // A key's second socket takes the place of its first, which leaves later.
+        let second = enter("0").unwrap();
+        drop(places.remove(0));
+        assert!(!sockets.has_room(&elin, "more"));
+        drop(second);
+        assert_eq!(sockets.bindings_of(&elin).len(), MAX_SOCKETS_PER_PERSON - 1);
+        places.clear();
+        assert!(sockets.open.lock().unwrap().people.is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_socket_that_comes_as_the_server_stops_hears_of_it() {
+        let sockets = Sockets::default();
+        sockets.stop();
+        let mut place = sockets
+            .enter("key", &person("elin"), Digest::of(b"binding"))
+            .unwrap();
+        place.pulse.changed().await.unwrap();
+        assert_eq!(*place.pulse.borrow(), Pulse::Stop);
     }
 }

@@ -4,8 +4,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::ws::{CloseFrame, Message, WebSocket};
+use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket};
 use countersign_api::stream::{ClientFrame, PING_SECS, ServerBody, ServerFrame, close};
+use countersign_model::{Digest, Subject, UnixSecs};
+use countersign_store::StoreError;
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt as _, StreamExt as _};
 use tokio::time::Instant;
@@ -14,7 +16,7 @@ use super::{Place, Pulse};
 use crate::app::App;
 use crate::app::about::{About, Viewer, may_see};
 use crate::app::token::Approver;
-use crate::feed::{Item, about};
+use crate::feed::Item;
 
 /// A frame that its reader does not take for so long closes the socket as slow.
 const SEND_LIMIT: Duration = Duration::from_secs(10);
@@ -35,10 +37,31 @@ enum End {
     Gone,
 }
 
+/// All that is kept of who is signed in: of sockets there are thousands.
+struct Whose {
+    binding: Digest,
+    person: Subject,
+    token_until: UnixSecs,
+}
+
+impl From<Approver> for Whose {
+    fn from(approver: Approver) -> Whose {
+        let Approver {
+            binding,
+            token_until,
+        } = approver;
+        Whose {
+            binding: binding.id,
+            person: binding.person,
+            token_until,
+        }
+    }
+}
+
 struct Socket<'a> {
     app: &'a Arc<App>,
     sink: SplitSink<WebSocket, Message>,
-    approver: Approver,
+    whose: Whose,
     /// The last event that was sent or passed over.
     cursor: u64,
     unacked: u64,
@@ -56,19 +79,20 @@ pub(crate) async fn run(app: Arc<App>, approver: Approver, socket: WebSocket) {
             return;
         }
     };
+    let place = {
+        let binding = &approver.binding;
+        app.sockets
+            .enter(&binding.session_jkt, &binding.person, binding.id)
+    };
     let mut socket = Socket {
         app: &app,
         sink,
-        approver,
+        whose: Whose::from(approver),
         cursor,
         unacked: 0,
         told_expiring: false,
     };
-    let binding = &socket.approver.binding;
-    let Some(place) = app
-        .sockets
-        .enter(&binding.session_jkt, &binding.person, binding.id)
-    else {
+    let Some(place) = place else {
         socket.close(close::SLOW).await;
         return;
     };
@@ -85,10 +109,14 @@ impl Socket<'_> {
             seq: self.cursor,
             time: self.app.now().0,
         };
+        // Whoever was revoked before the socket had its place was not told there.
+        if let Err(end) = self.viewer().await {
+            return end;
+        }
         if let Err(end) = self.send(0, hello).await {
             return end;
         }
-        let mut feed = self.app.feed.watch().newest;
+        let mut feed = self.app.feed.comes();
         let period = Duration::from_secs(PING_SECS);
         let mut ping = tokio::time::interval_at(Instant::now() + period, period);
         loop {
@@ -130,7 +158,7 @@ impl Socket<'_> {
 
     /// The token's end closes; shortly before it, the client is told.
     async fn look_at_clock(&mut self) -> Result<(), End> {
-        let left = self.approver.token_until - self.app.now();
+        let left = self.whose.token_until - self.app.now();
         if left <= 0 {
             return Err(End::Code(close::UNAUTHORIZED));
         }
@@ -140,7 +168,7 @@ impl Socket<'_> {
                 .send(
                     0,
                     ServerBody::SessionExpiring {
-                        at: self.approver.token_until.0,
+                        at: self.whose.token_until.0,
                     },
                 )
                 .await;
@@ -149,7 +177,7 @@ impl Socket<'_> {
     }
 
     fn until_clock_matters(&self) -> Duration {
-        let left = self.approver.token_until - self.app.now();
+        let left = self.whose.token_until - self.app.now();
         let wait = if self.told_expiring {
             left
         } else {
@@ -168,12 +196,20 @@ impl Socket<'_> {
             if items.is_empty() {
                 return Ok(());
             }
-            let viewer = self.viewer().await?;
+            let is_theirs = |item: &Arc<Item>| match &item.event.person {
+                Some(person) => *person == self.whose.person,
+                None => item.about.is_some(),
+            };
+            let viewer = if items.iter().any(is_theirs) {
+                Some(self.viewer().await?)
+            } else {
+                None
+            };
             for item in items {
-                if self.may_hear(&viewer, &item)
-                    && let Ok(body) = serde_json::from_str::<ServerBody>(&item.event.body)
+                if viewer.as_ref().is_some_and(|it| self.may_hear(it, &item))
+                    && let Some(frame) = &item.frame
                 {
-                    self.send(item.event.seq, body).await?;
+                    self.send_text(frame.clone()).await?;
                     self.unacked += 1;
                     if self.unacked > MAX_UNACKED {
                         return Err(End::Code(close::SLOW));
@@ -196,33 +232,26 @@ impl Socket<'_> {
 
     /// Older events than the feed keeps.
     async fn read_back(&mut self) -> Result<Vec<Arc<Item>>, End> {
-        let events = self
-            .app
-            .store
-            .events_after(self.cursor, BATCH)
-            .await
-            .map_err(|error| {
-                tracing::error!(%error, "events cannot be read for a stream");
-                End::Code(close::RESTART)
-            })?;
-        let mut items = Vec::with_capacity(events.len());
-        for event in events {
-            let about = match &event.txn {
-                Some(txn) => about(&*self.app.store, txn).await,
-                None => None,
-            };
-            items.push(Arc::new(Item { event, about }));
+        let failed = |error: StoreError| {
+            tracing::error!(%error, "events cannot be read for a stream");
+            End::Code(close::RESTART)
+        };
+        let store = &*self.app.store;
+        let events = store.events_after(self.cursor, BATCH).await;
+        let mut items = Vec::new();
+        for event in events.map_err(failed)? {
+            let item = Item::read(store, event).await.map_err(failed)?;
+            items.push(Arc::new(item));
         }
         Ok(items)
     }
 
     /// The person by their newest claims; a revoked binding ends the socket.
-    async fn viewer(&mut self) -> Result<Viewer, End> {
-        let id = self.approver.binding.id;
+    async fn viewer(&self) -> Result<Viewer, End> {
         let binding = self
             .app
             .store
-            .binding(id)
+            .binding(self.whose.binding)
             .await
             .ok()
             .flatten()
@@ -230,13 +259,8 @@ impl Socket<'_> {
         if binding.revoked_at.is_some() {
             return Err(End::Code(close::REVOKED));
         }
-        let viewer = self
-            .app
-            .viewer(&binding)
-            .await
-            .map_err(|_| End::Code(close::UNAUTHORIZED))?;
-        self.approver.binding = binding;
-        Ok(viewer)
+        let viewer = self.app.viewer(&binding).await;
+        viewer.map_err(|_| End::Code(close::UNAUTHORIZED))
     }
 
     async fn receive(&mut self, message: Message) -> Result<(), End> {
@@ -287,10 +311,10 @@ impl Socket<'_> {
         let Ok(approver) = self.app.authenticate(token, proof, "GET", PATH).await else {
             return Err(unauthorized);
         };
-        if approver.binding.id != self.approver.binding.id {
+        if approver.binding.id != self.whose.binding {
             return Err(unauthorized);
         }
-        self.approver = approver;
+        self.whose.token_until = approver.token_until;
         self.told_expiring = false;
         Ok(())
     }
@@ -300,7 +324,11 @@ impl Socket<'_> {
         let Ok(text) = serde_json::to_string(&frame) else {
             return Err(End::Code(close::RESTART));
         };
-        match tokio::time::timeout(SEND_LIMIT, self.sink.send(Message::text(text))).await {
+        self.send_text(text.into()).await
+    }
+
+    async fn send_text(&mut self, text: Utf8Bytes) -> Result<(), End> {
+        match tokio::time::timeout(SEND_LIMIT, self.sink.send(Message::Text(text))).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(_)) => Err(End::Gone),
             Err(_) => Err(End::Code(close::SLOW)),

@@ -45,6 +45,9 @@ permit (principal, action == Action::"orders.customers.erase", resource);
 @id("export") @by("requester") @step_up("oidc") @ttl("10m") @grant("2m")
 permit (principal, action == Action::"orders.customers.export", resource);
 
+@id("seal") @approvals("1") @ttl("10m") @grant("2m") @step_up("webauthn")
+permit (principal, action == Action::"orders.customers.seal", resource);
+
 @id("merge") @stages("lead:1, security:2") @ttl("10m") @grant("2m")
 permit (principal, action == Action::"orders.customers.merge", resource);
 
@@ -87,6 +90,8 @@ pub(crate) struct World {
     pub(crate) http: reqwest::Client,
     pub(crate) folder: tempfile::TempDir,
     pub(crate) policy_digest: Digest,
+    /// Kept over restarts: nobody else takes the port meanwhile.
+    listener: std::net::TcpListener,
     server: Option<Running>,
     count: AtomicU64,
 }
@@ -126,7 +131,8 @@ impl World {
             use countersign_model::PolicyCheck as _;
             countersign_policy::Policy::load(&policy).unwrap().digest()
         };
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
         let id = ServerId::parse(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
         let http = reqwest::Client::builder().no_proxy().build().unwrap();
         let mut world = World {
@@ -137,14 +143,17 @@ impl World {
             http,
             folder,
             policy_digest,
+            listener,
             server: None,
             count: AtomicU64::new(0),
         };
-        world.start(listener).await;
+        world.come_back().await;
         world
     }
 
-    async fn start(&mut self, listener: TcpListener) {
+    /// Starts, also after a stop.
+    pub(crate) async fn come_back(&mut self) {
+        let listener = TcpListener::from_std(self.listener.try_clone().unwrap()).unwrap();
         let clock: Arc<dyn Clock> = Arc::clone(&self.clock) as Arc<dyn Clock>;
         self.server = Some(Server::start(self.config(), clock, listener).await.unwrap());
     }
@@ -208,7 +217,11 @@ impl World {
             policy: self.folder.path().join("policy.cedar"),
             session_secs: 12 * 3600,
             auditors: [format!("{}#auditors", self.issuer)].into(),
-            administrators: [format!("{}#admins", self.issuer)].into(),
+            administrators: [Some(&self.issuer), self.other.as_ref().map(|it| &it.issuer)]
+                .into_iter()
+                .flatten()
+                .map(|issuer| format!("{issuer}#admins"))
+                .collect(),
             providers: providers.into_iter().map(provider).collect(),
             peps: vec![
                 pep("orders-gate", &["orders.*"]),
@@ -244,13 +257,6 @@ impl World {
     pub(crate) async fn restart(&mut self) {
         self.stop().await;
         self.come_back().await;
-    }
-
-    /// Starts after a stop.
-    pub(crate) async fn come_back(&mut self) {
-        let address = self.id.as_str().strip_prefix("http://").unwrap();
-        let listener = TcpListener::bind(address).await.unwrap();
-        self.start(listener).await;
     }
 
     /// Another value each time.
@@ -312,13 +318,23 @@ impl World {
 
     /// An access token of a requester.
     pub(crate) fn access_token(&self, sub: &str, change: impl FnOnce(&mut Value)) -> String {
+        self.access_token_of(&self.issuer, sub, change)
+    }
+
+    /// The same, of either provider.
+    pub(crate) fn access_token_of(
+        &self,
+        issuer: &Issuer,
+        sub: &str,
+        change: impl FnOnce(&mut Value),
+    ) -> String {
         let now = self.now().0;
         let mut claims = json!({
-            "iss": self.issuer.as_str(), "sub": sub, "aud": self.id.as_str(), "client_id": "countersign-cli",
+            "iss": issuer.as_str(), "sub": sub, "aud": self.id.as_str(), "client_id": "countersign-cli",
             "iat": now, "exp": now + 600, "jti": self.fresh("jti").to_string(),
         });
         change(&mut claims);
-        signed(&op_key(), "at+jwt", &claims)
+        signed(&self.key_of(issuer), "at+jwt", &claims)
     }
 }
 

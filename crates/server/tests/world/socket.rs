@@ -59,10 +59,16 @@ impl Stream {
         (stream, hello["data"]["seq"].as_u64().unwrap())
     }
 
+    /// The next frame, save those that only say that the server is there: they come by the clock on the wall.
     pub(crate) async fn next(&mut self) -> Value {
         loop {
             match self.0.next().await.unwrap().unwrap() {
-                Message::Text(text) => return serde_json::from_str(&text).unwrap(),
+                Message::Text(text) => {
+                    let frame: Value = serde_json::from_str(&text).unwrap();
+                    if frame["type"] != "ping" {
+                        return frame;
+                    }
+                }
                 Message::Ping(_) | Message::Pong(_) => {}
                 other @ (Message::Binary(_) | Message::Close(_) | Message::Frame(_)) => {
                     panic!("{other:?}")

@@ -11,9 +11,20 @@ use crate::tx::{Conflict, Tx, Write};
 
 /// What became of the writes.
 pub(crate) enum Applied {
-    All { last_event: Option<u64> },
+    All {
+        /// The number of the last event, where one was published.
+        last_event: Option<u64>,
+    },
     Nothing(Conflict),
 }
+
+pub(super) const END_VOTE: &str = "UPDATE votes SET live = 0 WHERE request = ?1 AND digest = ?2";
+pub(super) const END_VOTES: &str = "UPDATE votes SET live = 0 WHERE request = ?1 AND live = 1";
+pub(super) const REFRESH_VOTES: &str =
+    "UPDATE votes SET claims_token = ?2 WHERE binding = ?1 AND live = 1";
+/// Events are in the order of their time: only those that go are looked at, and one more.
+const PRUNE_EVENTS: &str = "DELETE FROM events WHERE seq < coalesce(
+  (SELECT seq FROM events WHERE at >= ?1 ORDER BY seq LIMIT 1), 9223372036854775807)";
 
 /// Either an expectation that did not hold, or the database failed.
 enum Stop {
@@ -50,12 +61,8 @@ fn apply_one(connection: &Connection, write: &Write) -> Result<Option<u64>, Stop
         Write::OpenRequest(new) => open_request(connection, new)?,
         Write::UpdateRequest(update) => update_request(connection, update)?,
         Write::CastVote(vote) => cast_vote(connection, vote)?,
-        Write::EndVote(digest) => {
-            run(
-                connection,
-                "UPDATE votes SET live = 0 WHERE digest = ?1",
-                params![digest.as_bytes()],
-            )?;
+        Write::EndVote { request, vote } => {
+            run(connection, END_VOTE, params![request.0, vote.as_bytes()])?;
         }
         Write::AddBinding(binding) => add_binding(connection, binding)?,
         Write::RefreshBinding { id, claims_token } => {
@@ -74,10 +81,8 @@ fn apply_one(connection: &Connection, write: &Write) -> Result<Option<u64>, Stop
             binding,
             claims_token,
         } => {
-            let sql =
-                "UPDATE votes SET claims_token = ?2 WHERE binding = ?1 AND live = 1 AND request IN
-                         (SELECT key FROM requests WHERE deadline IS NOT NULL)";
-            run(connection, sql, params![binding.as_bytes(), claims_token])?;
+            let values = params![binding.as_bytes(), claims_token];
+            run(connection, REFRESH_VOTES, values)?;
         }
         Write::ExpectClaims { person, issued_at } => {
             let sql = "SELECT 1 FROM claims WHERE person = ?1 AND issued_at > ?2";
@@ -135,6 +140,15 @@ fn apply_one(connection: &Connection, write: &Write) -> Result<Option<u64>, Stop
             let changed = run(connection, sql, params![kind.as_str(), value, until.0])?;
             expect_one(changed, Conflict::Spent(*kind))?;
         }
+        Write::CountAssertion { key, count } => {
+            let sql = "INSERT INTO authenticators (key, count) VALUES (?1, ?2)
+                       ON CONFLICT (key) DO UPDATE SET count = excluded.count
+                       WHERE excluded.count > count OR (excluded.count = 0 AND count = 0)";
+            expect_one(
+                run(connection, sql, params![key, count])?,
+                Conflict::Counter,
+            )?;
+        }
         Write::Remember {
             pep,
             key,
@@ -190,11 +204,7 @@ fn apply_one(connection: &Connection, write: &Write) -> Result<Option<u64>, Stop
                 "DELETE FROM remembered WHERE until <= ?1",
                 params![now.0],
             )?;
-            run(
-                connection,
-                "DELETE FROM events WHERE at < ?1",
-                params![events_before.0],
-            )?;
+            run(connection, PRUNE_EVENTS, params![events_before.0])?;
         }
     }
     Ok(None)
@@ -243,14 +253,7 @@ fn open_request(connection: &Connection, new: &NewRequest) -> Result<(), Stop> {
             first.join(","),
         ],
     )?;
-    expect_one(changed, Conflict::Words)?;
-    let key = connection.last_insert_rowid();
-    run(
-        connection,
-        "INSERT INTO search (rowid, text) VALUES (?1, ?2)",
-        params![key, new.search],
-    )?;
-    Ok(())
+    expect_one(changed, Conflict::Words)
 }
 
 /// The names of what this requester comes with for the first time, which from now on is known. What a first
@@ -336,9 +339,12 @@ fn update_request(connection: &Connection, update: &RequestUpdate) -> Result<(),
         ],
     )?;
     expect_one(changed, Conflict::Version)?;
-    if let Some(more) = &update.search {
-        let sql = "UPDATE search SET text = text || char(10) || ?2 WHERE rowid = ?1";
-        run(connection, sql, params![update.key.0, more])?;
+    if update.deadline.is_none() {
+        run(connection, END_VOTES, params![update.key.0])?;
+    }
+    if let Some(text) = &update.search {
+        let sql = "INSERT OR REPLACE INTO search (rowid, text) VALUES (?1, ?2)";
+        run(connection, sql, params![update.key.0, text])?;
     }
     Ok(())
 }

@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use countersign_lifecycle::Kind;
 use countersign_model::{Digest, PepId, Subject, Txn, UnixSecs};
 use rusqlite::{Connection, OpenFlags};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use crate::{
     AbsenceRow, Answer, BindingRow, ClaimsRow, Commit, DenialRow, EntryRow, EventRow,
@@ -51,7 +51,10 @@ pub struct SqliteStore {
 #[derive(Debug)]
 struct Readers {
     idle: Mutex<Vec<Connection>>,
+    /// One for each connection.
     permits: Arc<Semaphore>,
+    /// One less: a read by a key waits for reads of many rows only where there is one connection in all.
+    many: Arc<Semaphore>,
 }
 
 impl SqliteStore {
@@ -96,14 +99,16 @@ impl SqliteStore {
             reader.set_prepared_statement_cache_capacity(64);
             idle.push(reader);
         }
-        let permits = Arc::new(Semaphore::new(idle.len()));
-        let writer = writer::Writer::start(connection, kill::KillPoint::new(options.kill_at))
+        let (_, newest) = read::event_range(&connection).map_err(StoreError::from)?;
+        let kill = kill::KillPoint::new(options.kill_at);
+        let writer = writer::Writer::start(connection, newest, kill)
             .map_err(|error| open("start the writer", &error))?;
         Ok(SqliteStore {
             writer,
             readers: Arc::new(Readers {
+                permits: Arc::new(Semaphore::new(idle.len())),
+                many: Arc::new(Semaphore::new((idle.len() - 1).max(1))),
                 idle: Mutex::new(idle),
-                permits,
             }),
             _lock: lock,
         })
@@ -115,10 +120,15 @@ impl SqliteStore {
         query: impl FnOnce(&Connection) -> Result<T, read::ReadError> + Send + 'static,
     ) -> Answer<'_, T> {
         Box::pin(async move {
-            let permit = self.readers.permit().await?;
+            let among_many = permit(&self.readers.many).await?;
+            let one = permit(&self.readers.permits).await?;
             let readers = Arc::clone(&self.readers);
-            // The permit goes along: whoever asked may go away before the connection is back.
-            let reading = move || readers.with(&permit, query);
+            // The permits go along: whoever asked may go away before the connection is back.
+            let reading = move || {
+                let result = readers.with(&one, query);
+                drop(among_many);
+                result
+            };
             tokio::task::spawn_blocking(reading)
                 .await
                 .map_err(|_| StoreError::Closed)?
@@ -132,18 +142,18 @@ impl SqliteStore {
         query: impl FnOnce(&Connection) -> Result<T, read::ReadError> + Send + 'static,
     ) -> Answer<'_, T> {
         Box::pin(async move {
-            let permit = self.readers.permit().await?;
-            self.readers.with(&permit, query)
+            let one = permit(&self.readers.permits).await?;
+            self.readers.with(&one, query)
         })
     }
 }
 
-impl Readers {
-    async fn permit(&self) -> Result<OwnedSemaphorePermit, StoreError> {
-        let permit = Arc::clone(&self.permits).acquire_owned().await;
-        permit.map_err(|_| StoreError::Closed)
-    }
+async fn permit(of: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, StoreError> {
+    let permit = Arc::clone(of).acquire_owned().await;
+    permit.map_err(|_| StoreError::Closed)
+}
 
+impl Readers {
     /// Reads on a connection, of which there is one for each permit.
     fn with<T>(
         &self,
@@ -176,6 +186,10 @@ impl Store for SqliteStore {
         Box::pin(self.writer.commit(tx))
     }
 
+    fn published(&self) -> watch::Receiver<u64> {
+        self.writer.published()
+    }
+
     fn request(&self, txn: &Txn) -> Answer<'_, Option<RequestRow>> {
         let txn = txn.clone();
         self.read_few(move |connection| read::request(connection, &txn))
@@ -198,6 +212,10 @@ impl Store for SqliteStore {
         self.read(move |connection| read::due(connection, now, limit))
     }
 
+    fn next_deadline(&self) -> Answer<'_, Option<UnixSecs>> {
+        self.read_few(read::next_deadline)
+    }
+
     fn history(&self, filter: HistoryFilter) -> Answer<'_, HistorySlice> {
         self.read(move |connection| read::history(connection, &filter))
     }
@@ -209,7 +227,9 @@ impl Store for SqliteStore {
     fn before(&self, of: &RequestRow, limit: usize) -> Answer<'_, Vec<(Kind, UnixSecs)>> {
         let (key, requester) = (of.key, of.requester.clone());
         let (kind, id) = (of.resource_type.clone(), of.resource_id.clone());
-        self.read(move |connection| read::before(connection, key, &requester, &kind, &id, limit))
+        self.read_few(move |connection| {
+            read::before(connection, key, &requester, &kind, &id, limit)
+        })
     }
 
     fn with_revoked_votes(&self, limit: usize) -> Answer<'_, Vec<RequestRow>> {
@@ -285,5 +305,63 @@ impl Store for SqliteStore {
 
     fn ready(&self) -> Answer<'_, ()> {
         self.read(|connection| Ok(connection.query_row("SELECT 1", [], |_| Ok(()))?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+    use std::sync::mpsc;
+    use std::task::{Context, Poll, Waker};
+
+    use super::*;
+
+    #[test]
+    fn nothing_walks_through_all_that_ever_was() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        schema::prepare(&mut connection).unwrap();
+        let requests = |tail: &str| format!("{}{tail}", read::REQUEST);
+        for sql in [
+            requests(read::PENDING_OF),
+            requests(read::WITH_REVOKED_VOTES),
+            requests(read::WITH_VOTES_OF),
+            format!("{}{}", read::BINDING, read::LIVE_BINDINGS),
+            apply::END_VOTE.to_owned(),
+            apply::END_VOTES.to_owned(),
+            apply::REFRESH_VOTES.to_owned(),
+        ] {
+            let explain = format!("EXPLAIN QUERY PLAN {sql}");
+            let mut statement = connection.prepare(&explain).unwrap();
+            let mut rows = statement.raw_query();
+            while let Some(row) = rows.next().unwrap() {
+                let step: String = row.get("detail").unwrap();
+                // Live votes are few: that index holds no others.
+                let walks = step.starts_with("SCAN") && !step.ends_with("INDEX votes_binding");
+                assert!(!walks, "{step}: {sql}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_read_by_a_key_does_not_wait_for_reads_of_many_rows() {
+        let folder = tempfile::tempdir().unwrap();
+        let options = SqliteOptions::default();
+        let store = SqliteStore::open(folder.path(), &options).unwrap();
+        let mut context = Context::from_waker(Waker::noop());
+        let mut long = Vec::new();
+        let mut held = Vec::new();
+        for _ in 0..options.readers {
+            let (release, released) = mpsc::channel::<()>();
+            let mut read = store.read(move |_| Ok(released.recv().is_err()));
+            assert!(read.as_mut().poll(&mut context).is_pending());
+            long.push(read);
+            held.push(release);
+        }
+        let by_key = pin!(store.event_range());
+        assert!(matches!(by_key.poll(&mut context), Poll::Ready(Ok((0, 0)))));
+        drop(held);
+        for read in long {
+            assert!(read.await.unwrap());
+        }
     }
 }

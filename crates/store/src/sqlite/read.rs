@@ -38,7 +38,7 @@ impl From<ReadError> for StoreError {
 
 type Read<T> = Result<T, ReadError>;
 
-const REQUEST: &str = "SELECT r.key, r.version, r.txn, r.pep, r.requester, r.resource_type, r.resource_id,
+pub(super) const REQUEST: &str = "SELECT r.key, r.version, r.txn, r.pep, r.requester, r.resource_type, r.resource_id,
   r.operation, r.ask_jws, r.request_jws, r.words, r.opened_at, r.vote_until, r.kind, r.state, r.grant_jws,
   r.outcome, r.same, r.first, r.moved FROM requests r ";
 
@@ -136,16 +136,18 @@ pub(crate) fn pending(
     )
 }
 
+pub(super) const PENDING_OF: &str = "WHERE r.key IN (
+    SELECT key FROM requests WHERE requester = ?1 AND deadline IS NOT NULL
+    UNION SELECT request FROM votes WHERE person = ?1 AND live = 1
+  ) AND r.kind = 'pending' ORDER BY r.vote_until, r.key LIMIT ?2";
+
 pub(crate) fn pending_of(
     connection: &Connection,
     person: &Subject,
     limit: usize,
 ) -> Read<Vec<RequestRow>> {
-    let tail = "WHERE r.key IN (
-        SELECT key FROM requests WHERE requester = ?1 AND deadline IS NOT NULL
-        UNION SELECT v.request FROM votes v WHERE v.person = ?1 AND v.live = 1
-      ) AND r.kind = 'pending' ORDER BY r.vote_until, r.key LIMIT ?2";
-    requests(connection, tail, &[&person.to_string(), &to_sql(limit)])
+    let values: [&dyn ToSql; 2] = [&person.to_string(), &to_sql(limit)];
+    requests(connection, PENDING_OF, &values)
 }
 
 pub(crate) fn due(connection: &Connection, now: UnixSecs, limit: usize) -> Read<Vec<RequestRow>> {
@@ -153,11 +155,25 @@ pub(crate) fn due(connection: &Connection, now: UnixSecs, limit: usize) -> Read<
     requests(connection, tail, &[&now.0, &to_sql(limit)])
 }
 
+pub(crate) fn next_deadline(connection: &Connection) -> Read<Option<UnixSecs>> {
+    let sql = "SELECT min(deadline) FROM requests WHERE deadline IS NOT NULL";
+    let at: Option<i64> = connection
+        .prepare_cached(sql)?
+        .query_row([], |row| row.get(0))?;
+    Ok(at.map(UnixSecs))
+}
+
+/// From the live votes on, which are few: not from the requests or the bindings that ever were.
+pub(super) const WITH_REVOKED_VOTES: &str = "WHERE r.deadline IS NOT NULL AND r.key IN (
+    SELECT v.request FROM votes v INDEXED BY votes_binding CROSS JOIN bindings b ON b.id = v.binding
+    WHERE v.live = 1 AND b.revoked_at IS NOT NULL
+  ) ORDER BY r.key LIMIT ?1";
+pub(super) const WITH_VOTES_OF: &str = "WHERE r.deadline IS NOT NULL AND r.key IN (
+    SELECT request FROM votes WHERE person = ?1 AND live = 1
+  ) ORDER BY r.key LIMIT ?2";
+
 pub(crate) fn with_revoked_votes(connection: &Connection, limit: usize) -> Read<Vec<RequestRow>> {
-    let tail = "WHERE r.deadline IS NOT NULL AND EXISTS (
-        SELECT 1 FROM votes v JOIN bindings b ON b.id = v.binding
-        WHERE v.request = r.key AND v.live = 1 AND b.revoked_at IS NOT NULL) ORDER BY r.key LIMIT ?1";
-    requests(connection, tail, &[&to_sql(limit)])
+    requests(connection, WITH_REVOKED_VOTES, &[&to_sql(limit)])
 }
 
 pub(crate) fn with_votes_of(
@@ -165,9 +181,8 @@ pub(crate) fn with_votes_of(
     person: &Subject,
     limit: usize,
 ) -> Read<Vec<RequestRow>> {
-    let tail = "WHERE r.deadline IS NOT NULL AND EXISTS (
-        SELECT 1 FROM votes v WHERE v.person = ?1 AND v.request = r.key AND v.live = 1) ORDER BY r.key LIMIT ?2";
-    requests(connection, tail, &[&person.to_string(), &to_sql(limit)])
+    let values: [&dyn ToSql; 2] = [&person.to_string(), &to_sql(limit)];
+    requests(connection, WITH_VOTES_OF, &values)
 }
 
 pub(crate) fn denied(
@@ -216,6 +231,11 @@ pub(crate) fn history(connection: &Connection, filter: &HistoryFilter) -> Read<H
     let end = filter.after.map_or(0, |after| after.0.max(0));
     let floor = end.max(before.saturating_sub(1 + i64::from(looked_at)));
 
+    let (low, high) = match text {
+        Some(_) => keys_between(&snapshot, floor, before)?,
+        None => (0, 0),
+    };
+
     // Not by another index: then the places would have to be sorted.
     let mut tail = String::from(
         "INDEXED BY requests_moved WHERE r.moved IS NOT NULL AND r.moved < :before AND r.moved > :floor",
@@ -223,8 +243,15 @@ pub(crate) fn history(connection: &Connection, filter: &HistoryFilter) -> Read<H
     let mut values: Vec<(&str, &dyn ToSql)> =
         vec![(":limit", &limit), (":before", &before), (":floor", &floor)];
     if let Some(text) = &text {
-        tail.push_str(" AND r.key IN (SELECT rowid FROM search WHERE search MATCH :text)");
-        values.push((":text", text));
+        // Bounded, or every hit that there ever was would be collected first (inside FTS5 those of a long prefix are).
+        tail.push_str(
+            " AND r.key IN (SELECT rowid FROM search WHERE search MATCH :text AND rowid BETWEEN :low AND :high)",
+        );
+        values.extend([
+            (":text", text as &dyn ToSql),
+            (":low", &low),
+            (":high", &high),
+        ]);
     }
     if !kinds.is_empty() {
         // The names are our own: no quote, no comma.
@@ -254,6 +281,14 @@ pub(crate) fn history(connection: &Connection, filter: &HistoryFilter) -> Read<H
         Some(_) | None => Some(HistoryPlace(floor + 1)).filter(|_| floor > end),
     };
     Ok(HistorySlice { rows: found, next })
+}
+
+/// The least and the greatest key among the places between these two.
+fn keys_between(connection: &Connection, floor: i64, before: i64) -> Read<(i64, i64)> {
+    let sql = "SELECT coalesce(min(key), 0), coalesce(max(key), 0) FROM requests INDEXED BY requests_moved
+               WHERE moved IS NOT NULL AND moved > ?1 AND moved < ?2";
+    let mut statement = connection.prepare_cached(sql)?;
+    Ok(statement.query_row(params![floor, before], |row| Ok((row.get(0)?, row.get(1)?)))?)
 }
 
 fn newest(connection: &Connection) -> Read<Option<HistoryPlace>> {
@@ -338,7 +373,7 @@ pub(crate) fn remembered(
         .transpose()
 }
 
-const BINDING: &str =
+pub(super) const BINDING: &str =
     "SELECT id, person, cic, id_token, claims_token, session_jkt, device_name, bound_at,
   session_ends_at, revoked_at, auth_time, sid FROM bindings ";
 
@@ -383,13 +418,16 @@ pub(crate) fn bindings_of(
     bindings(connection, tail, &[&person.to_string(), &now.0])
 }
 
+/// The sum keeps SQLite from walking back through all keys for the order's sake.
+pub(super) const LIVE_BINDINGS: &str =
+    "WHERE revoked_at IS NULL AND session_ends_at > ?1 ORDER BY key + 0 DESC LIMIT ?2";
+
 pub(crate) fn live_bindings(
     connection: &Connection,
     now: UnixSecs,
     limit: usize,
 ) -> Read<Vec<BindingRow>> {
-    let tail = "WHERE revoked_at IS NULL AND session_ends_at > ?1 ORDER BY key DESC LIMIT ?2";
-    bindings(connection, tail, &[&now.0, &to_sql(limit)])
+    bindings(connection, LIVE_BINDINGS, &[&now.0, &to_sql(limit)])
 }
 
 pub(crate) fn people(

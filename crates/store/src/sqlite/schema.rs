@@ -5,7 +5,7 @@ use rusqlite::Connection;
 use crate::StoreError;
 
 /// Goes up with each change of the tables.
-const VERSION: i64 = 4;
+const VERSION: i64 = 5;
 
 /// Primary keys are integers that only go up: a random key with a second index would cost several times more.
 const TABLES: &str = "
@@ -59,6 +59,7 @@ CREATE TABLE votes (
   UNIQUE (request, digest)
 ) STRICT;
 CREATE INDEX votes_person ON votes (person, request);
+CREATE INDEX votes_live ON votes (person, request) WHERE live = 1;
 CREATE INDEX votes_binding ON votes (binding) WHERE live = 1;
 
 CREATE TABLE bindings (
@@ -110,6 +111,11 @@ CREATE TABLE absences (
 CREATE TABLE people (
   person TEXT PRIMARY KEY,
   revoked_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE authenticators (
+  key TEXT PRIMARY KEY,
+  count INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE spent (
@@ -202,6 +208,17 @@ UPDATE requests SET moved = placed.nth FROM (
 CREATE UNIQUE INDEX requests_moved ON requests (moved) WHERE moved IS NOT NULL;
 ";
 
+/// From version 4. Votes on closed requests are no longer live; what is pending is not searched.
+const FROM_4: &str = "
+UPDATE votes SET live = 0 WHERE live = 1 AND request IN (SELECT key FROM requests WHERE deadline IS NULL);
+CREATE INDEX votes_live ON votes (person, request) WHERE live = 1;
+DELETE FROM search WHERE rowid IN (SELECT key FROM requests WHERE kind = 'pending');
+CREATE TABLE authenticators (
+  key TEXT PRIMARY KEY,
+  count INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+";
+
 /// Settings of every connection.
 pub(crate) fn configure(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "journal_mode", "WAL")?;
@@ -220,14 +237,15 @@ pub(crate) fn prepare(connection: &mut Connection) -> Result<(), StoreError> {
         .map_err(open)?;
     match version {
         VERSION => Ok(()),
-        0..=3 => {
+        0..=4 => {
             // CRASH: the tables and their version come in one transaction: all or none.
             let tx = connection.transaction().map_err(open)?;
             let steps: &[&str] = match version {
                 0 => &[TABLES],
-                1 => &[FROM_1, FROM_2, FROM_3],
-                2 => &[FROM_2, FROM_3],
-                _ => &[FROM_3],
+                1 => &[FROM_1, FROM_2, FROM_3, FROM_4],
+                2 => &[FROM_2, FROM_3, FROM_4],
+                3 => &[FROM_3, FROM_4],
+                _ => &[FROM_4],
             };
             for step in steps {
                 tx.execute_batch(step).map_err(open)?;

@@ -4,6 +4,7 @@
 mod people;
 
 use std::sync::Arc;
+use std::task::{Context, Waker};
 
 use countersign_lifecycle::{Approved, Choice, CountedVote, Denied, Kind, Pending, State};
 use countersign_model::{Digest, PepId, Person, Subject, Txn, UnixSecs};
@@ -37,7 +38,6 @@ pub(crate) fn request(name: &str) -> NewRequest {
         words: Words([name.to_owned(), "falcon".to_owned()]),
         opened_at: UnixSecs(100),
         vote_until: UnixSecs(200),
-        search: format!("Mara Žižková deletes customer 42 {name}"),
         same: digest("mara deletes customer 42"),
         seen: Vec::new(),
         limits: OpenLimits {
@@ -98,6 +98,8 @@ pub(crate) fn update(row: &RequestRow, state: State) -> RequestUpdate {
         Kind::Approved => Some(UnixSecs(300)),
         Kind::Redeemed | Kind::Denied | Kind::Expired | Kind::Withdrawn | Kind::Voided => None,
     };
+    let found_by = || format!("Mara Žižková deletes customer 42 {}", row.txn);
+    let search = (state.kind() != Kind::Pending).then(found_by);
     RequestUpdate {
         key: row.key,
         expected_version: row.version,
@@ -105,7 +107,7 @@ pub(crate) fn update(row: &RequestRow, state: State) -> RequestUpdate {
         deadline,
         grant_jws: None,
         outcome: None,
-        search: None,
+        search,
     }
 }
 
@@ -117,17 +119,15 @@ pub(crate) fn tx(writes: Vec<Write>) -> Tx {
     tx
 }
 
-async fn done(store: &impl Store, writes: Vec<Write>) -> Option<u64> {
-    match store.commit(tx(writes)).await.unwrap() {
-        Commit::Committed { last_event } => last_event,
-        Commit::Conflict(conflict) => panic!("{conflict:?}"),
-    }
+async fn done(store: &impl Store, writes: Vec<Write>) {
+    let commit = store.commit(tx(writes)).await.unwrap();
+    assert_eq!(commit, Commit::Committed);
 }
 
 async fn conflict(store: &impl Store, writes: Vec<Write>) -> Conflict {
     match store.commit(tx(writes)).await.unwrap() {
         Commit::Conflict(conflict) => conflict,
-        Commit::Committed { .. } => panic!("it was committed"),
+        Commit::Committed => panic!("it was committed"),
     }
 }
 
@@ -144,11 +144,13 @@ pub(crate) async fn suite<S: Store + 'static>(open: impl Fn() -> S) {
     bindings_live_end_and_are_counted(&open()).await;
     what_serves_once_serves_once(&open).await;
     events_are_numbered_for_ever(&open).await;
+    what_was_asked_for_is_done_when_nobody_waits_for_it(&open()).await;
     history_is_searched_and_paged(&open()).await;
     people::the_newest_claims_of_a_person_count(&open).await;
     people::sessions_end_up_to_a_moment(&open()).await;
     people::what_comes_for_the_first_time_is_told_once(&open()).await;
     people::a_denial_of_the_same_is_found(&open()).await;
+    people::a_security_keys_counter_grows(&open).await;
     concurrent_commits_each_count_once(Arc::new(open())).await;
     people::absences_are_kept_one_for_each_person(&open).await;
     people::people_with_a_live_device_are_listed_once(&open()).await;
@@ -157,6 +159,7 @@ pub(crate) async fn suite<S: Store + 'static>(open: impl Fn() -> S) {
 
 async fn requests_and_votes_come_back_after_a_restart<S: Store>(open: &impl Fn() -> S) {
     let store = open();
+    assert_eq!(store.next_deadline().await.unwrap(), None);
     done(
         &store,
         vec![
@@ -338,6 +341,8 @@ async fn bounds_and_words_of_open_requests_hold(store: &impl Store) {
     let due = store.due(UnixSecs(200), 10).await.unwrap();
     assert_eq!(due.len(), 2, "the approved one's time is not over");
     assert!(store.due(UnixSecs(199), 10).await.unwrap().is_empty());
+    let next = store.next_deadline().await.unwrap();
+    assert_eq!(next, Some(UnixSecs(200)), "not the approved one's");
     let before = store
         .before(&get(store, "limited").await, 10)
         .await
@@ -435,7 +440,11 @@ async fn bindings_live_end_and_are_counted(store: &impl Store) {
         found.iter().map(|row| row.txn.as_str()).collect::<Vec<_>>(),
         ["kept"]
     );
-    done(store, vec![Write::EndVote(found[0].votes[0].digest)]).await;
+    let ended = Write::EndVote {
+        request: found[0].key,
+        vote: found[0].votes[0].digest,
+    };
+    done(store, vec![ended]).await;
     assert!(store.with_revoked_votes(10).await.unwrap().is_empty());
 
     for at in [400, 300] {
@@ -517,14 +526,19 @@ async fn events_are_numbered_for_ever<S: Store>(open: &impl Fn() -> S) {
         body: format!("{{\"at\":{at}}}"),
     };
     let store = open();
-    let first = done(&store, vec![publish(10, None)]).await.unwrap();
-    let third = done(
-        &store,
-        vec![publish(20, Some(person("elin"))), publish(30, None)],
-    )
-    .await
-    .unwrap();
+    let mut published = store.published();
+    done(&store, vec![publish(10, None)]).await;
+    let first = *published.borrow_and_update();
+    let two = [publish(20, Some(person("elin"))), publish(30, None)];
+    done(&store, two.into()).await;
+    assert!(published.has_changed().unwrap(), "whoever waits is woken");
+    let third = *published.borrow_and_update();
     assert_eq!(third, first + 2);
+    // What is about no event, or is not kept, wakes nobody.
+    done(&store, vec![Write::ClockShows(UnixSecs(1))]).await;
+    let kept_not = vec![publish(35, None), Write::EndAbsence(person("nobody"))];
+    assert_eq!(conflict(&store, kept_not).await, Conflict::NotAway);
+    assert!(!published.has_changed().unwrap());
     let events = store.events_after(first, 10).await.unwrap();
     assert_eq!(
         events.iter().map(|event| event.seq).collect::<Vec<_>>(),
@@ -557,11 +571,25 @@ async fn events_are_numbered_for_ever<S: Store>(open: &impl Fn() -> S) {
         (third + 1, third),
         "all pruned"
     );
-    assert_eq!(
-        done(&store, vec![publish(40, None)]).await,
-        Some(third + 1),
-        "no number twice"
-    );
+    let published = store.published();
+    assert_eq!(*published.borrow(), third, "known over a restart");
+    done(&store, vec![publish(40, None)]).await;
+    assert_eq!(*published.borrow(), third + 1, "no number twice");
+}
+
+async fn what_was_asked_for_is_done_when_nobody_waits_for_it(store: &impl Store) {
+    let mut published = store.published();
+    published.borrow_and_update();
+    let event = Write::Publish {
+        at: UnixSecs(50),
+        txn: None,
+        person: None,
+        body: "{}".into(),
+    };
+    let mut asked = store.commit(tx(vec![event]));
+    let _ = asked.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+    drop(asked);
+    published.changed().await.unwrap();
 }
 
 async fn history_is_searched_and_paged(store: &impl Store) {
@@ -651,12 +679,27 @@ async fn history_is_searched_and_paged(store: &impl Store) {
     assert!(slice.next.is_some());
     assert_eq!(store.history(rest).await.unwrap().next, None);
 
+    // What a text finds is looked for among the same places.
+    let found = HistoryFilter {
+        limit: 10,
+        look_at: Some(1),
+        ..text("kep")
+    };
+    let slice = store.history(found.clone()).await.unwrap();
+    assert!(slice.rows.is_empty() && slice.next.is_some());
+    let rest = HistoryFilter {
+        before: slice.next,
+        ..found
+    };
+    assert_eq!(find(rest).await, ["kept"]);
+
     let change = RequestUpdate {
-        search: Some("wrong tenant".into()),
+        search: Some("customer of the wrong tenant".into()),
         ..update(&raced, raced.state.clone())
     };
     done(store, vec![Write::UpdateRequest(Box::new(change))]).await;
     assert_eq!(find(text("tenant custom")).await, ["raced"]);
+    assert_eq!(find(text("zizkova 42")).await, ["kept"], "in its place");
     // What changed after it was closed is told as new.
     let kept = get(store, "kept").await;
     let change = update(&kept, kept.state.clone());
@@ -691,7 +734,7 @@ async fn concurrent_commits_each_count_once<S: Store + 'static>(store: Arc<S>) {
                     };
                     let once = tx(vec![Write::UpdateRequest(Box::new(change)), entry]);
                     match store.commit(once).await.unwrap() {
-                        Commit::Committed { .. } => return,
+                        Commit::Committed => return,
                         Commit::Conflict(conflict) => assert_eq!(conflict, Conflict::Version),
                     }
                 }

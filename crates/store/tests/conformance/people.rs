@@ -273,6 +273,33 @@ pub(crate) async fn a_denial_of_the_same_is_found(store: &impl Store) {
     assert_eq!(store.denied(digest("another"), None).await.unwrap(), None);
 }
 
+pub(crate) async fn a_security_keys_counter_grows<S: Store>(open: &impl Fn() -> S) {
+    let counts = |key: &str, count| {
+        vec![Write::CountAssertion {
+            key: key.to_owned(),
+            count,
+        }]
+    };
+    let store = open();
+    done(&store, counts("blue", 7)).await;
+    drop(store);
+    let store = open();
+    for late in [7, 6, 0] {
+        let refused = conflict(&store, counts("blue", late)).await;
+        assert_eq!(refused, Conflict::Counter, "{late}");
+    }
+    done(&store, counts("blue", u32::MAX)).await;
+    // Many keys do not count; each is by itself.
+    for _ in 0..2 {
+        done(&store, counts("green", 0)).await;
+    }
+    done(&store, counts("green", 1)).await;
+    assert_eq!(
+        conflict(&store, counts("green", 0)).await,
+        Conflict::Counter
+    );
+}
+
 pub(crate) async fn the_clock_is_known_over_a_restart<S: Store>(open: &impl Fn() -> S) {
     let store = open();
     for at in [5_000, 4_000] {
