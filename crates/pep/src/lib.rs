@@ -29,7 +29,7 @@ use countersign_client::{ApiError, Backoff, PepApi, ServerHttp};
 use countersign_evidence::op_token::OpConfig;
 use countersign_evidence::{Ask, PublicKey, SecretKey};
 use countersign_model::{
-    Clock, Nonce, Operation, PepId, PolicyCheck, Requirement, ServerId, Txn, UnixSecs,
+    Clock, Digest, Nonce, Operation, PepId, PolicyCheck, Requirement, ServerId, Txn, UnixSecs,
 };
 use countersign_oidc::Provider;
 use tokio_util::task::TaskTracker;
@@ -344,9 +344,15 @@ impl Pep {
         });
     }
 
-    /// Tells what came of a request, in the background.
-    pub(crate) fn tell(self: &Arc<Self>, txn: Txn, status: Option<u16>, refusal: Option<String>) {
-        let outcome = permit::outcome(status, refusal, self.policy().digest());
+    /// Tells what came of a request, and by which policy it was judged, in the background.
+    pub(crate) fn tell(
+        self: &Arc<Self>,
+        txn: Txn,
+        status: Option<u16>,
+        refusal: Option<String>,
+        policy: Digest,
+    ) {
+        let outcome = permit::outcome(status, refusal, policy);
         let pep = Arc::clone(self);
         self.telling.spawn(async move {
             retry(

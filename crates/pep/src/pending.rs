@@ -139,12 +139,15 @@ impl Pending {
     ///
     /// The order is protocol, section 6: no step is left out, none comes earlier.
     pub async fn release(&mut self, rebuilt: &Operation) -> Result<Permit, Refusal> {
-        let result = self.try_release(rebuilt).await;
+        // Today's policy, and one for the whole of this: the request may have been asked under another.
+        let policy = self.pep.policy();
+        let result = self.try_release(rebuilt, policy.as_ref()).await;
         if let Err(refusal) = &result {
             // What can be tried again stays as it was; a held one is withdrawn when this is dropped.
             if refusal.kind == crate::refusal::Kind::Denied && refusal.step != Step::Nonce {
+                let code = refusal.code.to_string();
                 self.pep
-                    .tell(self.txn.clone(), None, Some(refusal.code.to_string()));
+                    .tell(self.txn.clone(), None, Some(code), policy.digest());
             }
         } else {
             self.hold = Hold::Kept;
@@ -152,18 +155,20 @@ impl Pending {
         result
     }
 
-    async fn try_release(&self, rebuilt: &Operation) -> Result<Permit, Refusal> {
+    async fn try_release(
+        &self,
+        rebuilt: &Operation,
+        policy: &dyn PolicyCheck,
+    ) -> Result<Permit, Refusal> {
         let pep = &self.pep;
         let nonce = self.stored.operation.nonce();
         // Cheap, and most of a thousand parallel retries end here. It decides nothing: `spend` does.
         pep.store.unspent(nonce)?;
-        // Today's policy, and one for the whole of this: the request may have been asked under another.
-        let policy = pep.policy();
         if let PolicyAnswer::Deny { reason } = policy.answer(rebuilt) {
             return Err(Refusal::denied(Step::Policy, "policy_denied", reason));
         }
         let evidence = self.evidence()?;
-        let verified = self.verify(&evidence, rebuilt, policy.as_ref()).await?;
+        let verified = self.verify(&evidence, rebuilt, policy).await?;
         let bytes = evidence.to_json();
         // Of a thousand who verified at once, those who came too late need not write.
         pep.store.unspent(nonce)?;
@@ -202,6 +207,7 @@ impl Pending {
             self.txn.clone(),
             verified,
             bytes,
+            policy.digest(),
         ))
     }
 

@@ -20,6 +20,7 @@ pub struct Permit {
     operation_digest: Digest,
     verified: Verified,
     evidence: Vec<u8>,
+    policy: Digest,
 }
 
 /// An operation that is being executed. Its outcome is to be told.
@@ -28,17 +29,25 @@ pub struct Permit {
 pub struct Executing {
     pep: Arc<Pep>,
     txn: Txn,
+    policy: Digest,
 }
 
 impl Permit {
     /// INVARIANT: the only constructor, private to this crate, called at one place.
-    pub(crate) fn new(pep: Arc<Pep>, txn: Txn, verified: Verified, evidence: Vec<u8>) -> Self {
+    pub(crate) fn new(
+        pep: Arc<Pep>,
+        txn: Txn,
+        verified: Verified,
+        evidence: Vec<u8>,
+        policy: Digest,
+    ) -> Self {
         Self {
             pep,
             txn,
             operation_digest: verified.operation_digest(),
             verified,
             evidence,
+            policy,
         }
     }
 
@@ -65,6 +74,7 @@ impl Permit {
             operation_digest,
             verified: _,
             evidence: _,
+            policy,
         } = self;
         if operation.digest() != operation_digest {
             let refusal = Refusal::denied(
@@ -72,24 +82,24 @@ impl Permit {
                 "other_operation",
                 "what is about to be executed is not what was approved",
             );
-            pep.tell(txn, None, Some(refusal.code.to_string()));
+            pep.tell(txn, None, Some(refusal.code.to_string()), policy);
             return Err(refusal);
         }
-        Ok(Executing { pep, txn })
+        Ok(Executing { pep, txn, policy })
     }
 }
 
 impl Executing {
     /// It was executed; for HTTP with the upstream's status.
     pub fn executed(self, status: Option<u16>) {
-        let Self { pep, txn } = self;
-        pep.tell(txn, status, None);
+        let Self { pep, txn, policy } = self;
+        pep.tell(txn, status, None, policy);
     }
 
     /// It went wrong on the way: whether it was executed is not known.
     pub fn failed(self, why: &str) {
-        let Self { pep, txn } = self;
-        pep.tell(txn, None, Some(why.to_owned()));
+        let Self { pep, txn, policy } = self;
+        pep.tell(txn, None, Some(why.to_owned()), policy);
     }
 }
 

@@ -16,7 +16,8 @@ use serde_json::{Value, json};
 use crate::crash;
 use crate::journal::{Journal, JournalError};
 
-/// The journal is rewritten when it is larger than this and mostly about what is over, in bytes.
+/// The journal is rewritten when it is larger than this, and twice what was not over when it was rewritten last, in
+/// bytes.
 const COMPACT_BYTES: u64 = 4 * 1024 * 1024;
 
 /// Bounds of the store.
@@ -103,6 +104,8 @@ pub struct NonceStore {
 #[derive(Debug)]
 struct Inner {
     journal: Journal,
+    /// Its length when it was rewritten last.
+    rewritten: u64,
     entries: HashMap<Nonce, Entry>,
     by_txn: HashMap<Txn, Nonce>,
 }
@@ -120,6 +123,7 @@ impl NonceStore {
         }
         let mut inner = Inner {
             journal,
+            rewritten: 0,
             entries,
             by_txn: HashMap::new(),
         };
@@ -143,6 +147,9 @@ impl NonceStore {
     pub fn put(&self, stored: Stored, keep: Keep, now: UnixSecs) -> Result<(), StoreRefusal> {
         let mut inner = self.lock();
         inner.prune(now);
+        if inner.journal.bytes() > COMPACT_BYTES.max(2 * inner.rewritten) {
+            inner.compact().map_err(StoreRefusal::Disk)?;
+        }
         let nonce = stored.operation.nonce().clone();
         if inner.entries.contains_key(&nonce) {
             return Err(StoreRefusal::Replayed);
@@ -283,9 +290,6 @@ impl NonceStore {
             inner.journal.append(&[line]).map_err(StoreRefusal::Disk)?;
         }
         inner.forget(nonce);
-        if inner.journal.bytes() > COMPACT_BYTES {
-            inner.compact().map_err(StoreRefusal::Disk)?;
-        }
         Ok(())
     }
 
@@ -337,7 +341,9 @@ impl Inner {
                 lines.push(json!({ "kind": "spent", "nonce": nonce.as_str() }));
             }
         }
-        self.journal.replace(&lines)
+        self.journal.replace(&lines)?;
+        self.rewritten = self.journal.bytes();
+        Ok(())
     }
 }
 
@@ -568,6 +574,32 @@ mod tests {
             "approval_unknown"
         );
         assert_eq!(store.open_count(), 0);
+    }
+
+    #[test]
+    fn what_is_over_does_not_fill_the_disk() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = open(dir.path());
+        let long = |seed: u8, asked_at: UnixSecs| {
+            let mut value = stored(seed, "mara").operation.value().clone();
+            value["action"]["properties"] = json!({ "note": "x".repeat(40_000) });
+            Stored {
+                asked_at,
+                until: asked_at + 900,
+                operation: Arc::new(Operation::build(value).unwrap()),
+            }
+        };
+        // Each is used, and nothing is ever closed.
+        for seed in 1..=120 {
+            let now = T + 1000 * i64::from(seed);
+            store.put(long(seed, now), Keep::OnDisk, now).unwrap();
+            store.spend(&nonce(seed)).unwrap();
+        }
+        assert!(store.lock().journal.bytes() < COMPACT_BYTES + 128 * 1024);
+        assert_eq!(
+            store.spend(&nonce(120)).unwrap_err().code(),
+            "approval_used"
+        );
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use countersign_api::http::{AwayView, Progress, Task, TaskStatus};
-use countersign_client::{Backoff, PepApi};
+use countersign_client::{ApiError, Backoff, PepApi};
 use countersign_model::{Clock, Txn, UnixSecs};
 use serde_json::Value;
 use tokio::sync::watch;
@@ -218,15 +218,15 @@ impl Poll {
                     wait_secs = WAIT_SECS;
                     seen
                 }
-                Err(error) if error.is_transient() => {
+                Err(error) if is_last_word(&error) => {
+                    tracing::warn!(txn = %self.txn, code = error.code(), "the server no longer answers for a request");
+                    Seen::Over(Over::Failed, self.sender.borrow().told().clone())
+                }
+                Err(error) => {
                     tracing::debug!(txn = %self.txn, code = error.code(), "waiting for the server");
                     pause = Some(backoff.next(rand::random()));
                     wait_secs = 0;
                     Seen::Pending(self.sender.borrow().told().clone())
-                }
-                Err(error) => {
-                    tracing::warn!(txn = %self.txn, code = error.code(), "the server no longer answers for a request");
-                    Seen::Over(Over::Failed, self.sender.borrow().told().clone())
                 }
             };
             let seen = match seen {
@@ -261,5 +261,25 @@ impl Poll {
             live.remove(&self.txn);
         }
         unwatched
+    }
+}
+
+/// Whether the server has said that it does not stand by the request. A clock that was set is not that: neither its
+/// answer with another date, nor that it finds the look's own token too old.
+fn is_last_word(error: &ApiError) -> bool {
+    match error {
+        ApiError::Forbidden { .. }
+        | ApiError::NotFound { .. }
+        | ApiError::Conflict { .. }
+        | ApiError::Gone { .. }
+        | ApiError::Refused { .. }
+        | ApiError::TokenRefused { .. } => true,
+        ApiError::Unreachable { .. }
+        | ApiError::Fault { .. }
+        | ApiError::Busy { .. }
+        | ApiError::ClockOff { .. }
+        | ApiError::Unauthorized { .. }
+        | ApiError::Setup { .. }
+        | ApiError::BadAnswer { .. } => false,
     }
 }

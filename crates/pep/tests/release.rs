@@ -7,8 +7,9 @@ mod support;
 
 use std::sync::Arc;
 
-use countersign_model::{Operation, Txn};
+use countersign_model::{Operation, PolicyCheck as _, Txn};
 use countersign_pep::{Keep, Kind, Over, Pending, Pep, Permit, Refusal, Settled};
+use countersign_policy::Policy;
 
 use support::{Lie, World};
 
@@ -60,6 +61,42 @@ async fn an_honest_approval_is_released_once_and_its_outcome_told() {
         (Some(true), Some(204))
     );
     assert!(world.server.cancelled().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_outcome_names_the_policy_that_released_it() {
+    let world = World::new().await;
+    let pep = world.pep();
+    let (mut pending, operation) = approved(&world, &pep).await;
+    let permit = pending.release(&operation).await.unwrap();
+    let executing = permit.open(&operation).unwrap();
+    // The operator changes the policy while the operation is on its way.
+    let text = support::policy_text(&world.op.issuer) + "// Another one.";
+    let another = Arc::new(Policy::load(&text).unwrap());
+    let old = std::mem::replace(&mut *world.in_force.lock().unwrap(), another);
+    executing.executed(None);
+    pep.drain().await;
+    let outcome = world.server.outcomes().remove(0);
+    assert_eq!(outcome["policy_digest"], old.digest().to_string());
+    assert_ne!(pep.policy().digest(), old.digest());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn clocks_that_differ_for_a_while_cost_no_approval() {
+    let world = World::new().await;
+    let pep = world.pep();
+    let (mut pending, operation) = asked(&world, &pep, Keep::WhileHeld).await;
+    world.clock.dates_ahead(100);
+    let before = world.server.polls();
+    world.server.approve(pending.txn().as_str());
+    // One of the two looks heard an answer of the other clock, and was followed by another.
+    tokio::select! {
+        settled = pending.settled() => panic!("{settled:?}"),
+        () = world.server.polled(before + 2) => {}
+    }
+    world.clock.dates_ahead(0);
+    assert_eq!(pending.settled().await, Settled::Approved);
+    assert!(pending.release(&operation).await.is_ok());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -142,7 +142,7 @@ async fn a_token_that_ends_while_the_call_is_held_is_judged_again() {
     let held = tokio::spawn(call.send());
     let txn = scene.world.server.opened().await;
     // An answer that is still on its way would come from a clock that is off.
-    scene.world.server.polled().await;
+    scene.world.server.polled(2).await;
     scene.world.clock.forward(100);
     scene.world.server.approve(&txn);
     let answer = held.await.unwrap().unwrap();

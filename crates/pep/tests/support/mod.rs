@@ -49,27 +49,43 @@ pub const CLIENT: &str = "countersign-approver";
 pub const PEP: &str = "orders-gate";
 
 /// A clock that stands until it is moved.
-pub struct TestClock(AtomicI64);
+pub struct TestClock {
+    now: AtomicI64,
+    /// How far the dates of answers are ahead of it, in seconds.
+    dates_ahead: AtomicI64,
+}
 
 impl TestClock {
     pub fn new() -> Arc<Self> {
-        Arc::new(Self(AtomicI64::new(1_800_000_000)))
+        Self::at(1_800_000_000)
+    }
+
+    fn at(now: i64) -> Arc<Self> {
+        Arc::new(Self {
+            now: AtomicI64::new(now),
+            dates_ahead: AtomicI64::new(0),
+        })
     }
 
     /// Of the machine, for tests that run real programs beside this.
     pub fn of_the_machine() -> Arc<Self> {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-        Arc::new(Self(AtomicI64::new(since.as_secs().try_into().unwrap())))
+        Self::at(since.as_secs().try_into().unwrap())
     }
 
     pub fn forward(&self, secs: i64) {
-        self.0.fetch_add(secs, Ordering::SeqCst);
+        self.now.fetch_add(secs, Ordering::SeqCst);
+    }
+
+    /// From now on answers are dated by a clock that is so much ahead.
+    pub fn dates_ahead(&self, secs: i64) {
+        self.dates_ahead.store(secs, Ordering::SeqCst);
     }
 }
 
 impl Clock for TestClock {
     fn now(&self) -> UnixSecs {
-        UnixSecs(self.0.load(Ordering::SeqCst))
+        UnixSecs(self.now.load(Ordering::SeqCst))
     }
 }
 
@@ -80,7 +96,8 @@ async fn dated(
     next: Next,
 ) -> Response {
     let mut response = next.run(request).await;
-    let time: SystemTime = UNIX_EPOCH + Duration::from_secs(clock.now().0.try_into().unwrap());
+    let now = clock.now() + clock.dates_ahead.load(Ordering::SeqCst);
+    let time: SystemTime = UNIX_EPOCH + Duration::from_secs(now.0.try_into().unwrap());
     let date = HeaderValue::from_str(&httpdate::fmt_http_date(time)).unwrap();
     response.headers_mut().insert("date", date);
     response

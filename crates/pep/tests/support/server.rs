@@ -187,9 +187,15 @@ impl Server {
         .await
     }
 
-    /// Waits until a gate waits for a decision: it has heard the answer to its ask.
-    pub async fn polled(&self) {
-        self.wait(|book| (book.polls > 0).then_some(())).await;
+    /// How often gates have looked for a decision.
+    pub fn polls(&self) -> usize {
+        self.book.lock().unwrap().polls
+    }
+
+    /// Waits until gates have looked for a decision so often. One gate heard the answer to each look but the last;
+    /// the second look at a request is held until something changes.
+    pub async fn polled(&self, count: usize) {
+        self.wait(|book| (book.polls >= count).then_some(())).await;
     }
 
     /// Waits until this many were withdrawn.
