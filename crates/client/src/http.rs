@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use countersign_api::http::{Problem, TokenProblem, WellKnown};
+use countersign_api::http::{Endpoints, Problem, TokenProblem, WellKnown};
 use countersign_model::{Clock, ServerId, UnixSecs};
+use reqwest::Response;
 use reqwest::header::HeaderMap;
 use serde::de::DeserializeOwned;
 use url::Url;
@@ -128,16 +129,23 @@ impl ServerHttp {
                 printable(&known.server)
             )));
         }
-        let endpoints = &known.endpoints;
-        for endpoint in [
-            &endpoints.nonce,
-            &endpoints.token,
-            &endpoints.requests,
-            &endpoints.history,
-            &endpoints.bindings,
-            &endpoints.stream,
-            &known.jwks_uri,
-        ] {
+        let Endpoints {
+            nonce,
+            token,
+            requests,
+            history,
+            bindings,
+            claims,
+            absence,
+            colleagues,
+            stream,
+        } = &known.endpoints;
+        // What a server does not offer is empty.
+        let offered = [claims, absence, colleagues]
+            .into_iter()
+            .filter(|endpoint| !endpoint.is_empty());
+        let always = [nonce, token, requests, history, bindings, stream];
+        for endpoint in always.into_iter().chain([&known.jwks_uri]).chain(offered) {
             if !self.owns(endpoint) {
                 return Err(self.bad(format!(
                     "its endpoint `{}` is not its own",
@@ -177,31 +185,15 @@ impl ServerHttp {
     }
 
     async fn touch(&self) -> Result<Option<i64>, ApiError> {
-        let mut response = self
+        let request = self
             .client
-            .get(format!("{}/.well-known/countersign", self.id))
-            .timeout(CALL_LIMIT)
-            .send()
-            .await
-            .map_err(|error| self.unreachable(&error))?;
-        let (status, ahead_secs) = (response.status(), self.ahead_secs(response.headers()));
-        let mut length = 0;
-        while let Some(chunk) = response
-            .chunk()
-            .await
-            .map_err(|error| self.unreachable(&error))?
-        {
-            length += chunk.len();
-            if length > MAX_ANSWER_BYTES {
-                return Err(self.bad(format!(
-                    "its answer is longer than {MAX_ANSWER_BYTES} bytes"
-                )));
-            }
-        }
-        if status.is_success() {
-            Ok(ahead_secs)
+            .get(format!("{}/.well-known/countersign", self.id));
+        let asked_at = self.clock.now();
+        let (status, headers, _) = self.answer(request, CALL_LIMIT).await?;
+        if (200..300).contains(&status) {
+            Ok(self.ahead_secs(asked_at, &headers))
         } else {
-            Err(self.bad(format!("it answered with status {}", status.as_u16())))
+            Err(self.bad(format!("it answered with status {status}")))
         }
     }
 
@@ -258,6 +250,16 @@ impl ServerHttp {
         request: reqwest::RequestBuilder,
         limit: Duration,
     ) -> Result<Vec<u8>, ApiError> {
+        let asked_at = self.clock.now();
+        let (status, headers, body) = self.answer(request, limit).await?;
+        self.judge(asked_at, status, &headers, body)
+    }
+
+    async fn answer(
+        &self,
+        request: reqwest::RequestBuilder,
+        limit: Duration,
+    ) -> Result<(u16, HeaderMap, Vec<u8>), ApiError> {
         let mut response = request
             .timeout(limit)
             .send()
@@ -265,6 +267,11 @@ impl ServerHttp {
             .map_err(|error| self.unreachable(&error))?;
         let status = response.status().as_u16();
         let headers = std::mem::take(response.headers_mut());
+        Ok((status, headers, self.read(response).await?))
+    }
+
+    /// The body, as far as it may go.
+    pub(crate) async fn read(&self, mut response: Response) -> Result<Vec<u8>, ApiError> {
         let mut body = Vec::new();
         while let Some(chunk) = response
             .chunk()
@@ -278,21 +285,24 @@ impl ServerHttp {
             }
             body.extend_from_slice(&chunk);
         }
-        self.judge(status, &headers, body)
+        Ok(body)
     }
 
     /// An answer as the caller acts on it. A wrong clock is told first: it explains most refusals.
     pub(crate) fn judge(
         &self,
+        asked_at: UnixSecs,
         status: u16,
         headers: &HeaderMap,
         body: Vec<u8>,
     ) -> Result<Vec<u8>, ApiError> {
-        self.same_clock(headers)?;
+        self.same_clock(asked_at, headers)?;
         if (200..300).contains(&status) {
             return Ok(body);
         }
-        if let Ok(problem) = serde_json::from_slice::<TokenProblem>(&body) {
+        // One that cannot now, or a proxy before it, may say `error` too, and refuses nothing by that.
+        let is_final = (400..500).contains(&status) && status != 429;
+        if is_final && let Ok(problem) = serde_json::from_slice::<TokenProblem>(&body) {
             return Err(ApiError::TokenRefused { problem });
         }
         let problem = serde_json::from_slice::<Problem>(&body).unwrap_or_else(|_| Problem {
@@ -325,8 +335,8 @@ impl ServerHttp {
         })
     }
 
-    fn same_clock(&self, headers: &HeaderMap) -> Result<(), ApiError> {
-        match self.ahead_secs(headers) {
+    fn same_clock(&self, asked_at: UnixSecs, headers: &HeaderMap) -> Result<(), ApiError> {
+        match self.ahead_secs(asked_at, headers) {
             Some(ahead_secs) if ahead_secs.abs() > CLOCK_SKEW_SECS => {
                 Err(ApiError::ClockOff { ahead_secs })
             }
@@ -334,15 +344,18 @@ impl ServerHttp {
         }
     }
 
-    /// Ours minus theirs, where the answer names a date.
-    fn ahead_secs(&self, headers: &HeaderMap) -> Option<i64> {
+    /// Ours minus theirs, where the answer names a date. Ours is any time between the question and now: the computer
+    /// may have slept, or its clock have been set, while the answer was on its way.
+    fn ahead_secs(&self, asked_at: UnixSecs, headers: &HeaderMap) -> Option<i64> {
         let theirs = headers
             .get("date")
             .and_then(|value| value.to_str().ok())
             .and_then(|text| httpdate::parse_http_date(text).ok())
             .and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok())
-            .and_then(|since| i64::try_from(since.as_secs()).ok())?;
-        Some(self.clock.now().0 - theirs)
+            .and_then(|since| i64::try_from(since.as_secs()).ok())
+            .map(UnixSecs)?;
+        let now = self.clock.now();
+        Some(theirs.clamp(asked_at.min(now), asked_at.max(now)) - theirs)
     }
 }
 

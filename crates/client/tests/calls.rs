@@ -1,6 +1,7 @@
 //! Calls against a server whose answers the test chooses: refusals typed, clocks compared, sizes bounded.
 #![allow(clippy::unwrap_used)]
 
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -21,6 +22,14 @@ impl Clock for Off {
             .unwrap()
             .as_secs();
         UnixSecs(i64::try_from(now).unwrap() + self.0)
+    }
+}
+
+/// Ahead by so much as it says now.
+struct Moving(Arc<AtomicI64>);
+impl Clock for Moving {
+    fn now(&self) -> UnixSecs {
+        Off(self.0.load(Ordering::SeqCst)).now()
     }
 }
 
@@ -103,23 +112,52 @@ async fn a_server_describes_itself_and_only_itself() {
             .to_string()
             .contains("it calls itself `https://other.example`")
     );
-    for place in [
+    let elsewhere = [
         "https://evil.example/t",
         "http://127.0.0.1:1/t",
         "javascript:x",
         "wss://evil.example",
-    ] {
+    ]
+    .map(|place| ("token", place));
+    // Also what only some servers offer: tokens go there all the same.
+    let of_some = ["claims", "absence", "colleagues"].map(|name| (name, "https://evil.example/x"));
+    for (name, place) in elsewhere.into_iter().chain(of_some) {
         let stolen = server(|id| {
             known(id, move |document| {
-                document["endpoints"]["token"] = place.into()
+                document["endpoints"][name] = place.into()
             })
         })
         .await;
         assert_eq!(
             stolen.http(0).well_known().await.unwrap_err().code(),
             "bad_answer",
-            "{place}"
+            "{name} at {place}"
         );
+    }
+}
+
+#[tokio::test]
+async fn a_token_endpoint_that_cannot_now_refuses_nothing() {
+    let server = server(|_| {
+        Arc::new(|uri: &str| {
+            let status: u16 = uri.rsplit('/').next().unwrap().parse().unwrap();
+            let problem = json!({"error": "bad_gateway", "error_description": "Not now."});
+            (StatusCode::from_u16(status).unwrap(), axum::Json(problem)).into_response()
+        })
+    })
+    .await;
+    let (pep, _) = server.pep();
+    for (status, again) in [
+        (400, false),
+        (429, true),
+        (500, true),
+        (502, true),
+        (503, true),
+    ] {
+        let txn = Txn::parse(&status.to_string()).unwrap();
+        let error = pep.task(&txn, 0).await.unwrap_err();
+        let refused = matches!(error, ApiError::TokenRefused { .. });
+        assert_eq!((refused, error.is_transient()), (!again, again), "{status}");
     }
 }
 
@@ -149,6 +187,24 @@ async fn a_clock_that_is_off_is_told_before_any_refusal() {
         server.http(30).well_known().await,
         Err(ApiError::Unauthorized { .. })
     ));
+}
+
+#[tokio::test]
+async fn a_clock_that_is_set_while_an_answer_is_on_its_way_is_off_from_the_next_one_on() {
+    let ahead = Arc::new(AtomicI64::new(0));
+    let moves = Arc::clone(&ahead);
+    let server = server(|_| {
+        Arc::new(move |_| {
+            moves.store(7_200, Ordering::SeqCst);
+            StatusCode::UNAUTHORIZED.into_response()
+        })
+    })
+    .await;
+    let http = ServerHttp::new(server.id.clone(), Arc::new(Moving(ahead))).unwrap();
+    let error = http.keys().await.unwrap_err();
+    assert!(matches!(error, ApiError::Unauthorized { .. }), "{error:?}");
+    let error = http.keys().await.unwrap_err();
+    assert!(matches!(error, ApiError::ClockOff { .. }), "{error:?}");
 }
 
 #[tokio::test]
@@ -259,10 +315,10 @@ async fn nonsense_and_endless_answers_are_refused() {
 
 #[tokio::test]
 async fn nobody_there_is_unreachable_and_says_where() {
-    let id = {
-        let gone = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        format!("http://{}", gone.local_addr().unwrap())
-    };
+    // Taken and not listened to, so that nobody else takes it.
+    let taken = tokio::net::TcpSocket::new_v4().unwrap();
+    taken.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let id = format!("http://{}", taken.local_addr().unwrap());
     let http = ServerHttp::new(ServerId::parse(&id).unwrap(), Arc::new(Off(0))).unwrap();
     let error = http.well_known().await.unwrap_err();
     assert!(matches!(error, ApiError::Unreachable { .. }));

@@ -157,6 +157,8 @@ struct Ended;
 impl Worker {
     async fn run(mut self, random: impl Fn() -> f64 + Send) {
         loop {
+            // What is wished from here on is not known to this try: a connection that it made is given up again.
+            self.shared.with(|wishes| wishes.anew = false);
             let connected = tokio::select! {
                 connected = timeout(CONNECT_LIMIT, self.connect()) => connected,
                 // A try that began before the network was back may hang until its limit.
@@ -220,24 +222,21 @@ impl Worker {
             .header("sec-websocket-protocol", SUBPROTOCOL)
             .header("authorization", format!("DPoP {token}"))
             .header("dpop", proof);
+        let asked_at = http.now();
         let response = request
             .send()
             .await
             .map_err(|error| cause_of(&http.unreachable(&error)))?;
         let status = response.status().as_u16();
-        let headers = response.headers();
         if status != 101 {
-            let headers = headers.clone();
-            let body = response
-                .bytes()
-                .await
-                .map(|bytes| bytes.to_vec())
-                .unwrap_or_default();
-            return Err(match http.judge(status, &headers, body) {
+            let headers = response.headers().clone();
+            let body = http.read(response).await.unwrap_or_default();
+            return Err(match http.judge(asked_at, status, &headers, body) {
                 Err(error) => cause_of(&error),
                 Ok(_) => Cause::Lost("it is not a WebSocket".to_owned()),
             });
         }
+        let headers = response.headers();
         let is = |name: &str, value: &str| headers.get(name).is_some_and(|given| given == value);
         if !is("sec-websocket-accept", &derive_accept_key(key.as_bytes()))
             || !is("sec-websocket-protocol", SUBPROTOCOL)
@@ -265,7 +264,6 @@ impl Worker {
         self.shared.with(|wishes| {
             wishes.renewed = false;
             wishes.wake = false;
-            wishes.anew = false;
             wishes.tell_ack = false;
             wishes.resume = false;
         });
