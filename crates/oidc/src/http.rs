@@ -165,13 +165,17 @@ impl Http {
     }
 }
 
+/// How far our clock is ahead of the other side's, in seconds: not at all where their time lies between our question and
+/// their answer, since a computer may sleep, or its clock be set, in between.
+pub(crate) fn ahead_secs(theirs: UnixSecs, asked_at: UnixSecs, now: UnixSecs) -> i64 {
+    theirs.clamp(asked_at.min(now), asked_at.max(now)) - theirs
+}
+
 /// Refuses when the other side's clock and ours differ by more than [`CLOCK_SKEW_SECS`].
-pub(crate) fn same_clock(theirs: Option<UnixSecs>, ours: UnixSecs) -> Result<(), OidcError> {
-    match theirs {
-        Some(UnixSecs(theirs)) if (theirs - ours.0).abs() > CLOCK_SKEW_SECS => {
-            Err(OidcError::ClockOff {
-                ahead_secs: ours.0 - theirs,
-            })
+pub(crate) fn same_clock(ahead_secs: Option<i64>) -> Result<(), OidcError> {
+    match ahead_secs {
+        Some(ahead_secs) if ahead_secs.abs() > CLOCK_SKEW_SECS => {
+            Err(OidcError::ClockOff { ahead_secs })
         }
         Some(_) | None => Ok(()),
     }
@@ -232,5 +236,25 @@ fn chain(error: &reqwest::Error) -> String {
         "the exchange failed".to_owned()
     } else {
         text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_is_off_only_by_what_no_pause_explains() {
+        for (theirs, asked_at, now, ahead) in [
+            (100, 100, 101, 0),
+            // Asleep before the answer was read, and a clock that was set back meanwhile.
+            (100, 100, 28_900, 0),
+            (100, 3_700, 90, 0),
+            (100, 170, 171, 70),
+            (100, 20, 30, -70),
+        ] {
+            let found = ahead_secs(UnixSecs(theirs), UnixSecs(asked_at), UnixSecs(now));
+            assert_eq!(found, ahead, "{theirs} {asked_at} {now}");
+        }
     }
 }

@@ -22,6 +22,8 @@ pub const MAX_HEAD_BYTES: usize = 4096;
 const HEAD_LIMIT: Duration = Duration::from_secs(5);
 /// Connections at a time.
 const MAX_CONNECTIONS: usize = 16;
+/// After a connection that could not be accepted.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 /// How long the page stays reachable after the redirect, for the browser to come back without the code.
 const LINGER: Duration = Duration::from_secs(10);
 
@@ -149,6 +151,8 @@ async fn serve(listener: TcpListener, rules: Arc<Rules>) {
             return;
         };
         let Ok((stream, _)) = listener.accept().await else {
+            // Such as no descriptor left: wait a little rather than spin.
+            tokio::time::sleep(ACCEPT_PAUSE).await;
             continue;
         };
         let rules = Arc::clone(&rules);

@@ -13,7 +13,7 @@ use countersign_model::{Clock, Issuer, UnixSecs};
 
 use crate::discovery::{Metadata, discover};
 use crate::error::OidcError;
-use crate::http::{CLOCK_SKEW_SECS, Http, acceptable};
+use crate::http::{Http, acceptable, ahead_secs, same_clock};
 use crate::kept::KeptKeys;
 use crate::keys::{KeyMemory, KeySet, Need, REFRESH_SECS};
 
@@ -154,14 +154,12 @@ impl Provider {
     pub(crate) async fn metadata_in_time(&self) -> Result<Arc<Metadata>, OidcError> {
         let metadata = self.metadata().await?;
         let mut known = self.metadata.lock().await;
-        match known.as_ref().and_then(|known| known.ahead_secs) {
-            Some(ahead_secs) if ahead_secs.abs() > CLOCK_SKEW_SECS => {
-                // Forgotten, so that a clock that was set right is seen at the next try.
-                *known = None;
-                Err(OidcError::ClockOff { ahead_secs })
-            }
-            Some(_) | None => Ok(metadata),
+        let same = same_clock(known.as_ref().and_then(|known| known.ahead_secs));
+        if same.is_err() {
+            // Forgotten, so that a clock that was set right is seen at the next try.
+            *known = None;
         }
+        same.map(|()| metadata)
     }
 
     /// Its endpoints, read anew after an hour.
@@ -178,7 +176,9 @@ impl Provider {
         }
         let (metadata, answer) = discover(&self.http, &self.issuer).await?;
         let metadata = Arc::new(metadata);
-        let ahead_secs = answer.date.map(|theirs| self.clock.now() - theirs);
+        let ahead_secs = answer
+            .date
+            .map(|theirs| ahead_secs(theirs, now, self.clock.now()));
         *known = Some(Known {
             metadata: Arc::clone(&metadata),
             read_at: now,
@@ -207,18 +207,13 @@ impl Provider {
                 });
             }
             Need::Now | Need::Wait => {
-                let _turn = self.fetching.lock().await;
-                // Someone may have fetched while we waited for our turn.
-                match self.need(kid) {
-                    Need::Nothing | Need::Soon => {}
-                    Need::Now => self.fetch_keys().await?,
-                    Need::Wait => {
-                        return Err(OidcError::ProviderUnreachable {
-                            host: self.issuer.to_string(),
-                            why: "its keys could not be fetched a moment ago".to_owned(),
-                        });
-                    }
-                }
+                // In a task of its own: a caller who goes away meanwhile does not take the fetch from those who wait
+                // for it, and leaves none behind that counts as tried.
+                let (this, kid) = (Arc::clone(self), kid.map(str::to_owned));
+                let fetch = tokio::spawn(async move { this.fetch_in_turn(kid.as_deref()).await });
+                fetch
+                    .await
+                    .map_err(|_| self.no_keys("fetching its keys broke off"))??;
             }
         }
         Ok(self.memory(|memory| memory.set()))
@@ -234,6 +229,23 @@ impl Provider {
             set = self.keys(kid_of(token).as_deref()).await?;
         }
         Ok(set)
+    }
+
+    async fn fetch_in_turn(&self, kid: Option<&str>) -> Result<(), OidcError> {
+        let _turn = self.fetching.lock().await;
+        // Someone may have fetched while we waited for our turn.
+        match self.need(kid) {
+            Need::Nothing | Need::Soon => Ok(()),
+            Need::Now => self.fetch_keys().await,
+            Need::Wait => Err(self.no_keys("its keys could not be fetched a moment ago")),
+        }
+    }
+
+    fn no_keys(&self, why: &str) -> OidcError {
+        OidcError::ProviderUnreachable {
+            host: self.issuer.to_string(),
+            why: why.to_owned(),
+        }
     }
 
     fn need(&self, kid: Option<&str>) -> Need {

@@ -147,14 +147,53 @@ impl ResourceServer {
                 let now = token.at;
                 remembered
                     .retain(|_, old| now <= old.token.exp && Arc::ptr_eq(&old.keys, &token.keys));
+                // Most of them live. To look through all of them again for each new one would cost more than to verify
+                // each of them once again.
+                if remembered.len() > MAX_REMEMBERED / 2 {
+                    remembered.clear();
+                }
             }
-            if remembered.len() < MAX_REMEMBERED {
-                remembered.insert(digest, token);
-            }
+            remembered.insert(digest, token);
         });
     }
 }
 
 async fn keys_of(provider: &Arc<Provider>, kid: Option<&str>) -> Result<Arc<KeySet>, AccessError> {
     provider.keys(kid).await.map_err(AccessError::Unavailable)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use countersign_evidence::op_token::CallerKind;
+    use countersign_model::Subject;
+
+    #[test]
+    fn newcomers_are_remembered_however_many_there_are_in_bounded_memory() {
+        let server = ResourceServer::new(Vec::new());
+        let keys: Arc<KeySet> = Arc::default();
+        let token = Arc::new(AccessToken {
+            subject: Subject::parse("https://id.example|mara").unwrap(),
+            kind: CallerKind::Person,
+            client_id: None,
+            exp: UnixSecs(1_000),
+            claims: serde_json::Value::Null,
+        });
+        for n in 0..3 * MAX_REMEMBERED {
+            let digest = Digest::of(&n.to_be_bytes());
+            server.remember(
+                digest,
+                Remembered {
+                    token: Arc::clone(&token),
+                    provider: 0,
+                    kid: None,
+                    keys: Arc::clone(&keys),
+                    at: UnixSecs(0),
+                },
+            );
+            server.with(|all| {
+                assert!(all.contains_key(&digest) && all.len() <= MAX_REMEMBERED);
+            });
+        }
+    }
 }

@@ -15,11 +15,10 @@ use oauth2::{
 use serde::{Deserialize, Serialize};
 
 use countersign_evidence::SecretKey;
-use countersign_model::UnixSecs;
 
 use crate::dpop::Dpop;
 use crate::error::OidcError;
-use crate::http::same_clock;
+use crate::http::{ahead_secs, same_clock};
 use crate::provider::Provider;
 
 /// What a token endpoint gave.
@@ -102,7 +101,8 @@ pub async fn refresh(
 /// which the `oauth2` crate would reduce to text.
 pub(crate) struct Exchange<'a> {
     provider: &'a Provider,
-    date: Arc<Mutex<Option<UnixSecs>>>,
+    /// Ours minus theirs, where the answer named a date.
+    ahead_secs: Arc<Mutex<Option<i64>>>,
     dpop: Option<Dpop>,
 }
 
@@ -118,24 +118,27 @@ impl<'a> Exchange<'a> {
     pub(crate) fn with(provider: &'a Provider, dpop: Option<Dpop>) -> Self {
         Self {
             provider,
-            date: Arc::default(),
+            ahead_secs: Arc::default(),
             dpop,
         }
     }
 
     /// What the `oauth2` crate sends by.
     pub(crate) fn transport(&self) -> impl Fn(HttpRequest) -> Sending + Send + Sync + 'static {
-        let (http, date) = (self.provider.http().clone(), Arc::clone(&self.date));
+        let (http, clock) = (self.provider.http().clone(), self.provider.clock());
+        let known = Arc::clone(&self.ahead_secs);
         let dpop = self.dpop.clone();
         move |request| {
-            let (http, date, dpop) = (http.clone(), Arc::clone(&date), dpop.clone());
+            let (http, dpop) = (http.clone(), dpop.clone());
+            let (clock, known) = (Arc::clone(&clock), Arc::clone(&known));
             Box::pin(async move {
+                let asked_at = clock.now();
                 let (response, theirs) = match dpop {
                     Some(dpop) => dpop.send(&http, request).await?,
                     None => http.oauth(request).await?,
                 };
-                if let Ok(mut known) = date.lock() {
-                    *known = theirs;
+                if let Ok(mut known) = known.lock() {
+                    *known = theirs.map(|theirs| ahead_secs(theirs, asked_at, clock.now()));
                 }
                 Ok(response)
             })
@@ -169,8 +172,7 @@ impl<'a> Exchange<'a> {
 impl Exchange<'_> {
     /// Whether the provider's clock, as its answer had it, is ours. Asked after the tokens are safe.
     pub(crate) fn same_clock(&self) -> Result<(), OidcError> {
-        let theirs = self.date.lock().ok().and_then(|date| *date);
-        same_clock(theirs, self.provider.now())
+        same_clock(self.ahead_secs.lock().ok().and_then(|known| *known))
     }
 }
 
