@@ -207,19 +207,19 @@ impl OpConfig {
     pub fn voter(&self, subject: Subject, mut claims: Value) -> Voter {
         let groups = self.groups_of(&claims);
         let acrs = Value::from_iter(self.acrs_of(&claims));
-        if let Some(members) = claims.as_object_mut() {
-            if self.groups_allowed.is_some() {
-                members.remove(&self.groups.path);
-            }
-            if self.acrs_allowed.is_some() {
-                let first = acrs.get(0).cloned();
-                members.remove("acr");
-                members.remove("acrs");
-                match (self.acr_claim, first) {
-                    (_, None) => {}
-                    (AcrClaim::Acr, Some(acr)) => drop(members.insert("acr".to_owned(), acr)),
-                    (AcrClaim::Acrs, Some(_)) => drop(members.insert("acrs".to_owned(), acrs)),
-                }
+        if self.groups_allowed.is_some() {
+            leave_out(&mut claims, &self.groups.path);
+        }
+        if self.acrs_allowed.is_some()
+            && let Some(members) = claims.as_object_mut()
+        {
+            let first = acrs.get(0).cloned();
+            members.remove("acr");
+            members.remove("acrs");
+            match (self.acr_claim, first) {
+                (_, None) => {}
+                (AcrClaim::Acr, Some(acr)) => drop(members.insert("acr".to_owned(), acr)),
+                (AcrClaim::Acrs, Some(_)) => drop(members.insert("acrs".to_owned(), acrs)),
             }
         }
         Voter {
@@ -248,11 +248,45 @@ pub(crate) fn person_of(rule: &PersonRule, subject: &Subject, claims: &Value) ->
     }
 }
 
+/// Takes a claim away that [`lookup`] would find.
+fn leave_out(claims: &mut Value, name: &str) {
+    if name.starts_with('/') {
+        drop(claims.pointer_mut(name).map(Value::take));
+    } else if let Some(members) = claims.as_object_mut() {
+        members.remove(name);
+    }
+}
+
 /// A claim by name, or by JSON pointer where it starts with a slash.
 pub(crate) fn lookup<'a>(claims: &'a Value, name: &str) -> Option<&'a Value> {
     if name.starts_with('/') {
         claims.pointer(name)
     } else {
         claims.get(name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn groups_that_a_provider_may_not_assert_stand_nowhere_in_the_claims() {
+        let subject = Subject::parse("https://op.example|elin").unwrap();
+        let mut config = OpConfig::new(subject.iss.clone(), "approver");
+        config.groups_allowed = Some(BTreeSet::from(["dba".to_owned()]));
+        let all = json!(["dba", "root"]);
+        for (path, claims) in [
+            ("groups", json!({ "groups": all })),
+            ("/realm/roles", json!({ "realm": { "roles": all } })),
+        ] {
+            config.groups.path = path.to_owned();
+            let voter = config.voter(subject.clone(), claims);
+            let allowed = BTreeSet::from(["https://op.example#dba".to_owned()]);
+            assert_eq!(voter.groups, allowed);
+            let left = lookup(&voter.claims, path);
+            assert!(left.is_none_or(Value::is_null), "{path}: {left:?}");
+        }
     }
 }
