@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 use crate::document::{Exhibit, Field, Line, Role, Span};
 use crate::exhibit::{Properties, named_line, properties, rest_fields, value_spans};
 use crate::text::wrap;
+use crate::visible::safe_line;
 
 /// A command.
 pub(crate) struct Command<'a> {
@@ -73,18 +74,6 @@ impl<'a> Command<'a> {
 
     /// The exhibit.
     pub(crate) fn exhibit(&self, operation: &Operation) -> Exhibit {
-        let digits = (self.argv.len() - 1).to_string().len();
-        let lines = self.argv.iter().enumerate().flat_map(|(at, argument)| {
-            let mut spans = vec![Span::new(Role::Punctuation, format!("{at:>digits$}  "))];
-            match *argument {
-                "" => spans.push(Span::new(Role::Ours, "(empty)")),
-                text => spans.extend(value_spans(
-                    text,
-                    if at == 0 { Role::Name } else { Role::Data },
-                )),
-            }
-            wrap(Line { indent: 0, spans })
-        });
         let mut details = vec![Field::new(
             "argv",
             vec![Line::ours(
@@ -92,51 +81,55 @@ impl<'a> Command<'a> {
             )],
         )];
         if let Some(cwd) = self.cwd {
-            details.push(Field::new(
-                "cwd",
-                wrap(Line {
-                    indent: 0,
-                    spans: value_spans(cwd, Role::Data),
-                }),
-            ));
+            details.push(Field::new("cwd", wrap(safe_line(cwd, Role::Data))));
         }
-        if let Some(Program { path, sha256 }) = self.program {
-            let mut spans = value_spans(path, Role::Data);
-            spans.push(Span::new(Role::Ours, " SHA-256 "));
-            spans.extend(value_spans(sha256, Role::Data));
-            details.push(Field::new("program", wrap(Line { indent: 0, spans })));
+        if let Some(program) = &self.program {
+            details.push(Field::new("program", program.lines()));
         }
         if !self.env.is_empty() {
-            let lines = self.env.iter().flat_map(|(name, setting)| {
-                let value = match setting {
-                    Setting::Plain(value) => value_spans(value, Role::Data),
-                    Setting::Secret { size, sha256 } => {
-                        let mut spans = vec![
-                            Span::new(Role::Ours, "secret, "),
-                            Span::new(Role::Data, size.to_string()),
-                            Span::new(
-                                Role::Ours,
-                                if *size == 1 {
-                                    " byte, SHA-256 "
-                                } else {
-                                    " bytes, SHA-256 "
-                                },
-                            ),
-                        ];
-                        spans.extend(value_spans(sha256, Role::Data));
-                        spans
-                    }
-                };
-                named_line(name, "=", value)
-            });
+            let line =
+                |(name, setting): &(&str, Setting<'_>)| named_line(name, "=", setting.spans());
+            let lines = self.env.iter().flat_map(line);
             details.push(Field::new("env", lines.collect()));
         }
         details.extend(rest_fields(operation, &self.rest));
         Exhibit {
             title: Line::default(),
-            lines: lines.collect(),
+            lines: self.lines(),
             details,
         }
+    }
+
+    /// An argument a line, each with its number.
+    fn lines(&self) -> Vec<Line> {
+        let digits = (self.argv.len() - 1).to_string().len();
+        let lines = self.argv.iter().enumerate().flat_map(|(at, argument)| {
+            let mut spans = vec![Span::new(Role::Punctuation, format!("{at:>digits$}  "))];
+            match (*argument, at) {
+                ("", _) => spans.push(Span::new(Role::Ours, "(empty)")),
+                (program, 0) => spans.extend(value_spans(program, Role::Name)),
+                (text, _) => spans.extend(value_spans(text, Role::Data)),
+            }
+            wrap(Line { indent: 0, spans })
+        });
+        lines.collect()
+    }
+}
+
+impl Setting<'_> {
+    fn spans(&self) -> Vec<Span> {
+        let (size, sha256) = match self {
+            Self::Plain(value) => return value_spans(value, Role::Data),
+            Self::Secret { size, sha256 } => (*size, sha256),
+        };
+        let unit = if size == 1 { " byte" } else { " bytes" };
+        let mut spans = vec![
+            Span::new(Role::Ours, "secret, "),
+            Span::new(Role::Data, size.to_string()),
+            Span::new(Role::Ours, format!("{unit}, SHA-256 ")),
+        ];
+        spans.extend(value_spans(sha256, Role::Data));
+        spans
     }
 }
 
@@ -149,6 +142,13 @@ impl<'a> Program<'a> {
             }
             _ => None,
         }
+    }
+
+    fn lines(&self) -> Vec<Line> {
+        let mut spans = value_spans(self.path, Role::Data);
+        spans.push(Span::new(Role::Ours, " SHA-256 "));
+        spans.extend(value_spans(self.sha256, Role::Data));
+        wrap(Line { indent: 0, spans })
     }
 }
 

@@ -23,20 +23,11 @@ pub(crate) struct Apart {
 
 /// The exhibit of an operation.
 pub(crate) fn exhibit(operation: &Operation) -> (Exhibit, Option<Apart>) {
-    if let Some(http) = Http::read(operation) {
-        let (exhibit, made_visible) = http.exhibit(operation);
-        let apart = Apart {
-            pointer: "/action/properties/body/text",
-            made_visible,
-        };
-        return (exhibit, Some(apart));
-    }
-    if let Some(sql) = Sql::read(operation) {
-        let (exhibit, apart) = sql.exhibit(operation);
-        return (exhibit, Some(apart));
-    }
-    if let Some(tool) = Tool::read(operation) {
-        let (exhibit, apart) = tool.exhibit(operation);
+    let with_text = Http::read(operation)
+        .map(|http| http.exhibit(operation))
+        .or_else(|| Some(Sql::read(operation)?.exhibit(operation)))
+        .or_else(|| Some(Tool::read(operation)?.exhibit(operation)));
+    if let Some((exhibit, apart)) = with_text {
         return (exhibit, Some(apart));
     }
     match Command::read(operation) {
@@ -80,14 +71,18 @@ pub(crate) fn properties<'a>(
     if properties.get("kind")?.as_str()? != kind {
         return None;
     }
-    let mut rest = properties.clone();
-    rest.retain(|name, _| name != "kind" && !known.contains(&name.as_str()));
-    if Title::read(operation).is_some() {
-        rest.remove("title");
-    }
+    let has_title = Title::read(operation).is_some();
+    let is_left = |(name, _): &(&String, &Value)| match name.as_str() {
+        "kind" => false,
+        "title" => !has_title,
+        name => !known.contains(&name),
+    };
+    let left = properties.iter().filter(is_left);
     Some(Properties {
         all: properties,
-        rest,
+        rest: left
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect(),
     })
 }
 

@@ -8,10 +8,10 @@ use countersign_model::{Digest, Operation, json};
 use serde_json::{Map, Value};
 
 use crate::document::{Exhibit, Field, Line, Role, Span};
-use crate::exhibit::{Properties, properties, rest_fields};
+use crate::exhibit::{Apart, Properties, named_line, properties, rest_fields, value_spans};
 use crate::text::{Lines, Numbers, lines, wrap};
 use crate::tree::tree;
-use crate::visible::{Edges, shown};
+use crate::visible::{Edges, safe_line, shown};
 
 /// The members of an HTTP call.
 pub(crate) struct Http<'a> {
@@ -80,29 +80,34 @@ impl<'a> Http<'a> {
     }
 
     /// The exhibit, and how many characters of the body were made visible.
-    pub(crate) fn exhibit(&self, operation: &Operation) -> (Exhibit, u32) {
+    pub(crate) fn exhibit(&self, operation: &Operation) -> (Exhibit, Apart) {
         let body = self.body_lines();
         let mut details = Vec::new();
         if !self.headers.is_empty() {
-            let headers = self
-                .headers
-                .iter()
-                .flat_map(|(name, value)| header_lines(name, value));
+            let line = |(name, value): &(&str, &str)| {
+                named_line(name, ": ", value_spans(value, Role::Data))
+            };
+            let headers = self.headers.iter().flat_map(line);
             details.push(Field::new("headers", headers.collect()));
         }
         if let Some(body) = &self.body {
             details.push(Field::new("body", body.facts(self.content_type())));
-            details.push(Field::new("sha256", vec![value_line(body.sha256)]));
+            details.push(Field::new(
+                "sha256",
+                vec![safe_line(body.sha256, Role::Data)],
+            ));
         }
         details.extend(rest_fields(operation, &self.rest));
-        (
-            Exhibit {
-                title: self.title(operation),
-                lines: body.lines,
-                details,
-            },
-            body.made_visible,
-        )
+        let exhibit = Exhibit {
+            title: self.title(operation),
+            lines: body.lines,
+            details,
+        };
+        let apart = Apart {
+            pointer: "/action/properties/body/text",
+            made_visible: body.made_visible,
+        };
+        (exhibit, apart)
     }
 
     fn title(&self, operation: &Operation) -> Line {
@@ -231,20 +236,6 @@ fn header(value: &Value) -> Option<(&str, &str)> {
     match value.as_array()?.as_slice() {
         [name, value] => Some((name.as_str()?, value.as_str()?)),
         _ => None,
-    }
-}
-
-fn header_lines(name: &str, value: &str) -> Vec<Line> {
-    let mut spans = shown(name, Role::Key, Edges::Both).spans;
-    spans.push(Span::new(Role::Punctuation, ": "));
-    spans.extend(shown(value, Role::Data, Edges::Both).spans);
-    wrap(Line { indent: 0, spans })
-}
-
-fn value_line(text: &str) -> Line {
-    Line {
-        indent: 0,
-        spans: shown(text, Role::Data, Edges::Both).spans,
     }
 }
 

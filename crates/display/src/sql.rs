@@ -112,12 +112,12 @@ impl<'a> Sql<'a> {
                     (Role::Data, Edges::Both)
                 }
                 Token::Space => (Role::Data, Edges::Quoted),
-                Token::Word | Token::Quoted if names && !is_between(text) => {
+                Token::Word | Token::Quoted if names && !is(text, BETWEEN) => {
                     names = false;
                     (Role::Name, Edges::Quoted)
                 }
                 Token::Word => {
-                    names |= is_before_name(text);
+                    names |= is(text, BEFORE_NAME);
                     (word_role(text), Edges::Quoted)
                 }
                 Token::Quoted => (Role::Data, Edges::Quoted),
@@ -260,117 +260,31 @@ impl<'a> Preview<'a> {
 }
 
 /// Verbs that write, destroy, or let others do so: red on the card.
-const WRITES: [&str; 22] = [
-    "ALTER", "CALL", "CLUSTER", "COPY", "CREATE", "DELETE", "DO", "DROP", "EXECUTE", "GRANT",
-    "IMPORT", "INSERT", "LOCK", "MERGE", "REASSIGN", "REFRESH", "REINDEX", "REVOKE", "SECURITY",
-    "TRUNCATE", "UPDATE", "VACUUM",
-];
+const WRITES: &str = "\
+    ALTER CALL CLUSTER COPY CREATE DELETE DO DROP EXECUTE GRANT IMPORT INSERT LOCK MERGE REASSIGN REFRESH REINDEX \
+    REVOKE SECURITY TRUNCATE UPDATE VACUUM";
 /// The other words of the language that are most seen.
-const WORDS: [&str; 77] = [
-    "ADD",
-    "ALL",
-    "ALWAYS",
-    "AND",
-    "ANY",
-    "AS",
-    "ASC",
-    "BEGIN",
-    "BETWEEN",
-    "BY",
-    "CASCADE",
-    "CASE",
-    "CAST",
-    "COLUMN",
-    "COMMIT",
-    "CONFLICT",
-    "CONSTRAINT",
-    "CROSS",
-    "DEFAULT",
-    "DESC",
-    "DISTINCT",
-    "ELSE",
-    "END",
-    "EXCEPT",
-    "EXISTS",
-    "FALSE",
-    "FETCH",
-    "FOR",
-    "FOREIGN",
-    "FROM",
-    "FULL",
-    "FUNCTION",
-    "GROUP",
-    "HAVING",
-    "IF",
-    "ILIKE",
-    "IN",
-    "INDEX",
-    "INNER",
-    "INTERSECT",
-    "INTO",
-    "IS",
-    "JOIN",
-    "KEY",
-    "LEFT",
-    "LIKE",
-    "LIMIT",
-    "NOT",
-    "NOTHING",
-    "NULL",
-    "OFFSET",
-    "ON",
-    "ONLY",
-    "OR",
-    "ORDER",
-    "OUTER",
-    "OVER",
-    "PARTITION",
-    "PRIMARY",
-    "REFERENCES",
-    "RESTRICT",
-    "RETURNING",
-    "RIGHT",
-    "ROLE",
-    "ROLLBACK",
-    "SELECT",
-    "SET",
-    "TABLE",
-    "THEN",
-    "TO",
-    "TRUE",
-    "UNION",
-    "USING",
-    "VALUES",
-    "WHEN",
-    "WHERE",
-    "WITH",
-];
+const WORDS: &str = "\
+    ADD ALL ALWAYS AND ANY AS ASC BEGIN BETWEEN BY CASCADE CASE CAST COLUMN COMMIT CONFLICT CONSTRAINT CROSS DEFAULT \
+    DESC DISTINCT ELSE END EXCEPT EXISTS FALSE FETCH FOR FOREIGN FROM FULL FUNCTION GROUP HAVING IF ILIKE IN INDEX \
+    INNER INTERSECT INTO IS JOIN KEY LEFT LIKE LIMIT NOT NOTHING NULL OFFSET ON ONLY OR ORDER OUTER OVER PARTITION \
+    PRIMARY REFERENCES RESTRICT RETURNING RIGHT ROLE ROLLBACK SELECT SET TABLE THEN TO TRUE UNION USING VALUES WHEN \
+    WHERE WITH";
+/// A name comes after these.
+const BEFORE_NAME: &str = "FROM INTO JOIN TABLE TRUNCATE UPDATE";
+/// What may stand between such a word and the name.
+const BETWEEN: &str = "IF NOT EXISTS ONLY TABLE OF LATERAL";
 
-fn is(text: &str, words: &[&str]) -> bool {
-    words.iter().any(|word| text.eq_ignore_ascii_case(word))
+fn is(text: &str, words: &str) -> bool {
+    words.split(' ').any(|word| text.eq_ignore_ascii_case(word))
 }
 
 fn word_role(text: &str) -> Role {
-    if is(text, &WRITES) {
+    if is(text, WRITES) {
         Role::Verb
-    } else if is(text, &WORDS) {
+    } else if is(text, WORDS) {
         Role::Key
     } else {
         Role::Data
     }
-}
-
-fn is_before_name(text: &str) -> bool {
-    is(
-        text,
-        &["FROM", "INTO", "JOIN", "TABLE", "TRUNCATE", "UPDATE"],
-    )
-}
-
-/// What may stand between that word and the name.
-fn is_between(text: &str) -> bool {
-    is(
-        text,
-        &["IF", "NOT", "EXISTS", "ONLY", "TABLE", "OF", "LATERAL"],
-    )
 }

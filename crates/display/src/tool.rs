@@ -8,6 +8,7 @@ use crate::document::{Exhibit, Field, Line, Role, Span};
 use crate::exhibit::{Apart, Properties, properties, rest_fields, value_spans};
 use crate::text::{Lines, Numbers, lines};
 use crate::tree::tree;
+use crate::visible::safe_line;
 
 /// A call of a tool.
 pub(crate) struct Tool<'a> {
@@ -59,10 +60,7 @@ impl<'a> Tool<'a> {
         if let Some(digest) = self.tool_sha256 {
             details.push(Field::new(
                 "tool_sha256",
-                vec![Line {
-                    indent: 0,
-                    spans: value_spans(digest, Role::Data),
-                }],
+                vec![safe_line(digest, Role::Data)],
             ));
         }
         details.extend(rest_fields(operation, &self.rest));
