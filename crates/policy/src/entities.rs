@@ -34,6 +34,96 @@ impl Vocabulary {
     }
 }
 
+/// Who asks, as Cedar sees them. Made once for a token, and good for all that is asked with it.
+#[derive(Debug, Clone)]
+pub struct Requester(Entity);
+
+impl PartialEq for Requester {
+    /// Cedar's own equality looks at the id alone.
+    fn eq(&self, other: &Self) -> bool {
+        self.0.deep_eq(&other.0)
+    }
+}
+
+impl Requester {
+    /// By what stands in their operations: the subject, its type, its claims, and who acts for it. None where Cedar
+    /// cannot be asked about them.
+    pub fn new(
+        subject: &Subject,
+        kind: &str,
+        claims: &Map<String, Value>,
+        act: &[Subject],
+    ) -> Option<Self> {
+        let vocabulary = Vocabulary::new().ok()?;
+        requester(&vocabulary, subject, kind, Some(claims), act).ok()
+    }
+}
+
+/// What a policy sees of an operation, beside who asks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seen<'a> {
+    /// `action.name`.
+    pub action: &'a str,
+    /// `resource.type`.
+    pub resource_type: &'a str,
+    /// `resource.id`.
+    pub resource_id: &'a str,
+    /// `resource.properties.service`.
+    pub service: Option<&'a str>,
+    /// The other properties of the resource that are strings.
+    pub properties: Vec<(&'a str, &'a str)>,
+    /// The gate.
+    pub pep: &'a str,
+    /// `action.properties.kind`.
+    pub kind: Option<&'a str>,
+    /// `action.properties.method`.
+    pub method: Option<&'a str>,
+    /// `action.properties.authority`.
+    pub authority: Option<&'a str>,
+    /// `action.properties.path`.
+    pub path: Option<&'a str>,
+    /// `action.properties.query`.
+    pub query: Option<&'a str>,
+    /// The size of the body, in bytes.
+    pub body_bytes: Option<i64>,
+    /// Why, in the requester's own words.
+    pub justification: Option<&'a str>,
+    /// A ticket that the requester names.
+    pub ticket: Option<&'a str>,
+}
+
+impl<'a> Seen<'a> {
+    /// Of this operation.
+    pub fn of(operation: &'a Operation) -> Self {
+        let call = operation.action_properties();
+        let said = |name| call.get(name).and_then(Value::as_str);
+        let properties = operation.resource_properties().as_object();
+        let properties = properties.into_iter().flatten();
+        Self {
+            action: operation.action(),
+            resource_type: operation.resource_type(),
+            resource_id: operation.resource_id(),
+            service: operation
+                .resource_properties()
+                .get("service")
+                .and_then(Value::as_str),
+            properties: properties
+                .filter(|(name, _)| *name != "service")
+                .filter_map(|(name, value)| Some((name.as_str(), value.as_str()?)))
+                .collect(),
+            pep: operation.pep().as_str(),
+            kind: said("kind"),
+            method: said("method"),
+            authority: said("authority"),
+            path: said("path"),
+            query: said("query"),
+            body_bytes: call.get("body").and_then(|body| body.get("size")?.as_i64()),
+            justification: operation.justification(),
+            ticket: operation.ticket(),
+        }
+    }
+}
+
 /// Each name once.
 type Attributes = Vec<(String, RestrictedExpression)>;
 
@@ -46,40 +136,33 @@ pub(crate) struct Question {
 /// What could not be put to Cedar, in a sentence. No operation is known to bring this about.
 pub(crate) struct Unaskable(pub(crate) String);
 
-/// May the requester do this?
+/// May the requester of this operation do it?
 pub(crate) fn may_do(
     operation: &Operation,
     vocabulary: &Vocabulary,
 ) -> Result<Question, Unaskable> {
-    let subject = operation.subject();
-    let iss = subject.iss.as_str();
-    let claims = operation.claims();
-    let groups = strings(claims.get("groups")).map(|name| format!("{iss}#{name}"));
-    let act = operation.act_chain().iter().map(Subject::to_string);
-    let principal = user(
+    let requester = requester(
         vocabulary,
-        subject,
+        operation.subject(),
         operation.subject_type(),
-        set(groups),
-        set(act),
-        claims,
+        operation.claims().as_object(),
+        operation.act_chain(),
     )?;
+    may(requester, &Seen::of(operation), vocabulary)
+}
+
+/// May this requester do this?
+pub(crate) fn may(
+    requester: Requester,
+    seen: &Seen<'_>,
+    vocabulary: &Vocabulary,
+) -> Result<Question, Unaskable> {
     let mut attributes = Attributes::with_capacity(3);
-    attributes.push(text("type", operation.resource_type()));
-    attributes.push(text("id", operation.resource_id()));
-    attributes.extend(service(operation));
-    let resource = entity(
-        uid(&vocabulary.resource, "it"),
-        attributes,
-        resource_tags(operation),
-    )?;
-    ask(
-        principal,
-        operation.action(),
-        resource,
-        operation,
-        vocabulary,
-    )
+    attributes.push(text("type", seen.resource_type));
+    attributes.push(text("id", seen.resource_id));
+    attributes.extend(seen.service.map(|service| text("service", service)));
+    let resource = entity(uid(&vocabulary.resource, "it"), attributes, tags(seen))?;
+    ask(requester.0, seen.action, resource, seen, vocabulary)
 }
 
 /// May this person vote on it?
@@ -97,15 +180,9 @@ pub(crate) fn may_vote(
         "user",
         set(groups.cloned()),
         set([]),
-        &voter.claims,
+        voter.claims.as_object(),
     )?;
-    ask(
-        principal,
-        VOTE,
-        operation_entity(operation, vocabulary)?,
-        operation,
-        vocabulary,
-    )
+    vote(principal, operation, vocabulary)
 }
 
 /// May anybody at all vote on it? For policies in which the voter has been assumed away.
@@ -119,26 +196,38 @@ pub(crate) fn may_anybody_vote(
         "user",
         set([]),
         set([]),
-        &Value::Null,
+        None,
     )?;
-    ask(
-        principal,
-        VOTE,
-        operation_entity(operation, vocabulary)?,
-        operation,
-        vocabulary,
-    )
+    vote(principal, operation, vocabulary)
+}
+
+fn vote(
+    principal: Entity,
+    operation: &Operation,
+    vocabulary: &Vocabulary,
+) -> Result<Question, Unaskable> {
+    let seen = Seen::of(operation);
+    let mut attributes = Attributes::from(vec![
+        text("action", seen.action),
+        text("resource_type", seen.resource_type),
+        text("resource_id", seen.resource_id),
+        text("requester_iss", operation.subject().iss.as_str()),
+        text("requester_sub", &operation.subject().sub),
+    ]);
+    attributes.extend(seen.service.map(|service| text("service", service)));
+    let voted_on = entity(uid(&vocabulary.operation, "it"), attributes, tags(&seen))?;
+    ask(principal, VOTE, voted_on, &seen, vocabulary)
 }
 
 fn ask(
     principal: Entity,
     action: &str,
     resource: Entity,
-    operation: &Operation,
+    seen: &Seen<'_>,
     vocabulary: &Vocabulary,
 ) -> Result<Question, Unaskable> {
     let odd = |error: &dyn std::fmt::Display| Unaskable(error.to_string());
-    let context = Context::from_pairs(call(operation)).map_err(|error| odd(&error))?;
+    let context = Context::from_pairs(call(seen)).map_err(|error| odd(&error))?;
     let action = uid(&vocabulary.action, action);
     // Without the schema: what is put together here is as it says, which the tests hold.
     let request = Request::new(principal.uid(), action, resource.uid(), context, None)
@@ -148,23 +237,36 @@ fn ask(
     Ok(Question { request, entities })
 }
 
+fn requester(
+    vocabulary: &Vocabulary,
+    subject: &Subject,
+    kind: &str,
+    claims: Option<&Map<String, Value>>,
+    act: &[Subject],
+) -> Result<Requester, Unaskable> {
+    let iss = subject.iss.as_str();
+    let groups = claims.and_then(|claims| claims.get("groups"));
+    let groups = strings(groups).map(|name| format!("{iss}#{name}"));
+    let act = act.iter().map(Subject::to_string);
+    user(vocabulary, subject, kind, set(groups), set(act), claims).map(Requester)
+}
+
 fn user(
     vocabulary: &Vocabulary,
     subject: &Subject,
     kind: &str,
     groups: RestrictedExpression,
     act: RestrictedExpression,
-    claims: &Value,
+    claims: Option<&Map<String, Value>>,
 ) -> Result<Entity, Unaskable> {
-    let members = claims.as_object();
-    let mut attributes = Attributes::with_capacity(5 + members.map_or(0, Map::len));
+    let mut attributes = Attributes::with_capacity(5 + claims.map_or(0, Map::len));
     attributes.push(text("type", kind));
     attributes.push(text("iss", subject.iss.as_str()));
     attributes.push(text("sub", &subject.sub));
     attributes.push(("groups".to_owned(), groups));
     attributes.push(("act".to_owned(), act));
     let mut tags = Attributes::new();
-    for (name, value) in members.into_iter().flatten() {
+    for (name, value) in claims.into_iter().flatten() {
         match (name.as_str(), value) {
             (
                 "name" | "preferred_username" | "email" | "client_id" | "azp" | "acr",
@@ -210,64 +312,33 @@ fn user(
     )
 }
 
-fn operation_entity(operation: &Operation, vocabulary: &Vocabulary) -> Result<Entity, Unaskable> {
-    let mut attributes = Attributes::from(vec![
-        text("action", operation.action()),
-        text("resource_type", operation.resource_type()),
-        text("resource_id", operation.resource_id()),
-        text("requester_iss", operation.subject().iss.as_str()),
-        text("requester_sub", &operation.subject().sub),
-    ]);
-    attributes.extend(service(operation));
-    entity(
-        uid(&vocabulary.operation, "it"),
-        attributes,
-        resource_tags(operation),
-    )
+fn tags(seen: &Seen<'_>) -> Attributes {
+    let properties = seen.properties.iter();
+    properties.map(|(name, value)| text(name, value)).collect()
 }
 
-fn service(operation: &Operation) -> Option<(String, RestrictedExpression)> {
-    let service = operation.resource_properties().get("service")?.as_str()?;
-    Some(text("service", service))
-}
-
-fn resource_tags(operation: &Operation) -> Attributes {
-    operation
-        .resource_properties()
-        .as_object()
-        .into_iter()
-        .flatten()
-        .filter(|(name, _)| *name != "service")
-        .filter_map(|(name, value)| Some(text(name, value.as_str()?)))
-        .collect()
-}
-
-fn call(operation: &Operation) -> Attributes {
-    let properties = operation.action_properties();
+fn call(seen: &Seen<'_>) -> Attributes {
     let mut call = Attributes::with_capacity(9);
-    call.push(text("pep", operation.pep().as_str()));
-    for name in ["kind", "method", "authority", "path", "query"] {
-        call.extend(
-            properties
-                .get(name)
-                .and_then(Value::as_str)
-                .map(|value| text(name, value)),
-        );
-    }
-    let body = properties.get("body");
-    let bytes = body.and_then(|body| body.get("size")?.as_i64());
-    call.extend(bytes.map(|bytes| {
+    call.push(text("pep", seen.pep));
+    let said = [
+        ("kind", seen.kind),
+        ("method", seen.method),
+        ("authority", seen.authority),
+        ("path", seen.path),
+        ("query", seen.query),
+        ("justification", seen.justification),
+        ("ticket", seen.ticket),
+    ];
+    call.extend(
+        said.into_iter()
+            .filter_map(|(name, value)| Some(text(name, value?))),
+    );
+    call.extend(seen.body_bytes.map(|bytes| {
         (
             "body_bytes".to_owned(),
             RestrictedExpression::new_long(bytes),
         )
     }));
-    call.extend(
-        operation
-            .justification()
-            .map(|value| text("justification", value)),
-    );
-    call.extend(operation.ticket().map(|value| text("ticket", value)));
     call
 }
 

@@ -58,6 +58,7 @@ mod sound;
 mod validate;
 
 pub use check::{Finding, GateFacts, ProviderFacts, Surroundings, Weight};
+pub use entities::{Requester, Seen};
 pub use error::LoadError;
 pub use explain::{Asked, Explanation, RuleAt, Voters};
 pub use load::MAX_POLICY_BYTES;

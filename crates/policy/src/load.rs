@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use cedar_policy::{Authorizer, Effect, Policy as CedarPolicy, PolicySet};
 use countersign_model::{By, Digest, TokenRule};
 
-use crate::annotations::Rule;
+use crate::annotations::{Approve, Rule, Terms};
 use crate::condition::{Assume, assuming};
 use crate::draft::{Draft, begins};
 use crate::entities::Vocabulary;
@@ -76,18 +76,24 @@ fn assemble(
         }
     }
     let (votes, could_vote) = votes(&drafts)?;
-    let terms = || {
-        drafts.iter().filter_map(|draft| match &draft.rule {
-            Rule::Permit(terms) => Some(terms),
-            Rule::Vote { .. } | Rule::Forbid { .. } => None,
-        })
+    // A permit applies to no action but those that it names.
+    let named_by = |has: &dyn Fn(&Terms) -> bool| -> BTreeSet<String> {
+        let permits = drafts.iter().filter(|draft| match &draft.rule {
+            Rule::Permit(terms) => has(terms),
+            Rule::Vote { .. } | Rule::Forbid { .. } => false,
+        });
+        permits
+            .flat_map(|draft| draft.actions.iter().flatten().cloned())
+            .collect()
     };
-    let approvals = || terms().filter_map(|terms| terms.approve.as_ref());
-    let voting_depends = approvals().any(|approve| {
-        approve.requirement.by == By::Requester || !approve.requirement.stages.is_empty()
+    let asks = |terms: &Terms, how: fn(&Approve) -> bool| terms.approve.as_ref().is_some_and(how);
+    let voting_depends = named_by(&|terms| {
+        asks(terms, |approve| {
+            approve.requirement.by == By::Requester || !approve.requirement.stages.is_empty()
+        })
     });
-    let has_token_rules = terms().any(|terms| terms.token != TokenRule::default());
-    let has_cool_downs = approvals().any(|approve| approve.cool_down_secs.is_some());
+    let token_rules = named_by(&|terms| terms.token != TokenRule::default());
+    let cool_downs = named_by(&|terms| asks(terms, |approve| approve.cool_down_secs.is_some()));
     let has_body_sizes = drafts.iter().any(|draft| draft.mentions.body_size);
     Ok(Policy {
         digest: Digest::of(text.as_bytes()),
@@ -98,8 +104,8 @@ fn assemble(
         votes,
         could_vote,
         voting_depends,
-        has_token_rules,
-        has_cool_downs,
+        token_rules,
+        cool_downs,
         has_body_sizes,
         positions: drafts
             .iter()

@@ -9,7 +9,9 @@ use countersign_model::{
 
 use crate::annotations::{Rule, Terms};
 use crate::body::is_unseen;
-use crate::entities::{Question, Unaskable, Vocabulary, may_anybody_vote, may_do, may_vote};
+use crate::entities::{
+    Question, Requester, Seen, Unaskable, Vocabulary, may, may_anybody_vote, may_do, may_vote,
+};
 use crate::facts::Mentions;
 use crate::index::Index;
 use crate::merge::strictest;
@@ -31,10 +33,13 @@ pub struct Policy {
     pub(crate) rules: Vec<Entry>,
     /// Where in `rules` each policy stands.
     pub(crate) positions: HashMap<PolicyId, usize>,
-    /// Who may vote depends on what the operation needs: some are confirmed by the requester, or in stages.
-    pub(crate) voting_depends: bool,
-    pub(crate) has_token_rules: bool,
-    pub(crate) has_cool_downs: bool,
+    /// Actions of which who may vote depends on what the operation needs: some are confirmed by the requester, or
+    /// in stages.
+    pub(crate) voting_depends: BTreeSet<String>,
+    /// Actions with a permit that asks something of the token.
+    pub(crate) token_rules: BTreeSet<String>,
+    /// Actions with a permit that has a denied operation wait.
+    pub(crate) cool_downs: BTreeSet<String>,
     pub(crate) has_body_sizes: bool,
 }
 
@@ -82,6 +87,28 @@ impl Policy {
     /// Whether the policy knows an action.
     pub fn knows(&self, action: &str) -> bool {
         self.actions.contains(action)
+    }
+
+    /// What it asks of the caller's token, where it allows this outright: an answer without an operation, whose
+    /// bytes nobody needs then. None says no more than that; [`PolicyCheck::answer`] says the rest.
+    pub fn allows(&self, requester: &Requester, seen: &Seen<'_>) -> Option<TokenRule> {
+        if !self.knows(seen.action) {
+            return None;
+        }
+        let sets = self.operations.about(seen.action, seen.resource_type);
+        match self.ask(sets, may(requester.clone(), seen, &self.vocabulary)) {
+            Found::Permits(permits) => match merged(&permits) {
+                Ok(Terms {
+                    approve: None,
+                    token,
+                }) => Some(token),
+                Ok(Terms {
+                    approve: Some(_), ..
+                })
+                | Err(_) => None,
+            },
+            Found::Forbids(_) | Found::Nothing | Found::Broken(_) => None,
+        }
     }
 
     fn ask<'s>(
@@ -166,7 +193,7 @@ impl Policy {
 
     /// What an operation needs, where who may vote depends on it.
     fn needed(&self, operation: &Operation) -> Option<Requirement> {
-        if !self.voting_depends {
+        if !self.voting_depends.contains(operation.action()) {
             return None;
         }
         Some(self.terms(operation)?.approve?.requirement)
@@ -311,7 +338,7 @@ impl PolicyCheck for Policy {
     }
 
     fn token_rule(&self, operation: &Operation) -> TokenRule {
-        if !self.has_token_rules {
+        if !self.token_rules.contains(operation.action()) {
             return TokenRule::default();
         }
         self.terms(operation)
@@ -319,7 +346,7 @@ impl PolicyCheck for Policy {
     }
 
     fn cool_down_secs(&self, operation: &Operation) -> Option<u32> {
-        if !self.has_cool_downs {
+        if !self.cool_downs.contains(operation.action()) {
             return None;
         }
         self.terms(operation)?.approve?.cool_down_secs

@@ -193,7 +193,7 @@ proptest! {
 }
 
 /// Members by the names that the schema knows, and others, of any type.
-fn claims() -> impl Strategy<Value = Vec<(String, Value)>> {
+pub(crate) fn claims() -> impl Strategy<Value = Vec<(String, Value)>> {
     let name = proptest::sample::select(
         &[
             "groups",

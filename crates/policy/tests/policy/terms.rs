@@ -248,6 +248,24 @@ fn the_longest_cool_down_counts() {
 }
 
 #[test]
+fn what_a_permit_asks_for_counts_for_each_action_that_it_names() {
+    let policy = load(
+        r#"@id("both") @stages("lead:1, last:1") @cooldown("1h") @token_scope("s")
+           permit (principal, action in [Action::"a", Action::"b"], resource);
+           @id("lead") @stage("lead") permit (principal, action == Action::"vote", resource)
+           when { principal.sub == "elin" };
+           @id("last") @stage("last") permit (principal, action == Action::"vote", resource)
+           when { principal.sub == "jonas" };"#,
+    );
+    for action in ["a", "b"] {
+        let asked = operation("mara", action);
+        assert_eq!(policy.token_rule(&asked).scope.as_deref(), Some("s"));
+        assert_eq!(policy.cool_down_secs(&asked), Some(3600));
+        assert_eq!(may(&policy, "elin", "dba", action, Some("lead")), "may");
+    }
+}
+
+#[test]
 fn words_and_fields_of_several_permits_stand_together_once_and_have_a_bound() {
     let two = |one: &str, other: &str| {
         load(&format!(
