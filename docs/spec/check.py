@@ -487,14 +487,14 @@ ORDERS = {"reason": ["optional", "on_deny", "always"], "notify_buttons": ["both"
 EQUAL = ["by", "stages", "step_up", "acr", "scope", "match", "urgent", "irreversible", "lift"]
 TIMES = ["fresh_claims_secs", "ttl_secs", "grant_secs"]
 # The order in which a refusal names its member.
-NAMED = ["by", "approvals", "stages", "step_up", "acr", "scope", "match", "fresh_claims_secs", "release_claims_secs"]
-NAMED += ["reason", "notify_buttons", "ttl_secs", "grant_secs", "urgent", "irreversible", "lift"]
+NAMED = ["by", "approvals", "stages", "step_up", "acr", "scope", "match", "hold", "fresh_claims_secs"]
+NAMED += ["release_claims_secs", "reason", "notify_buttons", "ttl_secs", "grant_secs", "urgent", "irreversible", "lift"]
 
 
 def read_requirement(value):
     required = {"by", "approvals", "step_up", "match", "fresh_claims_secs", "reason", "notify_buttons"}
     required |= {"ttl_secs", "grant_secs"}
-    optional = {"stages", "acr", "scope", "release_claims_secs", "urgent", "irreversible", "lift"}
+    optional = {"stages", "acr", "scope", "hold", "release_claims_secs", "urgent", "irreversible", "lift"}
     values = {
         "by": ["others", "requester"],
         "step_up": ["none", "oidc", "webauthn"],
@@ -505,7 +505,7 @@ def read_requirement(value):
     good = good and all(value[name] in allowed for name, allowed in values.items())
     for name in TIMES + ["approvals"] + (["release_claims_secs"] if good and "release_claims_secs" in value else []):
         good = good and isinstance(value[name], int) and value[name] > 0
-    good = good and value.get("urgent", True) is True
+    good = good and value.get("urgent", True) is True and value.get("hold", True) is True
     good = good and value["approvals"] <= 32 and value.get("lift") != []
     good = good and ("stages" not in value or are_stages(value["stages"], value["approvals"]))
     if not good:
@@ -536,6 +536,8 @@ def laxer(mine, theirs):
             holds = b <= a
         elif name == "release_claims_secs":
             holds = a is None or (b is not None and b <= a)
+        elif name == "hold":
+            holds = a is None or b is True
         else:
             holds = ORDERS[name].index(b) >= ORDERS[name].index(a)
         if not holds:

@@ -103,6 +103,13 @@ export const states = [
   })],
   ["inbox-sql-locked", "inbox/sql"],
   ["inbox-sql-ready", "inbox/sql", step((ui) => ui.armed())],
+  ["inbox-hold", "inbox/hold", step((ui) => ui.armed())],
+  ["inbox-let-go", "inbox/hold", step(async (ui) => {
+    await ui.armed();
+    const button = await ui.find("#approve");
+    for (const type of ["pointerdown", "pointerup"]) button.dispatchEvent(new PointerEvent(type, { isPrimary: true, bubbles: true }));
+    await ui.until(() => document.querySelector("#say").textContent.includes("You let go"));
+  })],
   ["inbox-http", "inbox/http"],
   ["inbox-http-reason", "inbox/http", step((ui) => ui.read())],
   ["inbox-orders", "inbox/orders"],

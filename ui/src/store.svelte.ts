@@ -40,6 +40,8 @@ export class Store {
   history = $state(0);
   /** Another account is being added to those that there are. */
   adding = $state(false);
+  /** A request was opened while somebody signs in: that goes on out of sight, until it needs the person. */
+  aside = $state(false);
   /** The address in a link that was opened, until it is used or put away: it is only filled in. */
   linked = $state<string | null>(null);
   /** Rows on screen, see `inbox/held.ts`. */
@@ -51,6 +53,9 @@ export class Store {
   /** Somebody points at the list, or moves through it by keys. */
   #inList = { pointer: false, focus: false };
   #reads = 0;
+  /** Cards are read again whenever something changes: what was asked first and answered last is not news. */
+  #asked = 0;
+  #shown = { inboxSheet: 0, historySheet: 0 };
   /** Preferences that are on their way to the agent. */
   #wanted: Prefs | null = null;
 
@@ -82,8 +87,11 @@ export class Store {
         return;
       case "open":
         this.page = "inbox";
-        if (event.txn !== null) this.greeting = false;
-        if (event.txn !== null) void this.open(event.txn);
+        if (event.txn === null) return;
+        this.greeting = false;
+        this.adding = false;
+        this.aside = true;
+        void this.open(event.txn);
         return;
       case "connect":
         this.linked = event.server;
@@ -111,6 +119,7 @@ export class Store {
     // What has to work for requests to arrive is tried out once on a device, not at each sign-in.
     if (before !== null && state.accounts.length > before.accounts.length) this.adding = false;
     if (before !== null && before.account === null && state.account !== null && !state.prefs.greeted) this.greeting = true;
+    if (before !== null && state.sign_in.state !== before.sign_in.state && state.sign_in.state !== "binding") this.aside = false;
     if (state.account === null) {
       this.greeting = false;
       this.storm = null;
@@ -119,8 +128,9 @@ export class Store {
     }
     this.state = state;
     this.#settle();
-    // Offline and back: what is on screen may have changed meanwhile.
-    if (before !== null && before.connection !== state.connection && this.inboxSheet.sheet === "card") void this.#readAgain(this.inboxSheet.txn);
+    // Offline and back: what is on screen may have changed meanwhile, and what could not be read perhaps can.
+    const open = this.inboxSheet;
+    if (before !== null && before.connection !== state.connection && (open.sheet === "card" || open.sheet === "failed")) void this.#readAgain(open.txn);
   }
 
   #settle(hold = this.#inList.pointer || this.#inList.focus) {
@@ -214,9 +224,12 @@ export class Store {
       for (const place of ["inboxSheet", "historySheet"] as const) {
         const open = this[place];
         if (open.sheet === "none" || open.txn !== txn) continue;
+        const turn = ++this.#asked;
         const { card } = await ask(this.backend, { call: "card", txn }, "card");
         const still = this[place];
-        if (still.sheet !== "none" && still.txn === txn) this[place] = { sheet: "card", txn, card };
+        if (still.sheet === "none" || still.txn !== txn || turn < this.#shown[place]) continue;
+        this.#shown[place] = turn;
+        this[place] = { sheet: "card", txn, card };
         this.#settle();
       }
     } catch {
@@ -244,6 +257,7 @@ export class Store {
         "card",
       );
       if (this.#shows(txn)) {
+        this.#shown.inboxSheet = ++this.#asked;
         this.inboxSheet = { sheet: "card", txn, card };
         this.casting = { state: "idle" };
         this.#settle();

@@ -35,8 +35,8 @@ pub enum Buttons {
 }
 
 impl Buttons {
-    /// What the policy allows, less what a button cannot carry: words, a reason, a sign-in. Never approve alone: that
-    /// would invite.
+    /// What the policy allows, less what a button cannot carry: words, a reason, a sign-in, being held. Never approve
+    /// alone: that would invite.
     fn of(requirement: &Requirement) -> Self {
         let can_deny = match requirement.reason {
             ReasonRule::Optional => true,
@@ -44,7 +44,8 @@ impl Buttons {
         };
         let can_approve = can_deny
             && requirement.step_up == StepUp::None
-            && requirement.match_words == MatchWords::None;
+            && requirement.match_words == MatchWords::None
+            && !requirement.hold;
         match requirement.notify_buttons {
             NotifyButtons::Both if can_approve => Self::Both,
             NotifyButtons::Both | NotifyButtons::Deny if can_deny => Self::Deny,
@@ -76,4 +77,35 @@ fn of(item: &Item) -> Option<Brief> {
         buttons: Buttons::of(requirement),
         display_digest: genuine.display_digest.to_string(),
     })
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_button_does_only_what_takes_nothing_but_a_click() {
+        for (member, value, buttons) in [
+            ("urgent", json!(true), Buttons::Both),
+            ("hold", json!(true), Buttons::Deny),
+            ("match", json!("words"), Buttons::Deny),
+            ("step_up", json!("oidc"), Buttons::Deny),
+            ("step_up", json!("webauthn"), Buttons::Deny),
+            ("notify_buttons", json!("deny"), Buttons::Deny),
+            ("notify_buttons", json!("none"), Buttons::None),
+            ("reason", json!("on_deny"), Buttons::None),
+            ("reason", json!("always"), Buttons::None),
+        ] {
+            let mut requirement = json!({
+                "by": "others", "approvals": 1, "step_up": "none", "match": "none", "fresh_claims_secs": 300,
+                "reason": "optional", "notify_buttons": "both", "ttl_secs": 900, "grant_secs": 120,
+            });
+            requirement[member] = value.clone();
+            let requirement = Requirement::from_value(&requirement).unwrap();
+            assert_eq!(Buttons::of(&requirement), buttons, "{member}: {value}");
+        }
+    }
 }

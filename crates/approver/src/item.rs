@@ -445,6 +445,7 @@ impl Item {
         match around.connection {
             Connection::Connected => Ballot::Open {
                 type_words: requirement.match_words == MatchWords::Words,
+                hold: requirement.hold,
                 reason: match requirement.reason {
                     countersign_model::ReasonRule::Optional => ReasonRule::Optional,
                     countersign_model::ReasonRule::OnDeny => ReasonRule::OnDeny,

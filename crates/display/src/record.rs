@@ -43,6 +43,7 @@ fn requirement_lines(requirement: &Requirement) -> Vec<Line> {
         acr,
         scope,
         match_words,
+        hold,
         fresh_claims_secs,
         release_claims_secs,
         reason,
@@ -91,6 +92,9 @@ fn requirement_lines(requirement: &Requirement) -> Vec<Line> {
     );
     if *match_words == MatchWords::Words {
         lines.push(Line::ours("The two matching words are typed"));
+    }
+    if *hold {
+        lines.push(Line::ours("Approve is held down, not clicked"));
     }
     match reason {
         ReasonRule::Optional => {}

@@ -16,6 +16,7 @@ fn requirement() -> Requirement {
         acr: None,
         scope: None,
         match_words: MatchWords::None,
+        hold: false,
         fresh_claims_secs: 300,
         release_claims_secs: None,
         reason: ReasonRule::OnDeny,
@@ -126,6 +127,7 @@ fn a_hostile_card() {
             "/action/properties/nothing".to_owned(),
         ],
         match_words: MatchWords::Words,
+        hold: true,
         ..requirement()
     };
     let card = shown(&operation, &requirement);

@@ -100,6 +100,8 @@ pub struct Requirement {
     pub scope: Option<String>,
     /// Whether the matching words are typed.
     pub match_words: MatchWords,
+    /// Approve is held down for a moment, not clicked. What a person did in their own app: no vote proves it.
+    pub hold: bool,
     /// How old a voter's claims may be when voting, in seconds.
     pub fresh_claims_secs: u32,
     /// How old they may be at release, in seconds.
@@ -141,6 +143,7 @@ impl Requirement {
             acr,
             scope,
             match_words,
+            hold,
             fresh_claims_secs,
             release_claims_secs,
             reason,
@@ -164,6 +167,7 @@ impl Requirement {
             ("acr", *acr == theirs.acr),
             ("scope", *scope == theirs.scope),
             ("match", *match_words == theirs.match_words),
+            ("hold", theirs.hold || !*hold),
             (
                 "fresh_claims_secs",
                 theirs.fresh_claims_secs <= *fresh_claims_secs,
@@ -209,6 +213,9 @@ impl Requirement {
         if let Some(secs) = self.release_claims_secs {
             put("release_claims_secs", json!(secs));
         }
+        if self.hold {
+            put("hold", json!(true));
+        }
         if self.urgent {
             put("urgent", json!(true));
         }
@@ -233,13 +240,14 @@ impl Requirement {
             acr: members.opt_bounded("acr", 256)?,
             scope: members.opt_bounded("scope", 256)?,
             match_words: member(&mut members, "match", MatchWords::parse)?,
+            hold: flag(&mut members, "hold")?,
             fresh_claims_secs: bounded(&mut members, "fresh_claims_secs", MAX_SECS)?,
             release_claims_secs: opt_secs(&mut members, "release_claims_secs")?,
             reason: member(&mut members, "reason", ReasonRule::parse)?,
             notify_buttons: member(&mut members, "notify_buttons", NotifyButtons::parse)?,
             ttl_secs: bounded(&mut members, "ttl_secs", MAX_SECS)?,
             grant_secs: bounded(&mut members, "grant_secs", MAX_SECS)?,
-            urgent: urgent(&mut members)?,
+            urgent: flag(&mut members, "urgent")?,
             irreversible: members.opt_bounded("irreversible", 512)?,
             lift: lift(&mut members)?,
         };
@@ -301,11 +309,11 @@ fn stages(members: &mut Members, approvals: u32) -> Result<Vec<Stage>, MemberErr
 }
 
 /// There, it is true: one encoding of one meaning.
-fn urgent(members: &mut Members) -> Result<bool, MemberError> {
-    match members.opt_value("urgent") {
+fn flag(members: &mut Members, name: &'static str) -> Result<bool, MemberError> {
+    match members.opt_value(name) {
         None => Ok(false),
         Some(Value::Bool(true)) => Ok(true),
-        Some(_) => Err(MemberError::wrong("urgent", "true, or absent")),
+        Some(_) => Err(MemberError::wrong(name, "true, or absent")),
     }
 }
 

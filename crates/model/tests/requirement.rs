@@ -16,6 +16,7 @@ fn mine() -> Requirement {
         acr: Some("phr".into()),
         scope: Some("approve:orders.delete".into()),
         match_words: MatchWords::Words,
+        hold: true,
         fresh_claims_secs: 300,
         release_claims_secs: Some(600),
         reason: ReasonRule::OnDeny,
@@ -32,7 +33,7 @@ type Change = fn(&mut Requirement);
 
 #[test]
 fn each_weakened_member_is_refused_and_named() {
-    let weaker: [(&str, Change); 23] = [
+    let weaker: [(&str, Change); 24] = [
         ("by", |r| r.by = By::Requester),
         ("approvals", |r| r.approvals = 1),
         ("step_up", |r| r.step_up = StepUp::None),
@@ -42,6 +43,7 @@ fn each_weakened_member_is_refused_and_named() {
         ("scope", |r| r.scope = None),
         ("scope", |r| r.scope = Some("approve:orders".into())),
         ("match", |r| r.match_words = MatchWords::None),
+        ("hold", |r| r.hold = false),
         ("fresh_claims_secs", |r| r.fresh_claims_secs = 301),
         ("release_claims_secs", |r| r.release_claims_secs = None),
         ("release_claims_secs", |r| r.release_claims_secs = Some(601)),
@@ -199,7 +201,7 @@ fn stages_come_back_and_are_read_exactly() {
 fn unknown_and_malformed_members_are_refused() {
     let stage = |name: &str, approvals: i64| json!({"name": name, "approvals": approvals});
     let nine: Vec<Value> = (0..9).map(|n| stage(&format!("s{n}"), 1)).collect();
-    let cases: [(&str, Value); 27] = [
+    let cases: [(&str, Value); 29] = [
         ("stages", json!([])),
         ("stages", json!(null)),
         ("stages", json!([stage("team", 2)])),
@@ -223,6 +225,8 @@ fn unknown_and_malformed_members_are_refused() {
         ("notify_buttons", json!("approve")),
         ("ttl_secs", json!(0)),
         ("grant_secs", json!(30 * 24 * 3600 + 1)),
+        ("hold", json!(false)),
+        ("hold", json!(1)),
         ("urgent", json!(false)),
         ("urgent", json!("yes")),
         ("lift", json!([])),

@@ -115,12 +115,13 @@ pub(crate) fn read<'a>(
 
 /// The annotations of a permit of operations, in the order in which messages list them. Each but those of
 /// [`TOKEN`] makes it a permit "once approved so".
-const PERMIT: [&str; 21] = [
+const PERMIT: [&str; 22] = [
     "approvals",
     "stages",
     "ttl",
     "grant",
     "match",
+    "hold",
     "reason",
     "fresh_claims",
     "release_claims",
@@ -212,6 +213,7 @@ struct Asks {
     ttl_secs: Option<u32>,
     grant_secs: Option<u32>,
     match_words: Option<MatchWords>,
+    hold: bool,
     reason: Option<ReasonRule>,
     fresh_claims_secs: Option<u32>,
     release_claims_secs: Option<u32>,
@@ -255,11 +257,11 @@ impl Asks {
                         .ok_or_else(|| one_of("\"none\", \"deny\", \"both\""))?,
                 );
             }
-            "urgent" => {
-                self.urgent = (value == "yes")
-                    .then_some(true)
-                    .ok_or_else(|| one_of("\"yes\""))?;
+            "hold" | "urgent" if value != "yes" => {
+                return Err(format!("`@{name}(\"{value}\")`: write \"yes\""));
             }
+            "hold" => self.hold = true,
+            "urgent" => self.urgent = true,
             "by" => {
                 self.by =
                     Some(By::parse(value).ok_or_else(|| one_of("\"others\", \"requester\""))?);
@@ -347,6 +349,7 @@ impl Asks {
             acr: self.acr,
             scope: self.scope,
             match_words: self.match_words.unwrap_or(MatchWords::None),
+            hold: self.hold,
             fresh_claims_secs: self.fresh_claims_secs.unwrap_or(FRESH_CLAIMS_SECS),
             release_claims_secs: self.release_claims_secs,
             reason: self.reason.unwrap_or(ReasonRule::Optional),

@@ -433,7 +433,7 @@ fn asked_for(entry: &Entry, gates: &[GateFacts], findings: &mut Findings<'_>) {
     }
 }
 
-/// A button on a notification can carry neither words, nor a reason, nor a sign-in.
+/// A button on a notification can carry neither words, nor a reason, nor a sign-in, and is not held.
 fn buttons(entry: &Entry, findings: &mut Findings<'_>) {
     let Rule::Permit(Terms {
         approve: Some(approve),
@@ -445,14 +445,15 @@ fn buttons(entry: &Entry, findings: &mut Findings<'_>) {
     let requirement = &approve.requirement;
     let needs_window = requirement.step_up != StepUp::None
         || requirement.match_words == MatchWords::Words
-        || requirement.reason == ReasonRule::Always;
+        || requirement.hold
+        || requirement.reason != ReasonRule::Optional;
     if requirement.notify_buttons == NotifyButtons::Both && needs_window {
         let offset = entry.offset_of("notify_buttons");
         findings.push(
             Weight::Warning,
             entry,
             offset,
-            "an Approve button on a notification carries no words, no reason and no sign-in: it will only open the request"
+            "an Approve button on a notification carries no words, no reason and no sign-in, and is not held: it is left out"
                 .to_owned(),
         );
     }

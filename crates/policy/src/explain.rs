@@ -212,6 +212,7 @@ fn of_approval(approve: &Approve) -> Vec<(&'static str, String)> {
         acr,
         scope,
         match_words,
+        hold,
         fresh_claims_secs,
         release_claims_secs,
         reason,
@@ -234,6 +235,7 @@ fn of_approval(approve: &Approve) -> Vec<(&'static str, String)> {
     all.extend(acr.clone().map(|acr| ("acr", acr)));
     all.extend(scope.clone().map(|scope| ("scope", scope)));
     all.push(("match", match_words.as_str().to_owned()));
+    all.extend(hold.then(|| ("hold", "yes".to_owned())));
     all.push(("fresh_claims", time(*fresh_claims_secs)));
     all.extend(release_claims_secs.map(|secs| ("release_claims", time(secs))));
     all.push(("reason", reason.as_str().to_owned()));

@@ -127,7 +127,7 @@ export function play(scene: Scene, live: boolean): Played {
         if (card.ballot.ballot !== "step_up") return nothing;
         const { asked } = card.ballot;
         if (call.call === "retry_step_up") phase(call.txn, asked, { phase: "waiting_for_browser", url: "https://login.example.com/authorize", since: now() });
-        else scene.cards[call.txn] = { ...card, ballot: { ballot: "open", type_words: false, reason: "optional", step_up: asked } };
+        else scene.cards[call.txn] = { ...card, ballot: { ballot: "open", type_words: false, hold: false, reason: "optional", step_up: asked } };
         return nothing;
       }
       case "history":

@@ -3,6 +3,7 @@
  * rule of "say why not" is a line in a table and a test.
  */
 import type { Card, Choice, Connection, Problem, StepUpAsked, StepUpPhase, WhyLocked } from "../generated/ipc";
+import type { Holding } from "./hold.svelte";
 
 /** What the person has typed so far. */
 export interface Draft {
@@ -28,6 +29,8 @@ export interface Situation {
   casting: Casting;
   /** Deny was tried without the reason that the policy wants. */
   reasonMissed: boolean;
+  /** Where Approve is held down: whether it is, or was let go too early. */
+  holding: Holding["holding"];
 }
 
 /** What the line above the buttons says. */
@@ -44,6 +47,8 @@ export type Say =
   | { readonly say: "arming" }
   | { readonly say: "words" }
   | { readonly say: "reason" }
+  | { readonly say: "holding" }
+  | { readonly say: "let_go" }
   | { readonly say: "step_up"; readonly asked: StepUpAsked; readonly own: boolean }
   | { readonly say: "ready" };
 
@@ -55,6 +60,8 @@ export interface Vote {
   /** The fields may be typed into. */
   readonly canType: boolean;
   readonly typeWords: boolean;
+  /** Approve is held down, not clicked. */
+  readonly hold: boolean;
   /** What Approve takes beside the click. */
   readonly stepUp: StepUpAsked | null;
   /** The requester confirms their own operation. */
@@ -162,6 +169,7 @@ function voteOf(s: Situation): Vote {
   const open = card.ballot.ballot === "open" ? card.ballot : null;
   const offline = s.connection !== "connected" || locked?.why === "offline";
   const typeWords = open?.type_words ?? false;
+  const hold = open?.hold ?? false;
   const wordsGiven = !typeWords || draft.words.every((word) => word.trim() !== "");
   const reasonGiven = draft.reason.trim() !== "";
   const rule = open?.reason ?? "optional";
@@ -192,13 +200,26 @@ function voteOf(s: Situation): Vote {
     return null;
   })();
 
+  // What the finger does now comes before what became of the time before.
+  const pressed = ((): Say | null => {
+    switch (hold && missing === null ? s.holding : "rest") {
+      case "rest":
+        return null;
+      case "held":
+        return { say: "holding" };
+      case "let_go":
+        return { say: "let_go" };
+    }
+  })();
+
   return {
     foot: "vote",
-    say: blocked ?? news ?? missing ?? (stepUp === null ? { say: "ready" } : { say: "step_up", asked: stepUp, own }),
+    say: blocked ?? pressed ?? news ?? missing ?? (stepUp === null ? { say: "ready" } : { say: "step_up", asked: stepUp, own }),
     canApprove: blocked === null && missing === null,
     canDeny: blocked === null && (rule !== "always" || reasonGiven),
     canType: blocked === null || blocked.say === "offline",
     typeWords,
+    hold,
     stepUp,
     own,
     busy: casting.state === "sending" ? casting.choice : null,

@@ -54,6 +54,8 @@ export function look(sheet: HTMLElement, seen: Seen): boolean {
 
 /** Scrolls to the first thing that was not seen, in reading order. */
 export function goToUnseen(sheet: HTMLElement, seen: Seen) {
+  // Asked before the first frame, or right after a jump: what is on screen counts as seen.
+  look(sheet, seen);
   for (const element of sheet.querySelectorAll<HTMLElement>("[data-unit]")) {
     const gap = seen.firstGap(element.dataset["unit"] ?? "");
     if (gap === null) continue;

@@ -176,6 +176,10 @@ export type Ballot = { "ballot": "open",
  */
 type_words: boolean, 
 /**
+ * Whether Approve is held down, not clicked.
+ */
+hold: boolean, 
+/**
  * When a reason is needed.
  */
 reason: ReasonRule, 

@@ -9,6 +9,7 @@ import type { Ability, CheckOf, Connection, Kind, LogLevel, Means, Noticed, Outc
 import { slotted } from "./slots";
 
 const number = new Intl.NumberFormat("en");
+const tenths = new Intl.NumberFormat("en", { minimumFractionDigits: 1, maximumFractionDigits: 1 });
 const plural = (count: number, one: string, many: string) => `${number.format(count)} ${count === 1 ? one : many}`;
 
 export const en = {
@@ -305,6 +306,9 @@ export const en = {
   yourVote: "Your vote",
   approve: "Approve",
   approving: "Approving",
+  holdToApprove: "Hold to approve",
+  holdToConfirm: "Hold to confirm",
+  keepHolding: (p: { secs: number }) => `Keep holding, ${tenths.format(p.secs)} s`,
   deny: "Deny",
   denying: "Denying",
   sendAgain: "Send again",
@@ -337,6 +341,8 @@ export const en = {
   sayWordsWrongSo: "Nothing was approved.",
   sayReasonAlways: "This policy asks for a reason before you approve or deny. The requester gets it.",
   sayReasonDeny: "This policy asks for a reason to deny. The requester gets it.",
+  sayHolding: "Keep holding. Let go and nothing happens.",
+  sayLetGo: "You let go too early, so nothing happened. Hold the button, or Space on it, until it is full.",
   saySending: "Reading the request once more, signing, sending.",
   saySeen: "You have seen all of it.",
   saySeenSo: "It runs once. Once it has run, an approval cannot be taken back.",

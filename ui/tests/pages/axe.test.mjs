@@ -66,7 +66,7 @@ const pages = [
     await page.getByRole("switch").click();
     await page.locator("[data-act=set-absence]").waitFor();
   }],
-  ["settings/add-key"], ["inbox/step-up-pin"], ["inbox/step-up-plug"], ["inbox/away", readAll], ["inbox/muted", readAll], ["inbox/paused"], ["inbox/quiet"], ["inbox/i-am-away"],
+  ["settings/add-key"], ["inbox/step-up-pin"], ["inbox/step-up-plug"], ["inbox/hold", readAll], ["inbox/away", readAll], ["inbox/muted", readAll], ["inbox/paused"], ["inbox/quiet"], ["inbox/i-am-away"],
   ["first/waiting", async (page) => {
     await page.evaluate(() => globalThis.played.signIn());
     await page.getByText("Right to within a second.").waitFor();

@@ -148,6 +148,108 @@ test("Enter never approves, a held key is ignored, Space does", () =>
     assert.equal((await calls(page, "vote")).length, 1);
   }));
 
+/** Presses Approve by events of one moment, so that no slow machine holds it: `[type, key]`, or what is done between. */
+const press = (page, ...events) =>
+  page.locator("#approve").evaluate((button, events) => {
+    for (const [type, key] of events) {
+      if (type === "offline") globalThis.played.change((state) => (state.connection = "reconnecting"));
+      else if (type === "elsewhere") document.querySelector("#reason").focus();
+      else if (key !== undefined) button.dispatchEvent(new KeyboardEvent(type, { key, bubbles: true, cancelable: true }));
+      else button.dispatchEvent(type === "click" ? new MouseEvent(type, { bubbles: true }) : new PointerEvent(type, { isPrimary: true, bubbles: true }));
+    }
+  }, events);
+/** Everything that the line above the buttons says from now on. */
+const listen = (page) =>
+  page.evaluate(() => {
+    globalThis.heard = [];
+    const say = document.querySelector("#say");
+    new MutationObserver(() => globalThis.heard.push(say.textContent.trim())).observe(say, { subtree: true, childList: true, characterData: true });
+  });
+
+test("where the policy wants it held, a click approves nothing; held by the pointer to the end, it does", () =>
+  scene("inbox/hold", async (page) => {
+    await readAll(page);
+    await armed(page);
+    assert.equal(await page.locator("#approve").innerText(), "Hold to approve");
+    await press(page, ["click"]);
+    await page.locator("#say", { hasText: "You have seen all of it" }).waitFor();
+    for (const ended of ["pointerup", "pointerleave", "pointercancel"]) {
+      await press(page, ["pointerdown"], [ended], ["click"]);
+      await page.locator("#say", { hasText: "You let go too early, so nothing happened." }).waitFor();
+    }
+    assert.deepEqual(await calls(page, "vote"), []);
+    await listen(page);
+    await page.locator("#approve").hover();
+    await page.mouse.down();
+    await page.locator(".result h3", { hasText: "You approved at" }).waitFor();
+    await page.mouse.up();
+    assert.equal((await calls(page, "vote")).length, 1);
+    assert.ok((await page.evaluate(() => globalThis.heard)).some((said) => said.includes("Keep holding. Let go and nothing happens.")));
+    // What has taken its place was not pressed.
+    assert.equal(await page.locator(".sheet").getAttribute("data-txn"), "txn-sql");
+  }));
+
+test("where the policy wants it held, Space is held, and Enter is still nothing", () =>
+  scene("inbox/hold", async (page) => {
+    await readAll(page);
+    await armed(page);
+    await page.locator("#approve").focus();
+    await page.keyboard.press("Enter");
+    for (const ended of [["keyup", " "], ["elsewhere"]]) {
+      await press(page, ["keydown", " "], ended);
+      await page.locator("#say", { hasText: "You let go too early" }).waitFor();
+      await page.locator("#approve").focus();
+    }
+    assert.deepEqual(await calls(page, "vote"), []);
+    await page.keyboard.down("Space");
+    await page.keyboard.down("Space");
+    await page.locator(".result h3", { hasText: "You approved at" }).waitFor();
+    await page.keyboard.up("Space");
+    assert.equal((await calls(page, "vote")).length, 1);
+  }, { reducedMotion: "reduce" }));
+
+test("what is held stops with what makes it available", () =>
+  scene("inbox/hold", async (page) => {
+    await readAll(page);
+    await armed(page);
+    await press(page, ["pointerdown"], ["offline"]);
+    await page.locator("#say", { hasText: "You are offline" }).waitFor();
+    await page.evaluate(() => globalThis.played.change((state) => (state.connection = "connected")));
+    // Nothing goes on being held.
+    await page.waitForFunction(() => !document.querySelector("#say").textContent.includes("offline"));
+    assert.match(await say(page), /You have seen all of it/);
+    assert.equal(await page.locator("#approve").innerText(), "Hold to approve");
+    assert.deepEqual(await calls(page, "vote"), []);
+  }));
+
+test("a press that began before Approve was available is none, however long it lasts", () =>
+  scene("inbox/http", async (page) => {
+    await readAll(page);
+    await page.locator("#say", { hasText: "asks for a reason" }).waitFor();
+    await press(page, ["pointerdown"]);
+    await page.locator("#reason").fill("Contract ended.");
+    await armed(page);
+    await press(page, ["pointerup"], ["click"]);
+    // By keys as well.
+    await page.locator("#reason").fill("");
+    await press(page, ["keydown", " "]);
+    await page.locator("#reason").fill("Contract ended.");
+    await armed(page);
+    await press(page, ["keyup", " "], ["click"]);
+    assert.deepEqual(await calls(page, "vote"), []);
+    await page.locator("#approve").click();
+    await page.locator(".result").waitFor();
+    assert.equal((await calls(page, "vote")).length, 1);
+  }));
+
+test("each time that other bytes come they are looked at anew, though nothing moves", () =>
+  scene("inbox/short", async (page) => {
+    for (let n = 1; n <= 4; n++) {
+      await page.evaluate((digest) => globalThis.played.changeCard("txn-http", (card) => (card.display_digest = digest)), `d-${n}`);
+      await page.waitForFunction(() => document.querySelector("#say .link") === null && document.querySelector("#approve").getAttribute("aria-disabled") === "false");
+    }
+  }, { viewport: { width: 1180, height: 1400 } }));
+
 test("Escape is no decision", () =>
   scene("inbox/sql", async (page) => {
     await readAll(page);

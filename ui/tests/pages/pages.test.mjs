@@ -84,6 +84,25 @@ test("a link, signed in: the page for another account, and a way back", () =>
     assert.equal(await page.getByLabel("Server address").inputValue(), "");
   }));
 
+test("a clicked notification shows its request, though somebody is signing in or adding an account", () =>
+  scene("inbox/sql", async (page) => {
+    const open = (txn) => page.evaluate((txn) => globalThis.played.emit({ event: "open", txn }), txn);
+    const signIn = (state) => page.evaluate((to) => globalThis.played.change((state) => (state.sign_in = to)), state);
+    await page.evaluate(() => globalThis.played.emit({ event: "connect", server: "https://approvals.partner.example.net" }));
+    await page.getByRole("heading", { name: "Another account" }).waitFor();
+    await open("txn-http");
+    await page.locator(".sheet[data-txn=txn-http]").waitFor();
+    await signIn({ state: "waiting_for_browser", provider_name: "Example Staff", url: "https://login.example.com/authorize" });
+    await page.getByRole("heading", { name: "Go on in your browser" }).waitFor();
+    await open("txn-sql");
+    await page.locator(".sheet[data-txn=txn-sql]").waitFor();
+    // It goes on out of sight, and is told when it needs the person.
+    await signIn({ state: "binding" });
+    await page.locator(".sheet[data-txn=txn-sql]").waitFor();
+    await signIn({ state: "failed", problem: { code: "provider_unreachable", sentence: "It did not answer." } });
+    await page.getByText("It did not answer.").waitFor();
+  }));
+
 test("settings: general", () =>
   scene("settings", async (page) => {
     await tab(page, "Settings");
@@ -204,6 +223,30 @@ test("devices: a new one is asked about, one is revoked, and a second click at t
     await page.locator("[data-act=sign-out]").click();
     await page.locator("[data-act=sign-out-now]").click();
     await page.getByRole("heading", { name: "Which server do you approve for?" }).waitFor();
+  }));
+
+test("what could not be read says so, and is read again when asked", () =>
+  scene("settings", async (page) => {
+    const fail = (wanted) =>
+      page.evaluate((wanted) => {
+        const { backend } = globalThis.played;
+        const { call } = backend;
+        backend.call = async (asked) => {
+          if (asked.call !== wanted) return call(asked);
+          backend.call = call;
+          throw new Error("not now");
+        };
+      }, wanted);
+    await fail("devices");
+    await tab(page, "Settings");
+    await part(page, "Devices and keys");
+    await page.locator("[data-act=read-again]").click();
+    await page.getByText("travel-laptop").waitFor();
+    await fail("history");
+    await tab(page, "History");
+    await page.locator("#read-again").click();
+    await page.locator(".hrow[data-txn=past-2]").waitFor();
+    assert.equal(await page.locator("#read-again").count(), 0);
   }));
 
 test("about: versions, what has to work, log level, and diagnostics to read and copy", () =>

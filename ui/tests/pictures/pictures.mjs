@@ -56,6 +56,8 @@ export const pictures = [
   one("step-up-waiting", "usual", "dark"),
   one("step-up-pin", "usual", "light"),
   one("step-up-declined", "usual", "light"),
+  one("inbox-hold", "usual", "light"),
+  one("inbox-let-go", "usual", "dark"),
   one("inbox-wrong-words", "usual", "light"),
   one("inbox-failed", "usual", "light"),
   one("inbox-voted", "usual", "light"),

@@ -13,9 +13,11 @@ const situation = (change: Partial<Situation> = {}): Situation => ({
   draft: { reason: "", words: ["", ""] },
   casting: { state: "idle" },
   reasonMissed: false,
+  holding: "rest",
   ...change,
 });
-const open = (type_words: boolean, reason: ReasonRule): Card => ({ ...mara(), ballot: { ballot: "open", type_words, reason, step_up: null } });
+const open = (type_words: boolean, reason: ReasonRule): Card => ({ ...mara(), ballot: { ballot: "open", type_words, hold: false, reason, step_up: null } });
+const held = (): Card => ({ ...mara(), ballot: { ballot: "open", type_words: false, hold: true, reason: "optional", step_up: null } });
 const votes = (change: Partial<Situation>): Vote => {
   const foot = footer(situation(change));
   if (foot.foot !== "vote") throw new Error(`a ${foot.foot}`);
@@ -49,6 +51,17 @@ describe("Approve is available only", () => {
     const card: Card = { ...mara(), ballot: { ballot: "locked", why: "offline", sentence: "…" } };
     expect(votes({ card }).say.say).toBe("offline");
   });
+});
+
+test("where Approve is held, what the finger does comes before what did not work before, and after what is missing", () => {
+  const problem = { code: "other", sentence: "" } as const;
+  expect(votes({ card: held() })).toMatchObject({ hold: true, say: { say: "ready" }, canApprove: true });
+  for (const [holding, say] of [["held", "holding"], ["let_go", "let_go"]] as const) {
+    expect(votes({ card: held(), holding, casting: { state: "failed", choice: "approve", problem } })).toMatchObject({ say: { say }, canApprove: true });
+    expect(votes({ card: held(), holding, arming: "away" }).say.say).toBe("away");
+    expect(votes({ card: held(), holding, connection: "reconnecting" }).say.say).toBe("offline");
+    expect(votes({ holding }).say.say).toBe("ready");
+  }
 });
 
 test("unseen text comes before everything else that is missing", () => {

@@ -45,6 +45,55 @@ test("what a notification was clicked for while the state was on its way is not 
   expect(shown(store)).toBe("txn-http");
 });
 
+test("an answer that was overtaken by a newer one, or by a vote, does not take its place", async () => {
+  const { store, played } = await started("inbox/sql");
+  const { call } = played.backend;
+  const held: (() => void)[] = [];
+  // Answered as it was when it was asked, and told when the test says so.
+  played.backend.call = async (asked) => {
+    const reply = await call(asked);
+    if (asked.call === "card") await new Promise<void>((done) => held.push(done));
+    return reply;
+  };
+  const needed = () => (store.inboxSheet.sheet === "card" ? store.inboxSheet.card.row.needed : null);
+  played.changeCard("txn-sql", (card) => (card.row.needed = 3));
+  await settled();
+  played.changeCard("txn-sql", (card) => (card.row.needed = 4));
+  await settled();
+  held[1]?.();
+  await settled();
+  expect(needed()).toBe(4);
+  held[0]?.();
+  await settled();
+  expect(needed()).toBe(4);
+  played.changeCard("txn-sql", () => undefined);
+  await settled();
+  await store.vote("deny", "", null);
+  held[2]?.();
+  await settled();
+  expect(store.inboxSheet).toMatchObject({ card: { ballot: { ballot: "locked" } } });
+});
+
+test("a card that could not be read is read when the connection is back", async () => {
+  const make = scenes["inbox/sql"];
+  if (make === undefined) throw new Error("inbox/sql");
+  const played = play(make(), false);
+  const { call } = played.backend;
+  let down = true;
+  played.backend.call = async (asked) => {
+    if (asked.call === "card" && down) throw new Error("no server");
+    return call(asked);
+  };
+  const store = new Store(played.backend, new Clock(played.readMillis));
+  await store.start();
+  await settled();
+  expect(store.inboxSheet).toMatchObject({ sheet: "failed", txn: "txn-sql" });
+  down = false;
+  played.change((state) => (state.connection = "reconnecting"));
+  await settled();
+  expect(store.inboxSheet).toMatchObject({ sheet: "card", txn: "txn-sql" });
+});
+
 test("a new request never replaces the card", async () => {
   const { store, played } = await started("inbox/sql");
   const opened = store.opened;

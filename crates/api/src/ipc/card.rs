@@ -267,6 +267,8 @@ pub enum Ballot {
     Open {
         /// Whether the words must be typed.
         type_words: bool,
+        /// Whether Approve is held down, not clicked.
+        hold: bool,
         /// When a reason is needed.
         reason: ReasonRule,
         /// What approving takes beside the click, where the policy asks for a confirmation.

@@ -690,6 +690,7 @@ impl World {
             acr: None,
             scope: None,
             match_words: MatchWords::None,
+            hold: false,
             fresh_claims_secs: 300,
             release_claims_secs: None,
             reason: ReasonRule::Optional,

@@ -26,6 +26,7 @@ async fn a_request_arrives_is_rendered_from_its_bytes_and_leaves_again() {
         card.ballot,
         Ballot::Open {
             type_words: false,
+            hold: false,
             reason: countersign_api::ipc::ReasonRule::Optional,
             step_up: None,
         }

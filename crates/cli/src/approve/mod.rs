@@ -382,6 +382,8 @@ async fn vote(
     let (type_words, rule) = match &shown.ballot {
         Ballot::Open {
             type_words,
+            // Typing the word is the friction of a terminal.
+            hold: _,
             reason,
             step_up: _,
         } => (*type_words, *reason),

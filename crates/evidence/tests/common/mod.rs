@@ -101,6 +101,7 @@ pub fn requirement() -> Requirement {
         acr: None,
         scope: None,
         match_words: MatchWords::None,
+        hold: false,
         fresh_claims_secs: 300,
         release_claims_secs: None,
         reason: ReasonRule::OnDeny,

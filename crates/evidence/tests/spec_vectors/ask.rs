@@ -17,9 +17,10 @@ fn ask_vectors() {
     strict_one.scope = Some("approve:orders.delete".into());
     strict_one.step_up = StepUp::Oidc;
     strict_one.match_words = MatchWords::Words;
+    strict_one.hold = true;
     strict_one.release_claims_secs = Some(600);
     strict_one.notify_buttons = NotifyButtons::Deny;
-    let changes: [fn(&mut Requirement); 22] = [
+    let changes: [fn(&mut Requirement); 23] = [
         |_| {},
         |r| {
             let stage = |name: &str| Stage {
@@ -35,6 +36,7 @@ fn ask_vectors() {
         |r| r.acr = None,
         |r| r.scope = Some("approve:orders".into()),
         |r| r.match_words = MatchWords::None,
+        |r| r.hold = false,
         |r| r.fresh_claims_secs = 301,
         |r| r.fresh_claims_secs = 1,
         |r| r.release_claims_secs = None,
@@ -85,6 +87,7 @@ fn ask_vectors() {
         ("approvals", json!(0)),
         ("by", json!("anyone")),
         ("match", Value::Null),
+        ("hold", json!(false)),
         ("lift", json!([])),
         ("ttl_secs", json!("900")),
     ]

@@ -212,7 +212,7 @@ fn the_strictest_of_each_field_counts() {
         @id("one") @approvals("3") @ttl("1h") @grant("30s") @reason("always") @notify_buttons("both")
             @irreversible("Gone") @lift("/resource/id") @fresh_claims("1m")
             permit (principal, action == Action::"a", resource);
-        @id("two") @approvals("1") @ttl("5m") @match("words") @reason("on_deny") @notify_buttons("deny") @urgent("yes")
+        @id("two") @approvals("1") @ttl("5m") @match("words") @hold("yes") @reason("on_deny") @notify_buttons("deny") @urgent("yes")
             @irreversible("For ever") @lift("/resource/id,/resource/type") @release_claims("1h")
             @step_up("oidc") @scope("approve:a") @acr("high")
             permit (principal, action == Action::"a", resource);
@@ -222,7 +222,7 @@ fn the_strictest_of_each_field_counts() {
     assert_eq!(
         merged.to_value(),
         json!({
-            "by": "others", "approvals": 3, "step_up": "oidc", "acr": "high", "scope": "approve:a", "match": "words",
+            "by": "others", "approvals": 3, "step_up": "oidc", "acr": "high", "scope": "approve:a", "match": "words", "hold": true,
             "fresh_claims_secs": 60, "release_claims_secs": 3600, "reason": "always", "notify_buttons": "deny",
             "ttl_secs": 300, "grant_secs": 30, "urgent": true, "irreversible": "Gone; For ever",
             "lift": ["/resource/id", "/resource/type"],

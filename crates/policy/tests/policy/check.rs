@@ -272,13 +272,19 @@ when { resource.id == "1" };
 @id("two") @step_up("oidc") @scope("approve:b") permit (principal, action == Action::"a", resource)
 when { principal.sub == "x" };
 @id("three") @notify_buttons("both") @match("words") permit (principal, action == Action::"b", resource);
-@id("four") @notify_buttons("both") permit (principal, action == Action::"b", resource);"#;
+@id("four") @notify_buttons("both") permit (principal, action == Action::"b", resource);
+@id("five") @notify_buttons("both") @hold("yes") permit (principal, action == Action::"b", resource);
+@id("six") @notify_buttons("both") @reason("on_deny") permit (principal, action == Action::"b", resource);"#;
     assert_eq!(
         found(text, &Surroundings::default()),
         [
             "warning two 3:1: where it applies to `a` together with `one` the operation is denied: they differ in @scope",
-            "warning three 5:14: an Approve button on a notification carries no words, no reason and no sign-in: it will only \
-             open the request",
+            "warning three 5:14: an Approve button on a notification carries no words, no reason and no sign-in, and is not \
+             held: it is left out",
+            "warning five 7:13: an Approve button on a notification carries no words, no reason and no sign-in, and is not \
+             held: it is left out",
+            "warning six 8:12: an Approve button on a notification carries no words, no reason and no sign-in, and is not \
+             held: it is left out",
         ]
     );
 }

@@ -68,6 +68,8 @@ fn annotations_that_are_unknown_or_do_not_parse_are_refused() {
             r#"@match("word")"#,
             r#"`@match("word")`: write one of "none", "words""#,
         ),
+        (r#"@hold("1s")"#, r#"`@hold("1s")`: write "yes""#),
+        (r#"@urgent("no")"#, r#"`@urgent("no")`: write "yes""#),
         (
             r#"@reason("ondeny")"#,
             r#"`@reason("ondeny")`: write one of "optional", "on_deny", "always""#,

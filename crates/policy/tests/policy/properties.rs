@@ -50,18 +50,19 @@ fn annotations() -> impl Strategy<Value = String> {
             (
                 one("notify_buttons", &["none", "deny", "both"]),
                 one("urgent", &["yes"]),
+                one("hold", &["yes"]),
             ),
             sign_in,
         ),
     )
-        .prop_map(|((a, b, c), (d, e), (f, g), (h, i), ((j, l), k))| {
+        .prop_map(|((a, b, c), (d, e), (f, g), (h, i), ((j, l, m), k))| {
             // One vote by the requester: more are refused when loading.
             let a = if k.contains("requester") {
                 String::new()
             } else {
                 a
             };
-            [a, b, c, d, e, f, g, h, i, j, k, l].concat()
+            [a, b, c, d, e, f, g, h, i, j, k, l, m].concat()
         })
 }
 
@@ -108,6 +109,7 @@ fn no_laxer(before: &Requirement, after: &Requirement) -> bool {
         && after.ttl_secs <= before.ttl_secs
         && after.grant_secs <= before.grant_secs
         && (after.urgent || !before.urgent)
+        && (after.hold || !before.hold)
         && before.irreversible.as_ref().is_none_or(|before| {
             after
                 .irreversible

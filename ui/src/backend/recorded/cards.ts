@@ -130,7 +130,7 @@ export const mara = (): Card => ({
   record: record("f3Q9xUu0b1hT7eWq2cJm5yKpVd8sLr4nZgA6iHoXB-E", "prod-destructive@31", "wants 2 of dba-approvers, never the requester"),
   raw: raw('{"action":{"name":"postgres.query","properties":{"kind":"sql","statement":"DELETE FROM customers WHERE tenant_id = $1 AND status = $2 AND closed_at < $3 AND NOT legal_hold"}},"context":{"justification":"Tenant 0417 asked to be erased under their contract. Billing has closed the account.","nonce":"Zk3m0V0yq7h1s9w2","pep":"pg-eu-2","ticket":"OPS-2291"}}'),
   words: ["amber", "falcon"],
-  ballot: { ballot: "open", type_words: false, reason: "optional", step_up: null },
+  ballot: { ballot: "open", type_words: false, hold: false, reason: "optional", step_up: null },
   display_digest: "d-sql",
 });
 
@@ -186,7 +186,7 @@ export const idris = (): Card => ({
   who_may_vote: line("billing-owners"),
   record: record("pL0Zr8vN4hQk2mYtC7wGxS1dUaJ9eBfI3oR5iEq6HnM", "tenant-erase@9", "wants 1 of billing-owners, a reason from each voter"),
   words: ["copper", "lantern"],
-  ballot: { ballot: "open", type_words: false, reason: "always", step_up: null },
+  ballot: { ballot: "open", type_words: false, hold: false, reason: "always", step_up: null },
   display_digest: "d-http",
 });
 
@@ -238,7 +238,7 @@ export const hostile = (lines = 1118): Card => ({
   votes: [],
   who_may_vote: line("ledger-owners"),
   words: ["tin", "meadow"],
-  ballot: { ballot: "open", type_words: false, reason: "on_deny", step_up: null },
+  ballot: { ballot: "open", type_words: false, hold: false, reason: "on_deny", step_up: null },
   display_digest: "d-hostile",
 });
 
@@ -283,7 +283,7 @@ export const assistant = (): Card => ({
   votes: [],
   who_may_vote: line("payments-owners"),
   words: null,
-  ballot: { ballot: "open", type_words: true, reason: "optional", step_up: null },
+  ballot: { ballot: "open", type_words: true, hold: false, reason: "optional", step_up: null },
   display_digest: "d-tool",
 });
 
@@ -319,7 +319,7 @@ export const layla = (): Card => ({
   before: [],
   votes: [vote("יעל בן-דוד", "approve", NOW - 20, "בדקתי עם המחסן.")],
   who_may_vote: line("stock-owners"),
-  ballot: { ballot: "open", type_words: false, reason: "optional", step_up: null },
+  ballot: { ballot: "open", type_words: false, hold: false, reason: "optional", step_up: null },
   display_digest: "d-rtl",
 });
 
@@ -348,7 +348,7 @@ export const longNames = (): Card => ({
     authenticated: signedIn(3, "pwd", "hwk"),
   },
   who_may_vote: line("settlement-approvers-northern-europe"),
-  ballot: { ballot: "open", type_words: false, reason: "optional", step_up: null },
+  ballot: { ballot: "open", type_words: false, hold: false, reason: "optional", step_up: null },
   display_digest: "d-long",
 });
 
@@ -434,7 +434,7 @@ export const orders = (): Card => ({
     ),
   ],
   words: ["amber", "falcon"],
-  ballot: { ballot: "open", type_words: false, reason: "on_deny", step_up: null },
+  ballot: { ballot: "open", type_words: false, hold: false, reason: "on_deny", step_up: null },
   display_digest: "d-orders",
 });
 
@@ -458,7 +458,7 @@ export const askedOidc: StepUpAsked = { means: "oidc", provider_name: "Example L
 export const askedKey: StepUpAsked = { means: "webauthn", provider_name: "Example Login", acr: null, scope: null };
 
 /** Mara's request, but each approval takes a fresh sign-in. */
-export const stepUp = (asked: StepUpAsked = askedOidc): Card => ({ ...mara(), ballot: { ballot: "open", type_words: false, reason: "optional", step_up: asked } });
+export const stepUp = (asked: StepUpAsked = askedOidc): Card => ({ ...mara(), ballot: { ballot: "open", type_words: false, hold: false, reason: "optional", step_up: asked } });
 
 /** Two stages: the lead has approved, security is to follow. */
 export const staged = (): Card => ({
@@ -484,7 +484,7 @@ export const ownRequest = (): Card => {
     who: { ...card.who, name: line("Elin Varga"), sub: line("elin.varga"), claims: card.who.claims.map((each) => (each.label === "email" ? field("email", "elin.varga@example.com") : each)) },
     votes: [],
     who_may_vote: line("the requester in person"),
-    ballot: { ballot: "open", type_words: false, reason: "optional", step_up: { ...askedOidc, acr: line("urn:example:two-factors") } },
+    ballot: { ballot: "open", type_words: false, hold: false, reason: "optional", step_up: { ...askedOidc, acr: line("urn:example:two-factors") } },
     display_digest: "d-own",
   };
 };
@@ -536,7 +536,7 @@ export const han = (): Card => {
     denied_before: null,
     votes: [vote("李娜", "approve", NOW - 20, "已与法务核对。")],
     who_may_vote: line("华东区运营负责人"),
-    ballot: { ballot: "open", type_words: false, reason: "optional", step_up: null },
+    ballot: { ballot: "open", type_words: false, hold: false, reason: "optional", step_up: null },
     display_digest: "d-han",
   };
 };

@@ -150,10 +150,13 @@ export const scenes: Record<string, () => Scene> = {
   },
   "inbox/short": () => opened("txn-http", (_, card) => {
     card.exhibit = { ...card.exhibit, lines: [], details: [] };
-    card.ballot = { ballot: "open", type_words: false, reason: "optional", step_up: null };
+    card.ballot = { ballot: "open", type_words: false, hold: false, reason: "optional", step_up: null };
   }),
   "inbox/on-deny": () => opened("txn-sql", (_, card) => {
-    card.ballot = { ballot: "open", type_words: false, reason: "on_deny", step_up: null };
+    card.ballot = { ballot: "open", type_words: false, hold: false, reason: "on_deny", step_up: null };
+  }),
+  "inbox/hold": () => opened("txn-sql", (_, card) => {
+    card.ballot = { ballot: "open", type_words: false, hold: true, reason: "optional", step_up: null };
   }),
   "inbox/voted": () => opened("txn-sql", (scene, card) => {
     card.row = { ...card.row, approvals: 2, needed: 3 };

@@ -1,0 +1,66 @@
+/// <reference types="node" />
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { Hold, HOLD_MS } from "../../src/card/hold.svelte";
+
+beforeEach(() => vi.useFakeTimers());
+afterEach(() => vi.useRealTimers());
+
+const held = () => {
+  const enough = vi.fn();
+  const hold = new Hold(enough);
+  hold.begin();
+  return { hold, enough };
+};
+
+test("held to the end it is enough, once", () => {
+  const { hold, enough } = held();
+  vi.advanceTimersByTime(HOLD_MS - 1);
+  expect(enough).not.toHaveBeenCalled();
+  expect(hold.now.holding).toBe("held");
+  vi.advanceTimersByTime(10 * HOLD_MS);
+  expect(enough).toHaveBeenCalledTimes(1);
+  expect(hold.now.holding).toBe("rest");
+});
+
+test("let go before the end, it is nothing, and begins from the start", () => {
+  const { hold, enough } = held();
+  vi.advanceTimersByTime(HOLD_MS - 1);
+  hold.letGo();
+  expect(hold.now.holding).toBe("let_go");
+  hold.begin();
+  vi.advanceTimersByTime(HOLD_MS - 1);
+  expect(enough).not.toHaveBeenCalled();
+  hold.stop();
+  vi.advanceTimersByTime(10 * HOLD_MS);
+  expect(enough).not.toHaveBeenCalled();
+  expect(hold.now.holding).toBe("rest");
+});
+
+test("a key that repeats itself holds no longer and no shorter", () => {
+  const { hold, enough } = held();
+  for (let n = 0; n < 11; n++) {
+    vi.advanceTimersByTime(100);
+    hold.begin();
+  }
+  expect(enough).not.toHaveBeenCalled();
+  vi.advanceTimersByTime(100);
+  expect(enough).toHaveBeenCalledTimes(1);
+});
+
+test("time in which the window stood still is not held", () => {
+  const { hold, enough } = held();
+  const now = vi.spyOn(performance, "now");
+  const began = performance.now();
+  now.mockReturnValue(began + 10 * HOLD_MS);
+  vi.advanceTimersByTime(100);
+  expect(enough).not.toHaveBeenCalled();
+  expect(hold.now).toEqual({ holding: "held", leftMs: HOLD_MS - 200 });
+  now.mockRestore();
+});
+
+test("the button fills in the same time", () => {
+  const tokens = readFileSync(join(import.meta.dirname, "../../src/style/tokens.css"), "utf8");
+  expect(tokens).toContain(`--hold: ${HOLD_MS}ms;`);
+});
