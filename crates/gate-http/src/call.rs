@@ -5,21 +5,23 @@
 //! (the caller's token by the subject, credentials by their HMAC), or not sent on an approved call.
 
 use bytes::Bytes;
-use countersign_evidence::op_token::CallerKind;
 use countersign_model::{Nonce, Operation, OperationError, PepId, json as strict};
+use countersign_policy::Seen;
 use http::header::{self, HeaderValue};
 use http::uri::{Authority, PathAndQuery, Scheme, Uri};
 use http::{Method, Request};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use crate::body::{self, Shown};
-use crate::caller::Caller;
+use crate::caller::{Caller, subject_type};
 use crate::credential::CredentialKey;
 use crate::headers::{Covered, Fields};
 use crate::overrides::{self, Overridden, Watch};
 use crate::routes::Matched;
 use crate::target::{self, Unusual};
 
+/// `action.properties.kind`.
+const KIND: &str = "http";
 /// RFC 9110, 7.6.3.
 const VIA: HeaderValue = HeaderValue::from_static("1.1 countersign");
 
@@ -148,18 +150,31 @@ impl Call {
         }
     }
 
-    /// The operation while its body has not been read, for asking the policy only: it has no digest of the body,
-    /// so it is never what is approved.
-    pub fn operation_unread(
-        &self,
-        frame: &Frame,
-        caller: &Caller,
-        matched: &Matched,
-        nonce: &Nonce,
+    /// What a policy sees of the operation that this call is, with a body of this size. It costs little: for a call
+    /// that the policy allows, nobody needs the operation itself.
+    pub fn seen<'a>(
+        &'a self,
+        frame: &'a Frame,
+        matched: &'a Matched,
         size: Option<u64>,
-    ) -> Result<Described, OperationError> {
-        let body = size.map_or_else(|| json!({}), |size| json!({ "size": size }));
-        self.describe(frame, caller, matched, nonce, Some((body, Shown::Opaque)))
+    ) -> Seen<'a> {
+        Seen {
+            action: &matched.action,
+            resource_type: &matched.resource_type,
+            resource_id: &matched.resource_id,
+            service: Some(&matched.service),
+            properties: Vec::new(),
+            pep: frame.pep.as_str(),
+            kind: Some(KIND),
+            method: Some(self.method.as_str()),
+            authority: Some(frame.upstream.authority.as_str()),
+            path: Some(&self.path),
+            query: self.query.as_deref(),
+            // One that is longer than a number can say is still too long for any rule.
+            body_bytes: size.map(|size| i64::try_from(size).unwrap_or(i64::MAX)),
+            justification: self.fields.words.justification.as_deref(),
+            ticket: self.fields.words.ticket.as_deref(),
+        }
     }
 
     fn describe(
@@ -180,7 +195,7 @@ impl Call {
             scheme, authority, ..
         } = &frame.upstream;
         let action = object([
-            ("kind", Some("http".into())),
+            ("kind", Some(KIND.into())),
             (
                 "title",
                 Some(object([
@@ -210,15 +225,11 @@ impl Call {
             ),
             ("ticket", words.ticket.as_deref().map(Value::from)),
         ]);
-        let kind = match caller.kind {
-            CallerKind::Person => "user",
-            CallerKind::Workload => "workload",
-        };
         let operation = Operation::build(object([
             (
                 "subject",
                 Some(object([
-                    ("type", Some(kind.into())),
+                    ("type", Some(subject_type(caller.kind).into())),
                     ("id", Some(caller.subject.to_string().into())),
                     ("properties", Some(subject)),
                 ])),

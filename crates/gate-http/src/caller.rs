@@ -8,8 +8,9 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use countersign_evidence::op_token::{AccessToken, CallerKind, OpConfig, PersonRule};
-use countersign_model::{Issuer, Subject, UnixSecs};
+use countersign_model::{Issuer, Subject, UnixSecs, json as strict};
 use countersign_oidc::{AccessError, ResourceServer};
+use countersign_policy::Requester;
 use http::header::HeaderValue;
 use serde_json::{Map, Value, json};
 
@@ -31,6 +32,8 @@ pub struct Caller {
     pub act: Option<Value>,
     /// What the token itself is good for, whichever claims are configured.
     pub standing: Standing,
+    /// As a policy sees them; none where no operation could hold them.
+    pub requester: Option<Requester>,
 }
 
 /// What a policy may ask of the token: read from the verified token and from nothing else.
@@ -210,7 +213,12 @@ impl Callers {
                 audience: audience.clone(),
             },
         };
+        let sound = strict::check(&Value::Object(claims.clone()), strict::OPERATION).is_ok();
+        let requester = actors(act.as_ref())
+            .filter(|_| sound)
+            .and_then(|act| Requester::new(&subject, subject_type(kind), &claims, &act));
         Ok(Caller {
+            requester,
             subject,
             kind,
             claims,
@@ -220,8 +228,16 @@ impl Callers {
     }
 }
 
+/// `subject.type` of an operation.
+pub(crate) fn subject_type(kind: CallerKind) -> &'static str {
+    match kind {
+        CallerKind::Person => "user",
+        CallerKind::Workload => "workload",
+    }
+}
+
 /// Claims by which a rule that excludes the requester knows who they are: they are always part of what is approved.
-fn telling(op: &OpConfig, kind: CallerKind) -> impl Iterator<Item = &String> {
+pub fn telling(op: &OpConfig, kind: CallerKind) -> impl Iterator<Item = &String> {
     let person: &[String] = match &op.person {
         PersonRule::Claims(names) => names,
         PersonRule::Account | PersonRule::Unknown => &[],
@@ -354,6 +370,17 @@ fn actor(act: &Value, token_issuer: &Issuer, depth: usize) -> Result<Value, NotL
         value["act"] = actor(inner, token_issuer, depth + 1)?;
     }
     Ok(value)
+}
+
+/// The same as an operation reads it; none where it would not.
+fn actors(mut act: Option<&Value>) -> Option<Vec<Subject>> {
+    let mut chain = Vec::new();
+    while let Some(actor) = act {
+        let iss = Issuer::parse(actor.get("iss")?.as_str()?).ok()?;
+        chain.push(Subject::new(iss, actor.get("sub")?.as_str()?).ok()?);
+        act = actor.get("act");
+    }
+    Some(chain)
 }
 
 #[cfg(test)]
@@ -514,6 +541,23 @@ mod tests {
                 .caller(access(json!({ "act": { "iss": 1, "sub": "a" } })))
                 .is_err()
         );
+    }
+
+    #[test]
+    fn what_no_operation_could_hold_is_known_to_no_policy() {
+        let callers = callers(&["name", "level"]);
+        let known = |claims: Value| callers.caller(access(claims)).unwrap().requester.is_some();
+        assert!(known(
+            json!({ "name": "Mara", "level": 3, "act": { "sub": "robot" } })
+        ));
+        for odd in [
+            json!({ "level": 3.5 }),
+            json!({ "name": "Ma\u{fffe}ra" }),
+            json!({ "act": { "sub": "robot", "iss": "robots" } }),
+            json!({ "act": { "sub": "" } }),
+        ] {
+            assert!(!known(odd.clone()), "{odd}");
+        }
     }
 
     #[test]

@@ -22,7 +22,7 @@ use crate::headers::HeaderRules;
 use crate::routes::{RouteEntry, RouteTable};
 
 /// Claims that go into operations unless the file says otherwise.
-const DEFAULT_CLAIMS: [&str; 5] = ["name", "email", "amr", "acr", "auth_time"];
+pub const DEFAULT_CLAIMS: [&str; 5] = ["name", "email", "amr", "acr", "auth_time"];
 /// Whoever calls with a tool that shows no more than the answer sees the matching words after this long.
 const DEFAULT_HOLD_SECS: u32 = 30;
 const DEFAULT_SESSION_SECS: u32 = 12 * 3600;

@@ -67,7 +67,8 @@ impl Forwarder {
     }
 
     /// A call that the policy allows outright, with a body that was read.
-    pub(crate) async fn pass(&self, call: Call, body: Bytes) -> Result<Answer, Problem> {
+    pub(crate) async fn pass(&self, mut call: Call) -> Result<Answer, Problem> {
+        let body = call.body.take().unwrap_or_default();
         let request = call
             .into_request(&self.upstream, Sent::AsAllowed, Outgoing::whole(body))
             .map_err(|_| unsendable())?;
@@ -104,12 +105,12 @@ impl Forwarder {
         &self,
         permit: Permit,
         operation: &Operation,
-        call: Call,
+        mut call: Call,
     ) -> Result<Answer, Problem> {
         let executing = permit
             .open(operation)
             .map_err(|refusal| Problem::refused(&refusal))?;
-        let body = call.body.clone().unwrap_or_default();
+        let body = call.body.take().unwrap_or_default();
         let sent = match call.into_request(&self.upstream, Sent::AsApproved, Outgoing::whole(body))
         {
             Ok(request) => self.send(&self.single, request).await,

@@ -3,16 +3,22 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use countersign_model::{Clock, Operation, PolicyAnswer, PolicyCheck, Requirement, Txn, UnixSecs};
+use bytes::Bytes;
+use countersign_model::{
+    Clock, Operation, PolicyAnswer, PolicyCheck as _, Requirement, TokenRule, Txn, UnixSecs,
+};
 use countersign_pep::{Keep, Kind, Pending, Pep, Settled};
+use countersign_policy::Policy;
+use countersign_policy_file::PolicyFile;
 use http::{Method, Request, Version};
 use http_body_util::Either;
 use hyper::body::{Body as _, Incoming};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::body::{self, BodyError};
 use crate::call::{Call, Described, Frame};
-use crate::caller::{Caller, Callers, NotLetIn, Standing};
+use crate::caller::{Caller, Callers, NotLetIn};
 use crate::challenge::{self, Lacks};
 use crate::forward::{Answer, Forwarder};
 use crate::headers::{BadHeaders, HeaderRules};
@@ -33,6 +39,7 @@ pub(crate) struct Shared {
     pub(crate) headers: HeaderRules,
     pub(crate) routes: RouteTable,
     pub(crate) frame: Frame,
+    pub(crate) policy: Arc<PolicyFile>,
     pub(crate) pep: Arc<Pep>,
     pub(crate) forwarder: Forwarder,
     pub(crate) clock: Arc<dyn Clock>,
@@ -40,6 +47,8 @@ pub(crate) struct Shared {
     pub(crate) body_limit: usize,
     pub(crate) overrides: BodyOverrides,
     pub(crate) stopping: CancellationToken,
+    /// What a gate that ends waits for.
+    pub(crate) tasks: TaskTracker,
 }
 
 /// A call of a known caller, recognized.
@@ -56,13 +65,6 @@ pub(crate) enum BodyOverrides {
     Refused,
     /// It does not, says the operator: bodies are not looked into.
     Ignored,
-}
-
-/// A body that still streams.
-struct Unread {
-    stream: Incoming,
-    /// What to look for in it on its way.
-    watch: Option<Watch>,
 }
 
 /// Answers one call. Never fails: what goes wrong is an answer too.
@@ -91,63 +93,46 @@ async fn handle(
         .map_err(|not| Problem::not_let_in(&not))?;
     let matched = gate.routes.find(&call.method, &call.path);
     // One policy for the whole decision, whatever is loaded meanwhile.
-    let policy = gate.pep.policy();
+    let policy = gate.policy.current();
 
     let size = incoming.size_hint().exact();
-    let mut stream = None;
+    let mut unread = None;
     match (incoming.is_end_stream(), size) {
-        (true, _) | (false, Some(0)) => call.body = Some(bytes::Bytes::new()),
+        (true, _) | (false, Some(0)) => call.body = Some(Bytes::new()),
         // A rule about the size needs one.
         (false, None) if policy.looks_at_body_size() => {
             call.body = Some(read_body(&gate, incoming).await?);
         }
-        (false, Some(_) | None) => stream = Some(incoming),
+        (false, Some(_) | None) => unread = Some(incoming),
     }
     let watch = overrides(&gate, &call).map_err(overridden)?;
-    let unread = stream.map(|stream| Unread { stream, watch });
-    let fresh = gate.pep.draw();
     let mut known = Known {
         call,
         caller,
         matched,
     };
-    let (answer, operation) = match unread {
-        None => known.judged(&gate, policy.as_ref(), fresh.nonce())?,
-        Some(Unread { stream, watch }) => {
-            // INVARIANT: of a body a policy sees its size and nothing else (policy's schema, `Call`), so one that
-            // allows the call by its announced size allows it whatever streams; hyper holds the size to it. One
-            // without a size got here only because no rule asks for it.
-            let operation = known
-                .call
-                .operation_unread(
-                    &gate.frame,
-                    &known.caller,
-                    &known.matched,
-                    fresh.nonce(),
-                    size,
-                )
-                .map_err(refused_operation)?
-                .operation;
-            match policy.answer(&operation) {
-                PolicyAnswer::Allow => {
-                    let now = gate.clock.now();
-                    good_enough(policy.as_ref(), &operation, &known.caller.standing, now)?;
-                    return gate.forwarder.stream(known.call, stream, watch).await;
-                }
-                PolicyAnswer::Deny { .. } | PolicyAnswer::Approve(_) => {
-                    known.call.body = Some(read_body(&gate, stream).await?);
-                    overrides(&gate, &known.call).map_err(overridden)?;
-                    known.judged(&gate, policy.as_ref(), fresh.nonce())?
-                }
-            }
-        }
-    };
-    match answer {
+    // Most calls end here: nobody is asked about them, so no operation is made.
+    // INVARIANT: of a body a policy sees its size and nothing else (policy's schema, `Call`), so one that allows the
+    // call by its announced size allows it whatever streams; hyper holds the size to it. One without a size streams
+    // only where no rule asks for it.
+    if let Some(rule) = known.allowed(&gate, &policy, size) {
+        known.good_enough(&rule, gate.clock.now())?;
+        return match unread {
+            Some(stream) => gate.forwarder.stream(known.call, stream, watch).await,
+            None => gate.forwarder.pass(known.call).await,
+        };
+    }
+    if let Some(stream) = unread {
+        known.call.body = Some(read_body(&gate, stream).await?);
+        overrides(&gate, &known.call).map_err(overridden)?;
+    }
+    let fresh = gate.pep.draw();
+    let operation = known.describe(&gate, fresh.nonce())?.operation;
+    match policy.answer(&operation) {
+        // For whoever could not be judged without it.
         PolicyAnswer::Allow => {
-            let now = gate.clock.now();
-            good_enough(policy.as_ref(), &operation, &known.caller.standing, now)?;
-            let body = known.call.body.clone().unwrap_or_default();
-            gate.forwarder.pass(known.call, body).await
+            known.good_enough(&policy.token_rule(&operation), gate.clock.now())?;
+            gate.forwarder.pass(known.call).await
         }
         PolicyAnswer::Deny { reason } => {
             tracing::info!(operation = %operation.digest(), action = operation.action(), "denied by policy");
@@ -164,7 +149,7 @@ async fn handle(
                 &fresh,
                 operation,
                 requirement.clone(),
-                policy.as_ref(),
+                &policy,
             )
             .await?;
             hold(gate, line, known, pending, &requirement).await
@@ -182,24 +167,6 @@ fn overrides(gate: &Shared, call: &Call) -> Result<Option<Watch>, Overridden> {
 
 fn overridden(overridden: Overridden) -> Problem {
     Problem::bad_call(overridden.code(), &overridden.to_string())
-}
-
-/// Whether the caller's token is good enough for this very operation, made at this time.
-fn good_enough(
-    policy: &dyn PolicyCheck,
-    operation: &Operation,
-    standing: &Standing,
-    at: UnixSecs,
-) -> Result<(), Problem> {
-    challenge::check(&policy.token_rule(operation), standing, at).map_err(|challenge| {
-        tracing::info!(
-            operation = %operation.digest(),
-            action = operation.action(),
-            error = challenge.lacks.error(),
-            "challenged"
-        );
-        Problem::challenged(&challenge)
-    })
 }
 
 /// Everything about a call that needs neither its body nor its caller.
@@ -243,7 +210,7 @@ fn sort(gate: &Shared, parts: &http::request::Parts) -> Result<Call, Problem> {
     })
 }
 
-async fn read_body(gate: &Shared, incoming: Incoming) -> Result<bytes::Bytes, Problem> {
+async fn read_body(gate: &Shared, incoming: Incoming) -> Result<Bytes, Problem> {
     match tokio::time::timeout(BODY_TIME, body::read(incoming, gate.body_limit)).await {
         Ok(Ok(body)) => Ok(body),
         Ok(Err(BodyError::TooLarge { limit })) => Err(Problem::body_too_large(limit)),
@@ -257,11 +224,27 @@ async fn read_body(gate: &Shared, incoming: Incoming) -> Result<bytes::Bytes, Pr
     }
 }
 
-fn refused_operation(error: countersign_model::OperationError) -> Problem {
-    Problem::bad_call(error.rule(), &error.to_string())
-}
-
 impl Known {
+    /// What the policy asks of the token, where it allows the call outright. None is no denial: the operation is
+    /// judged.
+    fn allowed(&self, gate: &Shared, policy: &Policy, announced: Option<u64>) -> Option<TokenRule> {
+        let size = match &self.call.body {
+            Some(body) => Some(body.len() as u64),
+            None => announced,
+        };
+        let seen = self.call.seen(&gate.frame, &self.matched, size);
+        policy.allows(self.caller.requester.as_ref()?, &seen)
+    }
+
+    /// Whether the caller's token is good enough for this call, made at this time.
+    fn good_enough(&self, rule: &TokenRule, at: UnixSecs) -> Result<(), Problem> {
+        challenge::check(rule, &self.caller.standing, at).map_err(|challenge| {
+            let (action, error) = (&self.matched.action, challenge.lacks.error());
+            tracing::info!(action, error, "challenged");
+            Problem::challenged(&challenge)
+        })
+    }
+
     fn describe(
         &self,
         gate: &Shared,
@@ -269,18 +252,7 @@ impl Known {
     ) -> Result<Described, Problem> {
         self.call
             .operation(&gate.frame, &self.caller, &self.matched, nonce)
-            .map_err(refused_operation)
-    }
-
-    /// What the policy says about the call, whose body was read.
-    fn judged(
-        &self,
-        gate: &Shared,
-        policy: &dyn PolicyCheck,
-        nonce: &countersign_model::Nonce,
-    ) -> Result<(PolicyAnswer, Operation), Problem> {
-        let operation = self.describe(gate, nonce)?.operation;
-        Ok((policy.answer(&operation), operation))
+            .map_err(|error| Problem::bad_call(error.rule(), &error.to_string()))
     }
 }
 
@@ -291,13 +263,12 @@ async fn ask(
     fresh: &countersign_pep::Fresh,
     operation: Operation,
     requirement: Requirement,
-    policy: &dyn PolicyCheck,
+    policy: &Policy,
 ) -> Result<Pending, Problem> {
-    let standing = &known.caller.standing;
     let refused = |refusal: countersign_pep::Refusal| Problem::refused(&refusal);
     let words = &known.call.fields.words;
     let Some(id) = &words.approval_id else {
-        good_enough(policy, &operation, standing, gate.clock.now())?;
+        known.good_enough(&policy.token_rule(&operation), gate.clock.now())?;
         let keep = if words.respond_async {
             Keep::OnDisk
         } else {
@@ -316,7 +287,7 @@ async fn ask(
     let txn = Txn::parse(id)
         .map_err(|_| Problem::bad_call("approval_id", "its `Approval-Id` is not one"))?;
     let stored = gate.pep.find(&txn).map_err(refused)?;
-    good_enough(policy, &operation, standing, stored.asked_at)?;
+    known.good_enough(&policy.token_rule(&operation), stored.asked_at)?;
     // Only the nonce is taken from what is stored; the rest is the call at hand.
     let rebuilt = known.describe(gate, stored.operation.nonce())?;
     gate.pep.join(&txn, &rebuilt.operation).map_err(refused)
@@ -367,14 +338,18 @@ async fn hold(
             }
             Err(problem)
         }
-        // In a task of its own: from here on the caller's going away must not cut an execution in two.
-        Some(Settled::Approved) => match tokio::spawn(release(gate, known, pending)).await {
-            Ok(answer) => answer,
-            Err(_) => Err(Problem::unavailable(
-                "gate_fault",
-                "The gate has a fault; tell whoever runs it.",
-            )),
-        },
+        Some(Settled::Approved) => {
+            // In a task of its own: from here on neither the caller's going away nor the gate's ending may cut an
+            // execution in two.
+            let tasks = gate.tasks.clone();
+            match tasks.spawn(release(gate, known, pending)).await {
+                Ok(answer) => answer,
+                Err(_) => Err(Problem::unavailable(
+                    "gate_fault",
+                    "The gate has a fault; tell whoever runs it.",
+                )),
+            }
+        }
     }
 }
 
@@ -407,7 +382,7 @@ async fn release(
     }
     let rebuilt = known.describe(&gate, pending.nonce())?.operation;
     // By today's policy and token, as of the call: waiting for people makes no sign-in older.
-    let rule = gate.pep.policy().token_rule(&rebuilt);
+    let rule = gate.policy.current().token_rule(&rebuilt);
     if let Err(challenge) = challenge::check(&rule, &known.caller.standing, pending.asked_at()) {
         let problem = Problem::challenged(&challenge);
         return Err(match challenge.lacks {

@@ -28,5 +28,5 @@ mod running;
 pub mod target;
 mod wire;
 
-pub use config::{ConfigError, GateConfig};
+pub use config::{ConfigError, DEFAULT_CLAIMS, GateConfig};
 pub use running::{Gate, Running, StartError};

@@ -86,18 +86,13 @@ impl Gate {
     ) -> Result<Running, StartError> {
         let addr = listener.local_addr()?;
         let stopping = CancellationToken::new();
-        let policy = Arc::clone(&config.policy);
-        let shared = Arc::new(shared(config, clock, stopping.clone())?);
-        let pep = Arc::clone(&shared.pep);
         let tasks = TaskTracker::new();
+        let shared = Arc::new(shared(config, clock, stopping.clone(), tasks.clone())?);
+        let (policy, pep) = (Arc::clone(&shared.policy), Arc::clone(&shared.pep));
         let watched = Arc::clone(&policy);
         tasks.spawn(watched.watch(POLICY_EVERY, stopping.clone().cancelled_owned()));
-        tasks.spawn(compare_routes(
-            Arc::clone(&shared),
-            Arc::clone(&policy),
-            stopping.clone(),
-        ));
-        tasks.spawn(accept(shared, listener, stopping.clone(), tasks.clone()));
+        tasks.spawn(compare_routes(Arc::clone(&shared), stopping.clone()));
+        tasks.spawn(accept(shared, listener, stopping.clone()));
         tasks.close();
         Ok(Running {
             addr,
@@ -139,6 +134,7 @@ fn shared(
     config: GateConfig,
     clock: Arc<dyn Clock>,
     stopping: CancellationToken,
+    tasks: TaskTracker,
 ) -> Result<Shared, StartError> {
     let GateConfig {
         listen: _,
@@ -214,7 +210,8 @@ fn shared(
         bounds,
         evidence_dir,
     };
-    let source: PolicySource = Arc::new(move || -> Arc<dyn PolicyCheck> { policy.current() });
+    let file = Arc::clone(&policy);
+    let source: PolicySource = Arc::new(move || -> Arc<dyn PolicyCheck> { file.current() });
     let the_pep = Pep::start(pep_config, &state_dir, source, Arc::clone(&clock))?;
     let credential_key = CredentialKey::load(&state_dir).map_err(folder(&state_dir))?;
     Ok(Shared {
@@ -227,6 +224,7 @@ fn shared(
             credential_key,
             text_limit,
         },
+        policy,
         pep: the_pep,
         forwarder: Forwarder::new(upstream, upstream_timeout)?,
         clock,
@@ -234,18 +232,19 @@ fn shared(
         body_limit,
         overrides,
         stopping,
+        tasks,
     })
 }
 
 /// Says which routes a new policy does not know: their calls are denied from now on.
-async fn compare_routes(shared: Arc<Shared>, policy: Arc<PolicyFile>, stopping: CancellationToken) {
-    let mut changes = policy.subscribe();
+async fn compare_routes(shared: Arc<Shared>, stopping: CancellationToken) {
+    let mut changes = shared.policy.subscribe();
     loop {
         tokio::select! {
             changed = changes.changed() => if changed.is_err() { return },
             () = stopping.cancelled() => return,
         }
-        let current = policy.current();
+        let current = shared.policy.current();
         for action in shared
             .routes
             .actions()
@@ -259,12 +258,7 @@ async fn compare_routes(shared: Arc<Shared>, policy: Arc<PolicyFile>, stopping: 
     }
 }
 
-async fn accept(
-    shared: Arc<Shared>,
-    listener: TcpListener,
-    stopping: CancellationToken,
-    tasks: TaskTracker,
-) {
+async fn accept(shared: Arc<Shared>, listener: TcpListener, stopping: CancellationToken) {
     let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     loop {
         let slot = tokio::select! {
@@ -280,9 +274,9 @@ async fn accept(
             tokio::time::sleep(Duration::from_millis(50)).await;
             continue;
         };
-        let (shared, stopping) = (Arc::clone(&shared), stopping.clone());
-        tasks.spawn(async move {
-            connection(shared, stream, stopping).await;
+        let (of_connection, stopping) = (Arc::clone(&shared), stopping.clone());
+        shared.tasks.spawn(async move {
+            connection(of_connection, stream, stopping).await;
             drop(slot);
         });
     }

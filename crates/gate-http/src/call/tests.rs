@@ -1,8 +1,10 @@
 //! What is described is what is sent, and two calls that differ anywhere are two operations.
 
+use countersign_evidence::op_token::CallerKind;
 use countersign_model::Subject;
 use http::header::{HeaderMap, HeaderName};
 use proptest::prelude::*;
+use serde_json::json;
 
 use super::*;
 use crate::headers::HeaderRules;
@@ -29,6 +31,7 @@ fn caller() -> Caller {
         claims: claims.as_object().unwrap().clone(),
         act: None,
         standing: crate::caller::Standing::default(),
+        requester: None,
     }
 }
 
@@ -209,6 +212,14 @@ fn a_text_that_does_not_fit_goes_in_as_digest() {
 }
 
 #[test]
+fn a_size_is_seen_only_where_it_is_known_and_never_as_a_smaller_one() {
+    let call = Written::new().call();
+    let seen = |size| call.seen(&frame(), &matched(), size).body_bytes;
+    assert_eq!(seen(None), None);
+    assert_eq!(seen(Some(u64::MAX)), Some(i64::MAX));
+}
+
+#[test]
 fn what_an_upstream_could_read_as_another_call_is_refused() {
     let with = |change: fn(&mut Written)| {
         let mut written = Written::new();
@@ -311,6 +322,20 @@ proptest! {
             && as_read(&one) == as_read(&two)
             && one.body == two.body;
         prop_assert_eq!(same, one.operation().digest() == two.operation().digest());
+    }
+
+    #[test]
+    fn a_policy_sees_of_a_call_what_it_sees_of_its_operation(
+        written in any_call(),
+        justification in prop::option::of("[ -~]{0,9}"),
+        ticket in prop::option::of("[A-Z0-9-]{0,9}"),
+    ) {
+        let mut written = written;
+        let said = [("countersign-justification", justification), ("countersign-ticket", ticket)];
+        written.headers.extend(said.into_iter().filter_map(|(name, text)| Some((name.to_owned(), text?))));
+        let (call, operation) = (written.call(), written.operation());
+        let (frame, matched, size) = (frame(), matched(), written.body.len() as u64);
+        prop_assert_eq!(call.seen(&frame, &matched, Some(size)), Seen::of(&operation));
     }
 
     #[test]

@@ -131,7 +131,10 @@ async fn a_streaming_body_that_asks_for_another_method_never_arrives_whole() {
         format!("--x\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n")
     };
     let multipart = part("note", &"n".repeat(300_000)) + &part("_method", "DELETE") + "--x--\r\n";
-    let json = json!({ "note": "n".repeat(300_000), "_method": "DELETE" }).to_string();
+    // `_method` last, as everywhere here: a caller who is still sending when the gate ends the connection may not
+    // get to read the answer.
+    let json = json!({ "Note": "n".repeat(300_000), "_method": "DELETE" }).to_string();
+    assert!(json.ends_with(r#""_method":"DELETE"}"#));
     let form = format!("note={}&_method=DELETE", "n".repeat(300_000));
     for (kind, body) in [
         ("multipart/form-data; boundary=x", multipart.clone()),

@@ -1,5 +1,6 @@
 //! The stage that every test plays on.
 
+use std::net::SocketAddr;
 pub(crate) use std::sync::{Arc, Mutex};
 
 use axum::body::Bytes;
@@ -148,6 +149,25 @@ impl Scene {
             url,
             log,
             http: reqwest::Client::new(),
+        }
+    }
+
+    /// The same people before another upstream: another gate, with a state folder of its own.
+    pub(crate) async fn before(self, upstream: SocketAddr) -> Self {
+        let path = self.world.dir.path().join("gate.toml");
+        let text = std::fs::read_to_string(&path).unwrap();
+        let line = text.lines().find(|line| line.starts_with("upstream = "));
+        let text = text
+            .replace(line.unwrap(), &format!("upstream = \"http://{upstream}\""))
+            .replace("\"state\"", "\"state2\"");
+        std::fs::write(&path, text).unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let clock: Arc<dyn Clock> = self.world.clock.clone();
+        let gate = Gate::start(GateConfig::read(&path).unwrap(), clock, listener).unwrap();
+        Self {
+            url: format!("http://{}", gate.addr),
+            gate: Some(gate),
+            ..self
         }
     }
 
