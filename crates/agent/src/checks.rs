@@ -43,6 +43,7 @@ pub struct Words {
     pub sandbox_remote: String,
     pub sandbox_missing: String,
     pub sandbox_refused: String,
+    pub sandbox_failed: String,
 }
 
 /// Tries out everything, in the order of [`CheckOf`].

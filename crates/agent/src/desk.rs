@@ -8,7 +8,6 @@ use countersign_api::ipc::{
 };
 use countersign_approver::Accounts;
 use countersign_model::{Clock, UnixSecs};
-use jiff::tz::TimeZone;
 use tokio::sync::watch;
 
 use crate::absence;
@@ -23,6 +22,7 @@ use crate::prefs;
 use crate::text::catalogue::{Tongue, Words};
 use crate::window::Window;
 use crate::window_socket;
+use crate::zone;
 
 /// Answers the window.
 pub struct Desk<N> {
@@ -219,7 +219,7 @@ impl<N: Notifier> Desk<N> {
             }),
             Call::Absence { account } => {
                 let page = approver.absence(account.as_deref()).await?;
-                Ok(absence::reply(page, &TimeZone::system()))
+                Ok(absence::reply(page, &zone::here()))
             }
             Call::SetAbsence {
                 account,
@@ -230,11 +230,11 @@ impl<N: Notifier> Desk<N> {
                 let page = approver
                     .set_absence(account.as_deref(), from, until, stand_in.as_deref())
                     .await?;
-                Ok(absence::reply(page, &TimeZone::system()))
+                Ok(absence::reply(page, &zone::here()))
             }
             Call::EndAbsence { account } => {
                 let page = approver.end_absence(account.as_deref()).await?;
-                Ok(absence::reply(page, &TimeZone::system()))
+                Ok(absence::reply(page, &zone::here()))
             }
             Call::WindowState { visible, showing } => {
                 if !visible {

@@ -4,6 +4,8 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
+use crate::folders::{self, Readers};
+
 /// The file name of our entries, in the menu and in the autostart folder.
 pub const NAME: &str = "countersign.desktop";
 
@@ -75,18 +77,12 @@ pub fn read(path: &Path) -> io::Result<Option<String>> {
     }
 }
 
-/// Writes the file as a whole: a crash leaves the old one or the new one.
+/// Writes the file as a whole.
 ///
 /// # Errors
 /// When the folder or the file cannot be written.
 pub fn write(path: &Path, text: &str) -> io::Result<()> {
-    if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder)?;
-    }
-    // Its ending is none that a desktop looks at.
-    let beside = path.with_extension("desktop.new");
-    fs::write(&beside, text)?;
-    fs::rename(&beside, path)
+    folders::write_whole(path, text.as_bytes(), Readers::Everybody)
 }
 
 #[cfg(test)]

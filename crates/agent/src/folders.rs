@@ -1,6 +1,8 @@
-//! Where this person's files go (XDG Base Directory and user directories).
+//! Where this person's files go (XDG Base Directory and user directories), and how they are written.
 
-use std::io;
+use std::fs;
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 /// Why there is no such folder.
@@ -72,15 +74,52 @@ pub fn data() -> Result<PathBuf, FolderError> {
 /// When it cannot be made.
 pub fn downloads() -> Result<PathBuf, FolderError> {
     let home = home()?;
-    let named = std::fs::read_to_string(config()?.join("user-dirs.dirs"));
+    let named = fs::read_to_string(config()?.join("user-dirs.dirs"));
     let path = named
         .ok()
         .and_then(|text| download_dir(&text, &home))
         .unwrap_or_else(|| home.join("Downloads"));
-    match std::fs::create_dir_all(&path) {
+    match fs::create_dir_all(&path) {
         Ok(()) => Ok(path),
         Err(source) => Err(FolderError::Io { path, source }),
     }
+}
+
+/// Who may read a file, beside the person.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Readers {
+    /// Nobody.
+    Nobody,
+    /// Everybody, unless the person's `umask` says otherwise.
+    Everybody,
+}
+
+/// Writes a file as a whole, and makes its folder where that is missing: a crash leaves the old file or the new one.
+///
+/// # Errors
+/// When it cannot be written: then the old one is there still.
+pub fn write_whole(path: &Path, bytes: &[u8], readers: Readers) -> io::Result<()> {
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder)?;
+    }
+    // Its ending is none that a desktop looks at.
+    let beside = path.with_added_extension("new");
+    match fs::remove_file(&beside) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        // One that a crash left may have other readers.
+        Ok(()) | Err(_) => {}
+    }
+    let mode = match readers {
+        Readers::Nobody => 0o600,
+        Readers::Everybody => 0o666,
+    };
+    let mut file = fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(mode)
+        .open(&beside)?;
+    file.write_all(bytes)?;
+    fs::rename(&beside, path)
 }
 
 /// The entry of `user-dirs.dirs`, whose values are absolute or start with `$HOME/`.
@@ -125,7 +164,23 @@ fn home() -> Result<PathBuf, FolderError> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
     use super::*;
+
+    #[test]
+    fn what_is_written_whole_is_read_by_nobody_else_where_so_wished() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("below/it.toml");
+        write_whole(&path, b"a longer text", Readers::Everybody).unwrap();
+        // As a crash in the middle leaves it.
+        fs::write(dir.path().join("below/it.toml.new"), "half").unwrap();
+        write_whole(&path, b"short", Readers::Nobody).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"short");
+        let mode = fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        assert_eq!(fs::read_dir(dir.path().join("below")).unwrap().count(), 1);
+    }
 
     #[test]
     fn the_download_folder_is_the_one_that_the_desktop_names() {

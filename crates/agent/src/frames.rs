@@ -59,21 +59,29 @@ where
         .map_err(FrameError::Unknown)
 }
 
-/// Writes one frame.
+/// A frame as it is written, its line's end included.
 ///
 /// # Errors
-/// When the socket fails, or the frame would be longer than `max_bytes`: the other side would refuse it.
-pub async fn write<T, W>(to: &mut W, frame: &T, max_bytes: usize) -> Result<(), FrameError>
-where
-    T: Serialize,
-    W: AsyncWrite + Unpin,
-{
+/// When it would be longer than `max_bytes`: the other side would refuse it.
+pub fn line<T: Serialize>(frame: &T, max_bytes: usize) -> Result<Vec<u8>, FrameError> {
     let mut line = serde_json::to_vec(frame).map_err(FrameError::Unknown)?;
     if line.len() > max_bytes {
         return Err(FrameError::TooLong { max_bytes });
     }
     line.push(b'\n');
-    to.write_all(&line).await?;
+    Ok(line)
+}
+
+/// Writes one frame.
+///
+/// # Errors
+/// When the socket fails, and as [`line`].
+pub async fn write<T, W>(to: &mut W, frame: &T, max_bytes: usize) -> Result<(), FrameError>
+where
+    T: Serialize,
+    W: AsyncWrite + Unpin,
+{
+    to.write_all(&line(frame, max_bytes)?).await?;
     to.flush().await?;
     Ok(())
 }

@@ -9,11 +9,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use countersign_api::ipc::LogLevel;
 use tracing::field::{Field, Visit};
-use tracing::{Event, Subscriber};
+use tracing::{Event, Level, Subscriber};
+use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
 use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::reload;
 use tracing_subscriber::util::SubscriberInitExt as _;
-use tracing_subscriber::{EnvFilter, reload};
 
 /// Lines that are remembered.
 pub const LINES: usize = 200;
@@ -25,7 +26,7 @@ const VARIABLE: &str = "COUNTERSIGN_LOG";
 /// The running log. Clones are the same one.
 #[derive(Clone)]
 pub struct Log {
-    filter: reload::Handle<EnvFilter, tracing_subscriber::Registry>,
+    filter: reload::Handle<Targets, tracing_subscriber::Registry>,
     /// The environment says how much, and goes on saying so.
     is_fixed: bool,
     lines: Lines,
@@ -35,7 +36,8 @@ impl Log {
     /// Starts it, once in a process.
     #[must_use]
     pub fn start() -> Self {
-        let named = EnvFilter::try_from_env(VARIABLE).ok();
+        let named = std::env::var(VARIABLE).ok().filter(|text| !text.is_empty());
+        let named = named.and_then(|text| text.parse().ok());
         let is_fixed = named.is_some();
         let (filter, handle) = reload::Layer::new(named.unwrap_or_else(|| filter(LogLevel::Info)));
         let lines = Lines::default();
@@ -69,13 +71,16 @@ impl Log {
 }
 
 /// Other programs' libraries only say what may be amiss: at the finer levels they tell addresses and headers.
-fn filter(level: LogLevel) -> EnvFilter {
-    EnvFilter::new(match level {
-        LogLevel::Error => "error",
-        LogLevel::Warn => "warn",
-        LogLevel::Info => "warn,countersign=info",
-        LogLevel::Debug => "warn,countersign=debug",
-    })
+fn filter(level: LogLevel) -> Targets {
+    let (ours, others) = match level {
+        LogLevel::Error => (Level::ERROR, Level::ERROR),
+        LogLevel::Warn => (Level::WARN, Level::WARN),
+        LogLevel::Info => (Level::INFO, Level::WARN),
+        LogLevel::Debug => (Level::DEBUG, Level::WARN),
+    };
+    Targets::new()
+        .with_default(others)
+        .with_target("countersign", ours)
 }
 
 /// The memory.

@@ -22,6 +22,7 @@ use countersign_agent::notify::Notifier as _;
 use countersign_agent::notify::freedesktop::{Freedesktop, SETTLED};
 use countersign_agent::open_socket::{self, OpenRequest};
 use countersign_agent::prefs::Prefs;
+use countersign_agent::rest;
 use countersign_agent::sandbox::Sandbox;
 use countersign_agent::security_key::{Hidraw, Keys};
 use countersign_agent::session::{self, Session};
@@ -30,14 +31,18 @@ use countersign_agent::tray;
 use countersign_agent::wake;
 use countersign_agent::window::{Presence, Window};
 use countersign_agent::window_socket;
+use countersign_agent::wiped::Wiped;
+use countersign_agent::zone;
 use countersign_api::ipc;
 use countersign_approver::{Accounts, Deps, Options, Route, SecurityKey, Way};
 use countersign_model::{Clock, UnixSecs};
-use jiff::tz::TimeZone;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 use url::Url;
+
+#[global_allocator]
+static MEMORY: Wiped = Wiped::new();
 
 /// Clicks that wait to be acted on.
 const INTENTS: usize = 32;
@@ -230,13 +235,12 @@ async fn live(
     let mutes = Arc::new(Mutes::open(folders::data()?.join("desk.json")));
     let nothing = session::nothing_known();
     let tongue = Tongue::here(prefs.window.language);
-    let content = tray::Content::of(&nothing, tongue, clock.now(), &TimeZone::system());
+    let content = tray::Content::of(&nothing, tongue, clock.now(), &zone::here());
     let (content, shown) = watch::channel(content);
     let (tell_tray, tray) = watch::channel(countersign_api::ipc::Tray::NoHost);
     let in_tray = tokio::spawn(tray::run(shown, intend.clone(), tell_tray));
     let window_socket = claim.dir().window_socket();
     let sandbox = Sandbox::of_session(Bus::Session).await;
-    let shut_in = sandbox.standing();
     let window = Window::new(program, window_socket.clone(), sandbox);
     let (state, states) = watch::channel(Arc::new(nothing));
     let (prefer, preferred) = watch::channel(prefs.window.clone());
@@ -264,6 +268,7 @@ async fn live(
         come(opens.clone(), request)
     }));
     tokio::spawn(list_program(this_program));
+    tokio::spawn(rest::after(window.presence()));
     tokio::spawn(heed(preferred.clone(), log, route, approver.clone()));
     tokio::spawn(quit_when_closed(
         window.presence(),
@@ -299,7 +304,6 @@ async fn live(
         tray,
         content,
         state,
-        sandbox: shut_in,
         suggested_server,
         intents,
     };
@@ -309,7 +313,9 @@ async fn live(
     woken.abort();
     set.abort();
     window.end().await;
-    notifier.end().await;
+    if timeout(SETTLE_PATIENCE, notifier.end()).await.is_err() {
+        tracing::warn!("the notification daemon hangs: what it shows is left");
+    }
     // A refresh that is cut off loses the provider's newest token.
     if timeout(SETTLE_PATIENCE, approver.settle()).await.is_err() {
         tracing::warn!("a refresh at the provider was cut off");

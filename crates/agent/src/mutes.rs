@@ -3,13 +3,15 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use countersign_api::ipc::{Line, Mute, Paused};
 use countersign_approver::Accounts;
 use countersign_model::UnixSecs;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
+
+use crate::folders::{self, Readers};
 
 /// So many requesters are muted at most; the one that ends first gives way.
 const MAX_MUTED: usize = 256;
@@ -204,7 +206,7 @@ pub fn mute(mutes: &Mutes, approver: &Accounts, txn: &str, secs: u32, now: UnixS
     Some(())
 }
 
-fn read(file: &PathBuf) -> std::io::Result<Kept> {
+fn read(file: &Path) -> std::io::Result<Kept> {
     match fs::metadata(file) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Kept::default()),
         Ok(known) if known.len() > MAX_FILE_BYTES => {
@@ -215,15 +217,9 @@ fn read(file: &PathBuf) -> std::io::Result<Kept> {
     serde_json::from_slice(&fs::read(file)?).map_err(std::io::Error::other)
 }
 
-fn write(file: &PathBuf, kept: &Kept) -> std::io::Result<()> {
+fn write(file: &Path, kept: &Kept) -> std::io::Result<()> {
     let bytes = serde_json::to_vec(kept).map_err(std::io::Error::other)?;
-    if let Some(folder) = file.parent() {
-        fs::create_dir_all(folder)?;
-    }
-    // Beside it and then over it: a crash leaves the old file or the new one.
-    let beside = file.with_extension("json.new");
-    fs::write(&beside, bytes)?;
-    fs::rename(&beside, file)
+    folders::write_whole(file, &bytes, Readers::Nobody)
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use countersign_api::ipc;
 
+use crate::folders::{self, Readers};
 use file::{File, lines};
 
 /// What the file says; see `agent.example.toml`.
@@ -64,19 +65,11 @@ pub fn write(path: &Path, prefs: &ipc::Prefs) -> Result<(), PrefsError> {
     let text = document.to_string();
     // What is written is read again first: a value that there is not never gets into the file.
     toml::from_str::<File>(&text).map_err(|error| content(path, &error))?;
-    let written = match path.parent() {
-        Some(folder) => fs::create_dir_all(folder),
-        None => Ok(()),
-    };
-    // Beside it and then over it: a crash leaves the old file or the new one.
-    let beside = path.with_extension("toml.new");
-    written
-        .and_then(|()| fs::write(&beside, text))
-        .and_then(|()| fs::rename(&beside, path))
-        .map_err(|source| PrefsError::Io {
-            path: path.to_owned(),
-            source,
-        })
+    // A proxy's address may hold a password.
+    folders::write_whole(path, text.as_bytes(), Readers::Nobody).map_err(|source| PrefsError::Io {
+        path: path.to_owned(),
+        source,
+    })
 }
 
 fn text(path: &Path) -> Result<String, PrefsError> {

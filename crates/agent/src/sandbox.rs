@@ -20,8 +20,8 @@ use zbus::names::BusName;
 use crate::bus::Bus;
 use crate::checks::Words;
 
-/// How long trying it out, or asking for the accessibility bus, may take.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// How long trying it out, or asking for the accessibility bus, may take. Both take some milliseconds.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The parts of the system that a program with a window reads. Those that are links here are links there.
 const SYSTEM: [&str; 7] = [
@@ -86,9 +86,10 @@ const SESSION: &str = "/run/session";
 const PROGRAM: &str = "/run/countersign-window";
 
 /// Whether windows are shut in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Standing {
     /// They are.
+    #[default]
     On,
     /// They are not.
     Off(Why),
@@ -105,6 +106,8 @@ pub enum Why {
     Missing,
     /// The system does not let it work.
     Refused,
+    /// It worked when it was tried out, and no window came by it.
+    Failed,
 }
 
 impl Standing {
@@ -117,6 +120,7 @@ impl Standing {
             Self::Off(Why::Remote) => &words.sandbox_remote,
             Self::Off(Why::Missing) => &words.sandbox_missing,
             Self::Off(Why::Refused) => &words.sandbox_refused,
+            Self::Off(Why::Failed) => &words.sandbox_failed,
         };
         ipc::Sandbox::Off { why: why.clone() }
     }
@@ -140,11 +144,11 @@ impl Sandbox {
         }
     }
 
-    /// Windows start as any other program, so that another one can drive them.
+    /// Windows start as any other program.
     #[must_use]
-    pub fn none() -> Self {
+    pub fn none(why: Why) -> Self {
         Self {
-            by: Err(Why::Automation),
+            by: Err(why),
             bus: Bus::Session,
         }
     }

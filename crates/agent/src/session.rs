@@ -18,11 +18,11 @@ use crate::mutes::{Kept, Mutes, mute};
 use crate::notify::telling::{Around, Open, Telling, is_away};
 use crate::notify::{Health, Key, Notice, Notifier, Screen, Stay, Urgency};
 use crate::quiet::{Quiet, quiet};
-use crate::sandbox::Standing;
 use crate::text::catalogue::{Tongue, Words};
 use crate::text::plain;
 use crate::tray::Content;
 use crate::window::{Presence, Window};
+use crate::zone;
 
 /// From a notification, a requester is muted for so long.
 const MUTE_SECS: u32 = 3600;
@@ -49,8 +49,6 @@ pub struct Session<N> {
     pub content: watch::Sender<Content>,
     /// The whole state, for the window.
     pub state: watch::Sender<Arc<State>>,
-    /// Whether the window is shut in.
-    pub sandbox: Standing,
     /// The server that is filled in on first run.
     pub suggested_server: Option<String>,
     /// What people do in notifications and tray.
@@ -67,7 +65,6 @@ pub fn nothing_known() -> State {
             health: &Health::Asking,
             tray: Tray::NoHost,
             presence: &Presence::default(),
-            sandbox: Standing::On,
             words,
         },
         &Hush {
@@ -98,13 +95,13 @@ impl<N: Notifier> Session<N> {
             let prefs = self.prefs.borrow_and_update().clone();
             let tongue = Tongue::here(prefs.language);
             let words = tongue.words();
-            let now = self.clock.now();
+            let (now, zone) = (self.clock.now(), zone::here());
             let state = approver.borrow_and_update().clone();
             // How a request ended was said before it left the list.
             loop {
                 match events.try_recv() {
                     Ok(event) => self.hear(event, &mut told, now, words),
-                    Err(broadcast::error::TryRecvError::Lagged(_)) => {}
+                    Err(broadcast::error::TryRecvError::Lagged(_)) => self.missed(),
                     Err(
                         broadcast::error::TryRecvError::Empty
                         | broadcast::error::TryRecvError::Closed,
@@ -126,7 +123,7 @@ impl<N: Notifier> Session<N> {
             self.mutes.note(now, whose);
             let hush = Hush {
                 kept: kept.borrow_and_update().clone(),
-                quiet: quiet(prefs.quiet, now, &TimeZone::system()),
+                quiet: quiet(prefs.quiet, now, &zone),
                 away: away(&state),
                 now,
             };
@@ -163,7 +160,6 @@ impl<N: Notifier> Session<N> {
                     health: &health_now,
                     tray: *self.tray.borrow_and_update(),
                     presence: &seen,
-                    sandbox: self.sandbox,
                     words,
                 },
                 &hush,
@@ -177,7 +173,7 @@ impl<N: Notifier> Session<N> {
                 // Whether one can vote depends on it.
                 self.window.tell(Event::CardChanged { txn: txn.clone() });
             }
-            self.show(shown, tongue, now);
+            self.show(shown, tongue, now, &zone);
             self.notifier.show(Screen {
                 notices,
                 sound,
@@ -192,12 +188,17 @@ impl<N: Notifier> Session<N> {
                 changed = self.prefs.changed() => changed.is_ok(),
                 // Without a bus the tray gives up; the rest goes on.
                 Ok(()) = self.tray.changed() => true,
-                event = events.recv() => {
-                    if let Ok(event) = event {
+                event = events.recv() => match event {
+                    Ok(event) => {
                         self.hear(event, &mut told, self.clock.now(), words);
+                        true
                     }
-                    true
-                }
+                    Err(broadcast::error::RecvError::Lagged(_)) => {
+                        self.missed();
+                        true
+                    }
+                    Err(broadcast::error::RecvError::Closed) => false,
+                },
                 Some((txn, sentence)) = failures.recv() => {
                     told.failed(txn, sentence);
                     true
@@ -236,8 +237,8 @@ impl<N: Notifier> Session<N> {
         }
     }
 
-    fn show(&self, state: State, tongue: Tongue, now: UnixSecs) {
-        let content = Content::of(&state, tongue, now, &TimeZone::system());
+    fn show(&self, state: State, tongue: Tongue, now: UnixSecs, zone: &TimeZone) {
+        let content = Content::of(&state, tongue, now, zone);
         self.content
             .send_if_modified(|now| std::mem::replace(now, content.clone()) != content);
         self.state.send_if_modified(|now| {
@@ -263,6 +264,15 @@ impl<N: Notifier> Session<N> {
             // The state, which is looked at anyway, says the rest.
             approver::Event::Arrived { .. } | approver::Event::DeviceAdded { .. } => {}
         }
+    }
+
+    /// More happened at once than is kept. What is on screen may be old.
+    fn missed(&self) {
+        let showing = self.window.presence().borrow().showing.clone();
+        if let Some(txn) = showing {
+            self.window.tell(Event::CardChanged { txn });
+        }
+        self.window.tell(Event::HistoryChanged);
     }
 
     /// No notification can tell of what came: the window does, without taking the focus from what is typed.
@@ -371,7 +381,6 @@ struct Desktop<'a> {
     health: &'a Health,
     tray: Tray,
     presence: &'a Presence,
-    sandbox: Standing,
     words: &'a Words,
 }
 
@@ -398,7 +407,6 @@ fn compose(
         health,
         tray,
         presence,
-        sandbox,
         words,
     } = desktop;
     let of_desktop = [
@@ -425,7 +433,7 @@ fn compose(
         mutes: hush.kept.mutes(hush.now),
         paused: hush.kept.paused(hush.now),
         tray,
-        sandbox: sandbox.told(&words.checks),
+        sandbox: presence.sandbox.told(&words.checks),
         troubles,
         prefs,
     }

@@ -126,7 +126,7 @@ pub async fn run(
     };
     while content.changed().await.is_ok() {
         let now = content.borrow_and_update().clone();
-        if handle.update(|item| item.content = now).await.is_none() {
+        if handle.update(|item| item.show(now)).await.is_none() {
             tracing::warn!("the tray icon is gone");
             state.send_replace(ipc::Tray::NoHost);
             return;
@@ -141,12 +141,12 @@ async fn spawn(
     intents: &mpsc::Sender<Intent>,
     state: &watch::Sender<ipc::Tray>,
 ) -> Option<Handle<Item>> {
-    let pictures = Pictures::decode();
     loop {
         state.send_replace(ipc::Tray::Shown);
+        let content = content.borrow_and_update().clone();
         let item = Item {
-            content: content.borrow_and_update().clone(),
-            pictures: pictures.clone(),
+            picture: content.look.picture(),
+            content,
             intents: intents.clone(),
             state: state.clone(),
         };
@@ -165,7 +165,8 @@ async fn spawn(
 
 struct Item {
     content: Content,
-    pictures: Pictures,
+    /// Of its look, in both sizes.
+    picture: Vec<Icon>,
     intents: mpsc::Sender<Intent>,
     state: watch::Sender<ipc::Tray>,
 }
@@ -184,14 +185,11 @@ impl Item {
         });
     }
 
-    fn picture(&self) -> Vec<Icon> {
-        match self.content.look {
-            Look::Offline => self.pictures.offline.clone(),
-            Look::Idle => self.pictures.idle.clone(),
-            Look::Pending => self.pictures.pending.clone(),
-            Look::Paused => self.pictures.paused.clone(),
-            Look::Unheard => self.pictures.unheard.clone(),
+    fn show(&mut self, content: Content) {
+        if content.look != self.content.look {
+            self.picture = content.look.picture();
         }
+        self.content = content;
     }
 }
 
@@ -217,11 +215,11 @@ impl ksni::Tray for Item {
     }
 
     fn icon_pixmap(&self) -> Vec<Icon> {
-        self.picture()
+        self.picture.clone()
     }
 
     fn attention_icon_pixmap(&self) -> Vec<Icon> {
-        self.picture()
+        self.picture.clone()
     }
 
     fn tool_tip(&self) -> ToolTip {
@@ -304,17 +302,9 @@ fn entry(text: &str, act: impl Fn(&mut Item) + Send + 'static) -> MenuItem<Item>
     .into()
 }
 
-#[derive(Clone)]
-struct Pictures {
-    idle: Vec<Icon>,
-    pending: Vec<Icon>,
-    offline: Vec<Icon>,
-    paused: Vec<Icon>,
-    unheard: Vec<Icon>,
-}
-
-impl Pictures {
-    fn decode() -> Self {
+impl Look {
+    /// As the panel wants it, in both sizes.
+    fn picture(self) -> Vec<Icon> {
         macro_rules! both_sizes {
             ($name:literal) => {
                 [
@@ -323,14 +313,14 @@ impl Pictures {
                 ]
             };
         }
-        let icons = |files: [&[u8]; 2]| files.iter().filter_map(|file| argb(file)).collect();
-        Self {
-            idle: icons(both_sizes!("idle")),
-            pending: icons(both_sizes!("pending")),
-            offline: icons(both_sizes!("offline")),
-            paused: icons(both_sizes!("paused")),
-            unheard: icons(both_sizes!("unheard")),
-        }
+        let files = match self {
+            Self::Offline => both_sizes!("offline"),
+            Self::Idle => both_sizes!("idle"),
+            Self::Pending => both_sizes!("pending"),
+            Self::Paused => both_sizes!("paused"),
+            Self::Unheard => both_sizes!("unheard"),
+        };
+        files.into_iter().filter_map(argb).collect()
     }
 }
 
@@ -359,14 +349,14 @@ mod tests {
 
     #[test]
     fn every_picture_is_there_in_both_sizes() {
-        let Pictures {
-            idle,
-            pending,
-            offline,
-            paused,
-            unheard,
-        } = Pictures::decode();
-        for icons in [idle, pending, offline, paused, unheard] {
+        for look in [
+            Look::Offline,
+            Look::Idle,
+            Look::Pending,
+            Look::Paused,
+            Look::Unheard,
+        ] {
+            let icons = look.picture();
             let sizes: Vec<_> = icons.iter().map(|icon| (icon.width, icon.height)).collect();
             assert_eq!(sizes, [(22, 22), (44, 44)]);
             assert!(

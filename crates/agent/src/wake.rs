@@ -20,8 +20,8 @@ const NETWORK: &str = "org.freedesktop.NetworkManager";
 const CONNECTED: u32 = 50;
 /// Signals that wait to be looked at.
 const QUEUE: usize = 16;
-/// Before the bus is tried again.
-const PAUSE: Duration = Duration::from_secs(60);
+/// Before the bus is tried again. A desktop without one rarely gets one later.
+const PAUSE: Duration = Duration::from_secs(15 * 60);
 /// An alarm that is there to be rung by the clock being set is due so late, in seconds.
 const LATE_SECS: i64 = 7 * 24 * 3600;
 

@@ -1,5 +1,9 @@
 //! The window's process: started on demand beside the agent, one at a time, told what to show, noticed when it ends.
+//!
+//! Where it is shut in and ends by itself before it has connected, it is started once more without that: better an open
+//! window, which says so, than none. Nothing from outside has reached it by then, so nobody outside can bring this about.
 
+use std::future::pending;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
@@ -9,14 +13,17 @@ use std::time::Duration;
 use countersign_api::ipc::Event;
 use tokio::process::Child;
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
-use crate::sandbox::Sandbox;
+use crate::sandbox::{Sandbox, Standing, Why};
 
-/// From start to the first frame it takes half a second; past this it is taken for stuck.
+/// From start to the first frame it takes half a second; past this whoever waits for it is told.
 const START_PATIENCE: Duration = Duration::from_secs(20);
+/// A window that has not connected after so long is stuck: it is killed, so that another one can be started.
+const STUCK: Duration = Duration::from_secs(60);
 /// How long a window may take to end after the agent's goodbye.
 const GOODBYE_PATIENCE: Duration = Duration::from_secs(3);
+const TOO_SLOW: &str = "The window takes too long to start. Try again.";
 /// The window's exit code for "there is no display" (`src-tauri/src/start.rs`).
 const EXIT_NO_DISPLAY: i32 = 3;
 
@@ -31,6 +38,8 @@ pub struct Presence {
     pub showing: Option<String>,
     /// Why the last one did not come, or went, in a sentence.
     pub trouble: Option<String>,
+    /// Whether it is shut in. Where none runs: whether the last one was, or the next one will be.
+    pub sandbox: Standing,
 }
 
 /// Why the window comes.
@@ -81,12 +90,16 @@ impl Window {
     /// `program` is started with `socket` in its environment, shut in as `sandbox` can.
     #[must_use]
     pub fn new(program: PathBuf, socket: PathBuf, sandbox: Sandbox) -> Self {
+        let presence = Presence {
+            sandbox: sandbox.standing(),
+            ..Presence::default()
+        };
         Self {
             program,
             socket,
             sandbox,
             inner: Arc::default(),
-            presence: watch::Sender::new(Presence::default()),
+            presence: watch::Sender::new(presence),
         }
     }
 
@@ -167,90 +180,113 @@ impl Window {
             !std::mem::replace(&mut inner.running, true)
         };
         if start {
-            self.start();
+            self.start(self.sandbox.clone());
         }
         match timeout(START_PATIENCE, told).await {
             Ok(Ok(came)) => came,
             Ok(Err(_)) => Err("The window ended before it could be shown.".to_owned()),
-            Err(_) => Err("The window takes too long to start. Try again.".to_owned()),
+            Err(_) => Err(TOO_SLOW.to_owned()),
         }
     }
 
-    fn start(&self) {
-        tokio::spawn(self.clone().spawn());
+    fn start(&self, sandbox: Sandbox) {
+        self.lock().has_connected = false;
+        tokio::spawn(self.clone().run(sandbox));
     }
 
-    async fn spawn(self) {
-        let mut command = self.sandbox.command(&self.program, &self.socket).await;
-        if self.lock().ending {
-            return self.gone(None);
+    /// A window's process from its start to its end.
+    async fn run(self, sandbox: Sandbox) {
+        let mut command = sandbox.command(&self.program, &self.socket).await;
+        let (end, ended) = oneshot::channel();
+        {
+            let mut inner = self.lock();
+            inner.end = Some(end);
+            if inner.ending {
+                drop(inner);
+                return self.gone(None);
+            }
         }
         // What shuts it in would only say that it failed.
         let spawned = std::fs::metadata(&self.program)
             .and_then(|_| command.stdin(Stdio::null()).kill_on_drop(true).spawn());
-        match spawned {
+        let trouble = match spawned {
             Ok(child) => {
-                let (end, ended) = oneshot::channel();
-                {
-                    let mut inner = self.lock();
-                    inner.end = Some(end);
-                    inner.has_connected = false;
-                }
-                self.presence
-                    .send_modify(|presence| presence.running = true);
-                self.watch(child, ended).await;
+                self.presence.send_modify(|presence| {
+                    presence.running = true;
+                    presence.sandbox = sandbox.standing();
+                });
+                self.watch(child, ended).await
             }
             Err(error) => {
                 tracing::error!(program = %self.program.display(), %error, "the window does not start");
-                self.gone(Some(format!(
+                Some(format!(
                     "The window's program does not start ({}): {error}.",
                     self.program.display()
-                )));
+                ))
             }
+        };
+        let is_early = {
+            let inner = self.lock();
+            !inner.has_connected && !inner.ending
+        };
+        if trouble.is_some() && is_early && sandbox.standing() == Standing::On {
+            tracing::warn!("shut in, the window does not come: it is started without that");
+            return self.start(Sandbox::none(Why::Failed));
         }
+        self.gone(trouble);
     }
 
-    /// Waits for the process to end, however it does.
-    async fn watch(self, mut child: Child, end: oneshot::Receiver<()>) {
+    /// Waits for the process to end, however it does; yields why, where it was not meant to.
+    async fn watch(&self, mut child: Child, end: oneshot::Receiver<()>) -> Option<String> {
         let ended = tokio::select! {
             ended = child.wait() => ended,
+            () = self.stuck() => {
+                tracing::warn!("the window does not connect and is killed");
+                kill(child).await;
+                return Some(TOO_SLOW.to_owned());
+            }
             _ = end => match timeout(GOODBYE_PATIENCE, child.wait()).await {
                 Ok(ended) => ended,
                 Err(_) => {
                     tracing::warn!("the window did not end and is killed");
-                    // The value's drop does it again; an error means that it is gone already.
-                    let _ = child.kill().await;
-                    return self.gone(None);
+                    kill(child).await;
+                    return None;
                 }
             },
         };
         match ended {
-            Ok(status) if status.success() => self.gone(None),
+            Ok(status) if status.success() => None,
             Ok(status) => {
                 tracing::warn!(%status, "the window ended by itself");
-                self.gone(Some(why(status)));
+                Some(why(status))
             }
             Err(error) => {
                 tracing::error!(%error, "the window's end could not be waited for");
-                self.gone(Some(
-                    "The window ended for an unknown reason. Open it again.".to_owned(),
-                ));
+                Some("The window ended for an unknown reason. Open it again.".to_owned())
             }
         }
     }
 
+    /// Ends when a window that was started should long have connected, and has not.
+    async fn stuck(&self) {
+        sleep(STUCK).await;
+        if self.lock().has_connected {
+            pending().await
+        }
+    }
+
     fn gone(&self, trouble: Option<String>) {
-        let due = {
+        let (due, has_connected) = {
             let mut inner = self.lock();
             inner.client = None;
             inner.end = None;
             if inner.due.is_some() && inner.has_connected && !inner.ending {
                 // Asked for while the one before was about to end: that one's end is not the answer.
                 drop(inner);
-                return self.start();
+                return self.start(self.sandbox.clone());
             }
             inner.running = false;
-            inner.due.take()
+            (inner.due.take(), inner.has_connected)
         };
         if let Some((_, tells)) = due {
             let sentence = trouble
@@ -267,6 +303,12 @@ impl Window {
                 visible: false,
                 showing: None,
                 trouble,
+                // Where it did not come without it either, it was not for being shut in.
+                sandbox: if has_connected {
+                    presence.sandbox
+                } else {
+                    self.sandbox.standing()
+                },
             };
             let changed = *presence != gone;
             *presence = gone;
@@ -414,6 +456,11 @@ impl Wish {
     }
 }
 
+async fn kill(mut child: Child) {
+    // Its drop does it again; an error means that it is gone already.
+    let _ = child.kill().await;
+}
+
 /// Why a window that ended by itself did, for the person.
 fn why(status: ExitStatus) -> String {
     match (status.code(), status.signal()) {
@@ -428,5 +475,61 @@ fn why(status: ExitStatus) -> String {
             "The window was stopped (signal {signal}). Open it again to see where things stand."
         ),
         (None, None) => "The window stopped. Open it again to see where things stand.".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use tokio::time;
+
+    use super::*;
+
+    /// A window's program that never connects. Written by another process: one that this process writes may be held open
+    /// by a child that another test starts meanwhile, and does not start then.
+    fn never_connects(folder: &Path) -> PathBuf {
+        let does = "mkfifo never; printf '#!/bin/sh\nread it < %s/never\n' \"$PWD\" > window; chmod 700 window";
+        let written = Command::new("/bin/sh")
+            .args(["-ec", does])
+            .current_dir(folder)
+            .status();
+        assert!(written.unwrap().success());
+        folder.join("window")
+    }
+
+    fn of(program: PathBuf) -> Window {
+        let socket = program.with_extension("sock");
+        Window::new(program, socket, Sandbox::none(Why::Missing))
+    }
+
+    #[tokio::test]
+    async fn a_program_that_is_gone_is_said_to_be_and_not_started_over_and_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let window = of(folder.path().join("none"));
+        // One came and went before.
+        let (events, _told) = mpsc::channel(1);
+        drop(window.connected(events));
+        let sentence = window.open(None, None).await.unwrap_err();
+        assert!(sentence.contains("does not start"), "{sentence}");
+        assert_eq!(window.presence().borrow().trouble, Some(sentence));
+    }
+
+    #[tokio::test]
+    async fn a_window_that_never_connects_is_killed_so_that_another_one_can_be_started() {
+        let folder = tempfile::tempdir().unwrap();
+        let window = of(never_connects(folder.path()));
+        let mut presence = window.presence();
+        for _ in 0..2 {
+            time::pause();
+            assert_eq!(window.open(None, None).await, Err(TOO_SLOW.to_owned()));
+            assert!(presence.borrow_and_update().running, "it may come still");
+            time::advance(STUCK).await;
+            // Its end takes the time that the system takes.
+            time::resume();
+            let gone = presence.wait_for(|presence| !presence.running);
+            let gone = timeout(STUCK, gone).await.unwrap().unwrap();
+            assert_eq!(gone.trouble.as_deref(), Some(TOO_SLOW));
+        }
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use countersign_api::ipc::{
     self, Answer, Call, Event, Frame, Problem, ProblemCode, Question, State,
 };
-use tokio::io::BufReader;
+use tokio::io::{AsyncWriteExt as _, BufReader};
 use tokio::net::unix::OwnedWriteHalf;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Semaphore, mpsc, watch};
@@ -20,10 +20,16 @@ use crate::window::Window;
 const MAX_QUESTION_BYTES: usize = 64 * 1024;
 /// Questions under way at once; a window that asks more waits.
 const MAX_OPEN_QUESTIONS: usize = 16;
-/// Answers and events that are not written yet.
-const QUEUE: usize = 64;
+/// Answers that are not written yet.
+const ANSWERS: usize = 64;
+/// Events that are not written yet: more than the approver's program tells at once.
+const EVENTS: usize = 1024;
 /// A window that does not read for so long is hung up on.
 const WRITE_PATIENCE: Duration = Duration::from_secs(10);
+
+const OTHER_VERSION: &str =
+    "Window and agent are of different versions. Quit Countersign and start it again.";
+const TOO_LONG: &str = "This is too long to be shown whole, and it is never shown in part.";
 
 /// Answers the window's questions.
 pub trait Desk: Send + Sync + 'static {
@@ -53,17 +59,21 @@ pub async fn serve<D: Desk>(listener: UnixListener, window: Window, desk: Arc<D>
 
 async fn serve_one<D: Desk>(stream: UnixStream, window: Window, desk: Arc<D>) {
     let (read, write) = stream.into_split();
-    let (events, told) = mpsc::channel(QUEUE);
+    let (events, told) = mpsc::channel(EVENTS);
     let Some(connected) = window.connected(events) else {
         tracing::warn!("a second window was refused");
         return;
     };
-    let (frames_out, frames_due) = mpsc::channel(QUEUE);
-    let writer = tokio::spawn(write_all(write, frames_due, told, desk.state()));
-    if let Err(error) = hear(BufReader::new(read), &desk, &frames_out).await {
-        tracing::warn!(error = %chain(&error), "the window was hung up on");
+    let (out, answers) = mpsc::channel(ANSWERS);
+    // Either's end is that of both: a window that does not read is not heard any further either.
+    tokio::select! {
+        heard = hear(BufReader::new(read), &desk, &out) => {
+            if let Err(error) = heard {
+                tracing::warn!(error = %chain(&error), "the window was hung up on");
+            }
+        }
+        () = write_all(write, answers, told, desk.state()) => {}
     }
-    writer.abort();
     drop(connected);
 }
 
@@ -78,10 +88,7 @@ async fn hear<D: Desk>(
         if v != ipc::VERSION {
             // It could not be sent to a window that is gone, which needs no answer.
             let _ = out
-                .send(Frame::Answer {
-                    id,
-                    answer: other_version(),
-                })
+                .send(refused(id, ProblemCode::Version, OTHER_VERSION))
                 .await;
             continue;
         }
@@ -100,15 +107,14 @@ async fn hear<D: Desk>(
     Ok(())
 }
 
-fn other_version() -> Answer {
-    let sentence =
-        "Window and agent are of different versions. Quit Countersign and start it again."
-            .to_owned();
-    Answer::Refused {
-        problem: Problem {
-            code: ProblemCode::Version,
-            sentence,
-        },
+fn refused(id: u64, code: ProblemCode, sentence: &str) -> Frame {
+    let problem = Problem {
+        code,
+        sentence: sentence.to_owned(),
+    };
+    Frame::Answer {
+        id,
+        answer: Answer::Refused { problem },
     }
 }
 
@@ -129,37 +135,28 @@ async fn write_all(
             }),
         };
         let Some(frame) = frame else { return };
-        let frame = instead_of_too_long(frame);
-        let written = frames::write(&mut write, &frame, ipc::MAX_FRAME_BYTES);
-        match timeout(WRITE_PATIENCE, written).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => {
-                return tracing::debug!(error = %chain(&error), "the window does not read");
+        let line = match line_of(&frame) {
+            Ok(line) => line,
+            Err(error) => {
+                return tracing::warn!(error = %chain(&error), "the window cannot be told");
             }
+        };
+        match timeout(WRITE_PATIENCE, write.write_all(&line)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => return tracing::debug!(%error, "the window does not read"),
             Err(_) => return tracing::warn!("the window reads too slowly"),
         }
     }
 }
 
 /// An answer that the window would refuse for its length becomes a refusal that it can show.
-fn instead_of_too_long(frame: Frame) -> Frame {
-    let Frame::Answer { id, .. } = &frame else {
-        return frame;
-    };
-    let id = *id;
-    let fits = serde_json::to_vec(&frame).is_ok_and(|bytes| bytes.len() <= ipc::MAX_FRAME_BYTES);
-    if fits {
-        return frame;
-    }
-    let sentence = "This is too long to be shown whole, and it is never shown in part.".to_owned();
-    Frame::Answer {
-        id,
-        answer: Answer::Refused {
-            problem: Problem {
-                code: ProblemCode::Other,
-                sentence,
-            },
-        },
+fn line_of(frame: &Frame) -> Result<Vec<u8>, FrameError> {
+    match (frames::line(frame, ipc::MAX_FRAME_BYTES), frame) {
+        (Err(FrameError::TooLong { .. }), Frame::Answer { id, answer: _ }) => {
+            let refused = refused(*id, ProblemCode::Other, TOO_LONG);
+            frames::line(&refused, ipc::MAX_FRAME_BYTES)
+        }
+        (line, Frame::Answer { .. } | Frame::Event { .. }) => line,
     }
 }
 

@@ -6,20 +6,17 @@
 #[allow(dead_code, reason = "each test program uses a part")]
 mod session;
 
-use std::io::{ErrorKind, Write as _};
+use std::io::Write as _;
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::PathBuf;
 use std::process::Stdio;
 
 use countersign_agent::frames;
 use countersign_api::ipc::{
-    self, Answer, Call, Connection, Event, Frame, Notifications, ProblemCode, Question, Reply,
-    State, Tray,
+    self, Answer, Call, Connection, Event, Notifications, ProblemCode, Reply, Sandbox, State, Tray,
 };
+use session::client::Client;
 use session::{Called, FakeDaemon, PrivateBus};
-use tokio::io::BufReader;
-use tokio::net::UnixStream;
-use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::process::{Child, Command};
 use tokio::sync::mpsc;
 use zbus::zvariant::{OwnedValue, Value};
@@ -31,33 +28,66 @@ struct Home {
     end_window: PathBuf,
 }
 
+/// Waits to be told how to end.
+const WAITS: &str = "read code < \"$home/end-window\"; exit $code";
+/// The same, and says first that it has begun.
+const TELLS_AND_WAITS: &str =
+    "echo begun > \"$home/begun\"; read code < \"$home/end-window\"; exit $code";
+
 impl Home {
     fn make() -> Self {
+        Self::with_window(WAITS)
+    }
+
+    fn with_window(does: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
         std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o700)).unwrap();
-        let end_window = dir.path().join("end-window");
-        assert!(
-            std::process::Command::new("mkfifo")
-                .arg(&end_window)
-                .status()
-                .unwrap()
-                .success()
-        );
-        let window = dir.path().join("window");
-        std::fs::write(
-            &window,
-            format!(
-                "#!/bin/sh\nread code < {}\nexit $code\n",
-                end_window.display()
-            ),
-        )
-        .unwrap();
-        std::fs::set_permissions(&window, std::fs::Permissions::from_mode(0o700)).unwrap();
-        Self {
+        let home = Self {
+            window: dir.path().join("window"),
+            end_window: dir.path().join("end-window"),
             dir,
-            window,
-            end_window,
+        };
+        for fifo in ["end-window", "begun"] {
+            home.shell(&format!("mkfifo \"$home/{fifo}\""));
         }
+        home.program("window", does);
+        home
+    }
+
+    /// Not written by this process: one that is started meanwhile by another test would hold it open for a moment, and a
+    /// program that somebody may write to does not start.
+    fn program(&self, name: &str, does: &str) {
+        self.shell(&format!(
+            "cat > \"$home/{name}\" <<'END'\n#!/bin/sh\nhome={}\n{does}\nEND\nchmod 700 \"$home/{name}\"",
+            self.dir.path().display()
+        ));
+    }
+
+    fn shell(&self, does: &str) {
+        let mut shell = std::process::Command::new("/bin/sh");
+        shell.args(["-ec", does]).env("home", self.dir.path());
+        assert!(shell.status().unwrap().success(), "{does}");
+    }
+
+    /// As [`Home::agent`], where bubblewrap seems to work when it is tried out, and with a window does this.
+    fn agent_with_bubblewrap(&self, bus: &PrivateBus, does: &str, arguments: &[&str]) -> Command {
+        self.program(
+            "bwrap",
+            &format!("case \"$*\" in *countersign-window*) ;; *) exit 0 ;; esac\n{does}"),
+        );
+        let path = std::env::var("PATH").unwrap();
+        let mut agent = self.agent(bus, arguments);
+        agent
+            .env_remove("TAURI_WEBVIEW_AUTOMATION")
+            .env("PATH", format!("{}:{path}", self.dir.path().display()));
+        agent
+    }
+
+    /// Waits until the program that tells so has begun.
+    async fn begun(&self) {
+        let begun = self.dir.path().join("begun");
+        let read = tokio::task::spawn_blocking(move || std::fs::read_to_string(begun));
+        assert_eq!(read.await.unwrap().unwrap(), "begun\n");
     }
 
     fn agent(&self, bus: &PrivateBus, arguments: &[&str]) -> Command {
@@ -78,8 +108,9 @@ impl Home {
         command
     }
 
-    fn socket(&self) -> PathBuf {
-        self.dir.path().join("countersign/window.sock")
+    async fn connect(&self, agent: &mut Child) -> Client {
+        let socket = self.dir.path().join("countersign/window.sock");
+        Client::connect(&socket, agent).await
     }
 
     /// Ends the window's program with this exit code.
@@ -103,105 +134,6 @@ impl Drop for Home {
         if let Ok(mut fifo) = waiting {
             fifo.write_all(b"0\n").unwrap();
         }
-    }
-}
-
-/// The window's end of the socket.
-struct Client {
-    read: BufReader<OwnedReadHalf>,
-    write: OwnedWriteHalf,
-    next_id: u64,
-}
-
-impl Client {
-    async fn connect(home: &Home) -> Self {
-        // Between its file and its first listening lies a moment.
-        let stream = loop {
-            match UnixStream::connect(home.socket()).await {
-                Ok(stream) => break stream,
-                Err(error) => assert!(
-                    matches!(
-                        error.kind(),
-                        ErrorKind::NotFound | ErrorKind::ConnectionRefused
-                    ),
-                    "{error}"
-                ),
-            }
-            tokio::task::yield_now().await;
-        };
-        let (read, write) = stream.into_split();
-        Self {
-            read: BufReader::new(read),
-            write,
-            next_id: 1,
-        }
-    }
-
-    async fn frame(&mut self) -> Option<Frame> {
-        frames::read(&mut self.read, ipc::MAX_FRAME_BYTES)
-            .await
-            .unwrap()
-    }
-
-    /// The next event that `is` the one.
-    async fn event(&mut self, is: impl Fn(&Event) -> bool) -> Event {
-        loop {
-            match self.frame().await.expect("the agent lives") {
-                Frame::Event { event } if is(&event) => return event,
-                Frame::Event { .. } => {}
-                Frame::Answer { .. } => panic!("an answer to no question"),
-            }
-        }
-    }
-
-    async fn ask_as(&mut self, v: u32, call: Call) -> Answer {
-        let id = self.next_id;
-        self.next_id += 1;
-        frames::write(
-            &mut self.write,
-            &Question { v, id, call },
-            ipc::MAX_FRAME_BYTES,
-        )
-        .await
-        .unwrap();
-        loop {
-            match self.frame().await.expect("the agent lives") {
-                Frame::Answer { id: of, answer } => {
-                    assert_eq!(of, id);
-                    return answer;
-                }
-                Frame::Event { .. } => {}
-            }
-        }
-    }
-
-    async fn ask(&mut self, call: Call) -> Answer {
-        self.ask_as(ipc::VERSION, call).await
-    }
-
-    async fn state(&mut self) -> State {
-        let Answer::Done {
-            reply: Reply::State { state },
-        } = self.ask(Call::State).await
-        else {
-            panic!("the state cannot be refused");
-        };
-        *state
-    }
-
-    /// The first state for which `is` holds.
-    async fn state_where(&mut self, is: impl Fn(&State) -> bool) -> State {
-        let state = self.state().await;
-        if is(&state) {
-            return state;
-        }
-        let event = self
-            .event(|event| matches!(event, Event::State { state } if is(state)))
-            .await;
-        let Event::State { state } = event else {
-            unreachable!("no other event is the one")
-        };
-        *state
     }
 }
 
@@ -313,7 +245,7 @@ async fn tray_second_launch_window_and_end() {
     let home = Home::make();
     let mut daemon = FakeDaemon::start(&bus, 1).await;
     let (watcher, mut icons) = panel(&bus).await;
-    let agent = home
+    let mut agent = home
         .agent(&bus, &["run", "--server", "https://approvals.example"])
         .spawn()
         .unwrap();
@@ -346,7 +278,7 @@ async fn tray_second_launch_window_and_end() {
         Some(3)
     );
     // (The window is this test: connected before, so that none is started.)
-    let mut window = Client::connect(&home).await;
+    let mut window = home.connect(&mut agent).await;
     let second = home
         .agent(&bus, &["open", "t1"])
         .env("XDG_ACTIVATION_TOKEN", "proof")
@@ -398,7 +330,7 @@ async fn tray_second_launch_window_and_end() {
     window
         .event(|event| matches!(event, Event::Open { txn: None, .. }))
         .await;
-    let mut another = Client::connect(&home).await;
+    let mut another = home.connect(&mut agent).await;
     assert_eq!(another.frame().await, None);
 
     panel.click("Quit").await;
@@ -418,7 +350,7 @@ async fn a_window_that_dies_is_noticed_and_started_anew() {
     let home = Home::make();
     let mut daemon = FakeDaemon::start(&bus, 1).await;
     let (_watcher, mut icons) = panel(&bus).await;
-    let _agent = home.agent(&bus, &["run"]).spawn().unwrap();
+    let mut agent = home.agent(&bus, &["run"]).spawn().unwrap();
     icons.recv().await.unwrap();
 
     // No display: the second launch says so, and so does a notification.
@@ -442,7 +374,7 @@ async fn a_window_that_dies_is_noticed_and_started_anew() {
     // Clicking it tries again; a window that comes takes the notification away.
     session::emit(&daemon.bus, None, "ActionInvoked", &(id, "default")).await;
     assert_eq!(daemon.next().await, Called::Close { id });
-    let mut window = Client::connect(&home).await;
+    let mut window = home.connect(&mut agent).await;
     window
         .event(|event| matches!(event, Event::Open { .. }))
         .await;
@@ -456,7 +388,7 @@ async fn a_window_that_dies_is_noticed_and_started_anew() {
     .await
     .unwrap();
     while window.frame().await.is_some() {}
-    let mut window = Client::connect(&home).await;
+    let mut window = home.connect(&mut agent).await;
     assert_eq!(window.state().await.connection, Connection::SignedOut);
 }
 
@@ -464,8 +396,8 @@ async fn a_window_that_dies_is_noticed_and_started_anew() {
 async fn without_a_desktop_it_runs_and_says_what_is_missing() {
     let bus = PrivateBus::start();
     let home = Home::make();
-    let _agent = home.agent(&bus, &["run"]).spawn().unwrap();
-    let mut window = Client::connect(&home).await;
+    let mut agent = home.agent(&bus, &["run"]).spawn().unwrap();
+    let mut window = home.connect(&mut agent).await;
     let opener = home.agent(&bus, &["open"]).spawn().unwrap();
     let state = window
         .state_where(|state| state.tray == Tray::NoHost && !state.troubles.is_empty())
@@ -513,4 +445,53 @@ async fn what_is_set_wrongly_is_said_in_one_sentence() {
         said.contains("agent.toml") && said.contains("colour"),
         "{said}"
     );
+}
+
+#[tokio::test]
+async fn a_window_that_does_not_come_shut_in_is_started_open_and_the_state_says_so() {
+    let bus = PrivateBus::start();
+    let home = Home::with_window(TELLS_AND_WAITS);
+    let mut agent = home
+        .agent_with_bubblewrap(&bus, "exit 1", &["open"])
+        .spawn()
+        .unwrap();
+    home.begun().await;
+    let mut window = home.connect(&mut agent).await;
+    window
+        .event(|event| matches!(event, Event::Open { .. }))
+        .await;
+    let Sandbox::Off { why } = window.state().await.sandbox else {
+        panic!("it is not shut in")
+    };
+    assert!(why.contains("started without"), "{why}");
+}
+
+#[tokio::test]
+async fn a_window_that_came_shut_in_and_dies_is_not_started_open() {
+    let bus = PrivateBus::start();
+    // What it has been told may have been meant to make it die.
+    let home = Home::with_window("exit 9");
+    let mut agent = home
+        .agent_with_bubblewrap(&bus, TELLS_AND_WAITS, &["open"])
+        .spawn()
+        .unwrap();
+    home.begun().await;
+    let mut window = home.connect(&mut agent).await;
+    window
+        .event(|event| matches!(event, Event::Open { .. }))
+        .await;
+    home.end_window(5).await;
+    let state = window
+        .state_where(|state| {
+            let mut troubles = state.troubles.iter();
+            troubles.any(|trouble| trouble.sentence.starts_with("The window stopped"))
+        })
+        .await;
+    let mut troubles = state.troubles.iter();
+    assert!(
+        troubles.any(|trouble| trouble.sentence.contains("(code 5)")),
+        "{:?}",
+        state.troubles
+    );
+    assert_eq!(state.sandbox, Sandbox::On);
 }

@@ -107,6 +107,13 @@ async fn healthy(desk: &Desk, is: impl Fn(&Health) -> bool) {
         .unwrap();
 }
 
+/// The person dismisses it. A late click, which opens it, tells that this was heard.
+async fn dismissed(daemon: &FakeDaemon, desk: &mut Desk, id: u32, txn: &str) {
+    emit(&daemon.bus, None, "NotificationClosed", &(id, 2u32)).await;
+    emit(&daemon.bus, None, "ActionInvoked", &(id, "default")).await;
+    assert_eq!(desk.intents.recv().await, opens(txn, None));
+}
+
 fn unique_name(bus: &Connection) -> String {
     bus.unique_name().unwrap().to_string()
 }
@@ -177,9 +184,7 @@ async fn a_click_opens_exactly_its_request() {
     );
 
     // Some daemons close first and tell the click afterwards.
-    emit(&daemon.bus, None, "NotificationClosed", &(first, 2u32)).await;
-    emit(&daemon.bus, None, "ActionInvoked", &(first, "default")).await;
-    assert_eq!(desk.intents.recv().await, opens("t1", None));
+    dismissed(&daemon, &mut desk, first, "t1").await;
 }
 
 #[tokio::test]
@@ -235,10 +240,7 @@ async fn what_is_decided_elsewhere_goes_away_and_what_is_dismissed_stays_away() 
     assert_eq!(replaces, second);
     assert!(hints.suppress_sound && hints.sound.is_none(), "{hints:?}");
 
-    emit(&daemon.bus, None, "NotificationClosed", &(second, 2u32)).await;
-    // A late click on it tells that its closing was heard.
-    emit(&daemon.bus, None, "ActionInvoked", &(second, "default")).await;
-    assert_eq!(desk.intents.recv().await, opens("t2", None));
+    dismissed(&daemon, &mut desk, second, "t2").await;
     desk.show(vec![further, notice("t3")]);
     desk.show(vec![notice("t2"), notice("t3")]);
     let (third, ..) = daemon.notified().await;
@@ -396,7 +398,7 @@ async fn approve_under_a_pointer_that_was_about_to_click_only_opens() {
 async fn a_reminder_comes_up_anew_even_if_it_was_dismissed_and_once() {
     let bus = PrivateBus::start();
     let mut daemon = FakeDaemon::start(&bus, 7).await;
-    let desk = start(&bus);
+    let mut desk = start(&bus);
     let reminder = |txn: &str| Notice {
         reminder: true,
         title: "Still open".into(),
@@ -405,7 +407,7 @@ async fn a_reminder_comes_up_anew_even_if_it_was_dismissed_and_once() {
     desk.show(vec![notice("t1"), notice("t2")]);
     let (first, ..) = daemon.notified().await;
     let (second, ..) = daemon.notified().await;
-    emit(&daemon.bus, None, "NotificationClosed", &(second, 2u32)).await;
+    dismissed(&daemon, &mut desk, second, "t2").await;
     desk.show(vec![reminder("t1"), reminder("t2")]);
     assert_eq!(daemon.next().await, Called::Close { id: first });
     for _ in 0..2 {
@@ -418,7 +420,7 @@ async fn a_reminder_comes_up_anew_even_if_it_was_dismissed_and_once() {
         assert_eq!((replaces, hints.sound.is_some()), (0, true));
     }
     // Dismissed once more it stays away.
-    emit(&daemon.bus, None, "NotificationClosed", &(second + 2, 2u32)).await;
+    dismissed(&daemon, &mut desk, second + 2, "t2").await;
     let mut further = reminder("t2");
     further.facts[2] = "1 of 2 approved".into();
     desk.show(vec![reminder("t1"), further, notice("t3")]);
@@ -430,7 +432,7 @@ async fn a_reminder_comes_up_anew_even_if_it_was_dismissed_and_once() {
 async fn how_it_ended_is_said_only_in_the_place_of_what_is_on_screen() {
     let bus = PrivateBus::start();
     let mut daemon = FakeDaemon::start(&bus, 7).await;
-    let desk = start(&bus);
+    let mut desk = start(&bus);
     let farewell = |txn: &str| Notice {
         title: "Denied by Aino Korhonen".into(),
         urgency: Urgency::Low,
@@ -441,7 +443,7 @@ async fn how_it_ended_is_said_only_in_the_place_of_what_is_on_screen() {
     desk.show(vec![notice("t1"), notice("t2")]);
     let (first, ..) = daemon.notified().await;
     let (second, ..) = daemon.notified().await;
-    emit(&daemon.bus, None, "NotificationClosed", &(second, 2u32)).await;
+    dismissed(&daemon, &mut desk, second, "t2").await;
     desk.show(vec![farewell("t1"), farewell("t2")]);
     let Called::Notify {
         replaces,

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use countersign_agent::bus::Bus;
-use countersign_agent::sandbox::{Sandbox, Standing};
+use countersign_agent::sandbox::{Sandbox, Standing, Why};
 use serde::{Deserialize, Serialize};
 use session::PrivateBus;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _};
@@ -148,7 +148,7 @@ async fn a_window_that_is_shut_in_reaches_no_file_no_network_and_no_bus() {
         );
     }
 
-    let outside = reached(&Sandbox::none(), &bus).await;
+    let outside = reached(&Sandbox::none(Why::Automation), &bus).await;
     assert!(outside.file && outside.network && outside.bus);
     assert!(outside.processes > 3);
     assert!(

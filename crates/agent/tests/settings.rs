@@ -9,16 +9,12 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::process::Stdio;
 
-use countersign_agent::frames;
 use countersign_agent::open_socket::{self, OpenRequest};
 use countersign_api::ipc::{
-    self, Answer, Call, CheckOf, CheckState, Event, Frame, LogLevel, Prefs, Proxy, Question, Reply,
-    State,
+    Answer, Call, CheckOf, CheckState, Event, LogLevel, Prefs, Proxy, Reply,
 };
 use session::PrivateBus;
-use tokio::io::BufReader;
-use tokio::net::UnixStream;
-use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+use session::client::Client;
 use tokio::process::{Child, Command};
 
 /// A person's folders, and the agent in them.
@@ -55,6 +51,10 @@ impl Home {
         command
     }
 
+    async fn connect(&self, agent: &mut Child) -> Client {
+        Client::connect(&self.path("countersign/window.sock"), agent).await
+    }
+
     fn path(&self, below: &str) -> PathBuf {
         self.dir.path().join(below)
     }
@@ -64,96 +64,15 @@ impl Home {
     }
 }
 
-/// The window's end of the socket.
-struct Client {
-    read: BufReader<OwnedReadHalf>,
-    write: OwnedWriteHalf,
-    next_id: u64,
+async fn set(window: &mut Client, prefs: &Prefs) -> Answer {
+    let prefs = prefs.clone();
+    window.ask(Call::SetPrefs { prefs }).await
 }
 
-impl Client {
-    /// Connects as soon as the agent listens.
-    async fn connect(home: &Home, agent: &mut Child) -> Self {
-        let path = home.path("countersign/window.sock");
-        let stream = loop {
-            match UnixStream::connect(&path).await {
-                Ok(stream) => break stream,
-                Err(error) => {
-                    assert!(agent.try_wait().unwrap().is_none(), "it ended: {error}");
-                    tokio::task::yield_now().await;
-                }
-            }
-        };
-        let (read, write) = stream.into_split();
-        Self {
-            read: BufReader::new(read),
-            write,
-            next_id: 1,
-        }
-    }
-
-    async fn frame(&mut self) -> Frame {
-        frames::read(&mut self.read, ipc::MAX_FRAME_BYTES)
-            .await
-            .unwrap()
-            .expect("the agent lives")
-    }
-
-    async fn ask(&mut self, call: Call) -> Answer {
-        let id = self.next_id;
-        self.next_id += 1;
-        let question = Question {
-            v: ipc::VERSION,
-            id,
-            call,
-        };
-        frames::write(&mut self.write, &question, ipc::MAX_FRAME_BYTES)
-            .await
-            .unwrap();
-        loop {
-            if let Frame::Answer { id: of, answer } = self.frame().await {
-                assert_eq!(of, id);
-                return answer;
-            }
-        }
-    }
-
-    async fn set(&mut self, prefs: &Prefs) -> Answer {
-        let prefs = prefs.clone();
-        self.ask(Call::SetPrefs { prefs }).await
-    }
-
-    /// The next event that takes the window somewhere.
-    async fn event(&mut self) -> Event {
-        loop {
-            match self.frame().await {
-                Frame::Event {
-                    event: Event::State { .. } | Event::HistoryChanged,
-                } => {}
-                Frame::Event { event } => return event,
-                Frame::Answer { .. } => panic!("an answer to no question"),
-            }
-        }
-    }
-
-    async fn state_where(&mut self, is: impl Fn(&State) -> bool) -> State {
-        let Answer::Done {
-            reply: Reply::State { state },
-        } = self.ask(Call::State).await
-        else {
-            panic!("the state cannot be refused");
-        };
-        let mut state = *state;
-        while !is(&state) {
-            if let Frame::Event {
-                event: Event::State { state: next },
-            } = self.frame().await
-            {
-                state = *next;
-            }
-        }
-        state
-    }
+/// The next event that takes the window somewhere.
+async fn taken(window: &mut Client) -> Event {
+    let goes_on = |event: &Event| matches!(event, Event::State { .. } | Event::HistoryChanged);
+    window.event(|event| !goes_on(event)).await
 }
 
 fn done(answer: Answer) {
@@ -169,27 +88,27 @@ fn done(answer: Answer) {
 async fn starting_with_the_desktop_is_set_up_and_taken_back_and_never_claimed() {
     let home = Home::make();
     let mut agent = home.agent(&[]).spawn().unwrap();
-    let mut window = Client::connect(&home, &mut agent).await;
+    let mut window = home.connect(&mut agent).await;
     assert!(!home.autostart().exists(), "nobody has signed in yet");
     let on = Prefs::default();
     let off = Prefs {
         autostart: false,
         ..on.clone()
     };
-    done(window.set(&off).await);
-    done(window.set(&on).await);
+    done(set(&mut window, &off).await);
+    done(set(&mut window, &on).await);
     let entry = std::fs::read_to_string(home.autostart()).unwrap();
     assert!(
         entry.contains(env!("CARGO_BIN_EXE_countersign-agent")),
         "{entry}"
     );
-    done(window.set(&off).await);
+    done(set(&mut window, &off).await);
     assert!(!home.autostart().exists());
 
     // Where it cannot be done it is refused, and not preferred either.
     std::fs::remove_dir(home.path(".config/autostart")).unwrap();
     std::fs::write(home.path(".config/autostart"), "").unwrap();
-    let Answer::Refused { problem } = window.set(&on).await else {
+    let Answer::Refused { problem } = set(&mut window, &on).await else {
         panic!("it cannot be done")
     };
     assert!(
@@ -207,7 +126,7 @@ async fn starting_with_the_desktop_is_set_up_and_taken_back_and_never_claimed() 
 async fn checks_say_how_it_is_and_diagnostics_hold_no_secret() {
     let home = Home::make();
     let mut agent = home.agent(&[]).spawn().unwrap();
-    let mut window = Client::connect(&home, &mut agent).await;
+    let mut window = home.connect(&mut agent).await;
     let prefs = Prefs {
         proxy: Proxy::Url {
             url: "http://elin:word@proxy.example:3128".to_owned(),
@@ -215,7 +134,7 @@ async fn checks_say_how_it_is_and_diagnostics_hold_no_secret() {
         log: LogLevel::Debug,
         ..Prefs::default()
     };
-    done(window.set(&prefs).await);
+    done(set(&mut window, &prefs).await);
     window.state_where(|state| state.prefs == prefs).await;
     let Answer::Done {
         reply: Reply::Checks { checks },
@@ -256,19 +175,19 @@ async fn checks_say_how_it_is_and_diagnostics_hold_no_secret() {
 async fn a_link_only_fills_in_an_address() {
     let home = Home::make();
     let mut agent = home.agent(&[]).spawn().unwrap();
-    let mut window = Client::connect(&home, &mut agent).await;
+    let mut window = home.connect(&mut agent).await;
     let link = "countersign://connect?server=https%3A%2F%2Fapprovals.example.com";
     let launch = home.agent(&["open", link]).output().await.unwrap();
     assert!(launch.status.success());
     assert_eq!(
-        window.event().await,
+        taken(&mut window).await,
         Event::Open {
             txn: None,
             activation_token: None
         }
     );
     assert_eq!(
-        window.event().await,
+        taken(&mut window).await,
         Event::Connect {
             server: "https://approvals.example.com".to_owned()
         }
@@ -298,11 +217,11 @@ async fn a_link_only_fills_in_an_address() {
             .success()
     );
     assert!(matches!(
-        window.event().await,
+        taken(&mut window).await,
         Event::Open { txn: None, .. }
     ));
     assert_eq!(
-        window.event().await,
+        taken(&mut window).await,
         Event::Connect {
             server: "https://b.example".to_owned()
         }

@@ -146,7 +146,7 @@ impl Front {
                 }
                 Err(error) => tracing::warn!(%error, "no session bus for notifications"),
             }
-            self.health.send_replace(Health::Missing(Why::NoBus));
+            tell(&self, Health::Missing(Why::NoBus));
             let until = Instant::now() + NO_BUS_PAUSE;
             loop {
                 tokio::select! {
@@ -227,6 +227,15 @@ enum Wish {
     Open,
     /// What its button says.
     Other(Intent),
+}
+
+/// Says how it is, where that is news.
+fn tell(front: &Front, health: Health) {
+    front.health.send_if_modified(|now| {
+        let changed = *now != health;
+        *now = health;
+        changed
+    });
 }
 
 /// Changes what is known of the daemon that works.
@@ -352,12 +361,7 @@ impl Desk {
         }
         match self.daemon.introduce().await {
             Ok(service) => {
-                front.health.send_if_modified(|health| {
-                    let working = Health::Working(service);
-                    let changed = *health != working;
-                    *health = working;
-                    changed
-                });
+                tell(front, Health::Working(service));
                 self.reconcile(front).await;
             }
             Err(failure) => self.failed(front, &failure),
@@ -371,7 +375,7 @@ impl Desk {
             Failure::NoDaemon => None,
             Failure::Broken(_) => Some(Instant::now() + PAUSE),
         };
-        front.health.send_replace(Health::Missing(failure.why()));
+        tell(front, Health::Missing(failure.why()));
     }
 
     /// The daemon began or ended holding everything back.

@@ -1,5 +1,7 @@
 //! A private message bus, and a small notification daemon on it that does exactly what a test says.
 
+pub(crate) mod client;
+
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;

@@ -1,16 +1,15 @@
 //! The calls to the notification daemon.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
 use countersign_api::ipc::Ability;
 use countersign_model::UnixSecs;
 use zbus::Connection;
 use zbus::names::OwnedUniqueName;
-use zbus::zvariant::Value;
+use zbus::zvariant::{SerializeDict, Type, Value};
 
 use super::super::signals::{PATH, SERVICE};
-use super::image;
+use super::image::{self, Image};
 use crate::notify::{Button, Notice, Service, Stay, Urgency, Why};
 use crate::text::catalogue::Words;
 
@@ -83,6 +82,19 @@ impl From<zbus::Error> for Failure {
 struct Capabilities {
     actions: bool,
     body_markup: bool,
+}
+
+/// What goes with a notification beside its text. What is not said is not there.
+#[derive(SerializeDict, Type)]
+#[zvariant(signature = "a{sv}", rename_all = "kebab-case")]
+struct Hints {
+    urgency: u8,
+    desktop_entry: &'static str,
+    resident: bool,
+    sound_name: Option<&'static str>,
+    suppress_sound: Option<bool>,
+    transient: Option<bool>,
+    image_data: Option<Image>,
 }
 
 /// How a notification is sent.
@@ -178,28 +190,22 @@ impl Daemon {
             Urgency::Normal => 1,
             Urgency::Critical => 2,
         };
-        let mut hints = HashMap::from([
-            ("urgency", Value::from(urgency)),
-            ("desktop-entry", Value::from("countersign")),
-            ("resident", Value::from(false)),
-        ]);
         // One more approval on what is there already is no reason to make a sound.
-        if manner.sound && manner.replaces.is_none() {
-            hints.insert("sound-name", Value::from(SOUND));
-        } else {
-            hints.insert("suppress-sound", Value::from(true));
-        }
-        let timeout_millis = match notice.stay {
+        let sounds = manner.sound && manner.replaces.is_none();
+        let (is_brief, timeout_millis) = match notice.stay {
             // Never by itself: it goes when the request does.
-            Stay::UntilOver => 0,
-            Stay::Briefly | Stay::Farewell => {
-                hints.insert("transient", Value::from(true));
-                BRIEFLY_MILLIS
-            }
+            Stay::UntilOver => (false, 0),
+            Stay::Briefly | Stay::Farewell => (true, BRIEFLY_MILLIS),
         };
-        if let Some(icon) = image::icon() {
-            hints.insert("image-data", icon);
-        }
+        let hints = Hints {
+            urgency,
+            desktop_entry: "countersign",
+            resident: false,
+            sound_name: sounds.then_some(SOUND),
+            suppress_sound: (!sounds).then_some(true),
+            transient: is_brief.then_some(true),
+            image_data: image::icon(),
+        };
         let body = self.body(notice, words, manner.now);
         let arguments = (
             "Countersign",
