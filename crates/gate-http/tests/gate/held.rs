@@ -133,36 +133,10 @@ async fn hold_time_over_means_come_back_later() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_upstream_that_is_away_is_502_and_the_approval_is_used() {
-    let scene = Scene::new().await;
-    // A port that nobody listens on any more.
-    let free = TcpListener::bind("127.0.0.1:0")
-        .await
-        .unwrap()
-        .local_addr()
-        .unwrap();
-    let path = scene.world.dir.path().join("gate.toml");
-    let text = std::fs::read_to_string(&path).unwrap();
-    let line = text
-        .lines()
-        .find(|line| line.starts_with("upstream = "))
-        .unwrap()
-        .to_owned();
-    let text = text
-        .replace(&line, &format!("upstream = \"http://{free}\""))
-        .replace("\"state\"", "\"state2\"");
-    std::fs::write(&path, text).unwrap();
-    let clock: Arc<dyn Clock> = scene.world.clock.clone();
-    let gate = Gate::start(
-        GateConfig::read(&path).unwrap(),
-        clock,
-        TcpListener::bind("127.0.0.1:0").await.unwrap(),
-    )
-    .unwrap();
-    let scene = Scene {
-        url: format!("http://{}", gate.addr),
-        gate: Some(gate),
-        ..scene
-    };
+    // A port that is taken and not listened on: a free one may be another test's by now.
+    let taken = tokio::net::TcpSocket::new_v4().unwrap();
+    taken.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let scene = Scene::new().await.before(taken.local_addr().unwrap()).await;
     let held = tokio::spawn(scene.call(Method::DELETE, "/customers/42").send());
     let txn = scene.world.server.opened().await;
     scene.world.server.approve(&txn);
@@ -176,6 +150,42 @@ async fn an_upstream_that_is_away_is_502_and_the_approval_is_used() {
         (&outcomes[0]["executed"], &outcomes[0]["refusal"]),
         (&json!(false), &json!("upstream"))
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gate_that_ends_waits_for_what_is_under_way_though_its_caller_is_gone() {
+    let upstream = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = upstream.local_addr().unwrap();
+    let mut scene = Scene::new().await.before(address).await;
+    let mut caller = scene.connect().await;
+    let text = format!(
+        "DELETE /customers/42 HTTP/1.1\r\nhost: gate\r\nauthorization: Bearer {}\r\n\r\n",
+        scene.token()
+    );
+    caller.write_all(text.as_bytes()).await.unwrap();
+    let txn = scene.world.server.opened().await;
+    scene.world.server.approve(&txn);
+    let (mut executing, _) = upstream.accept().await.unwrap();
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(executing.read_u8().await.unwrap());
+    }
+    caller.shutdown().await.unwrap();
+    let mut answer = Vec::new();
+    caller.read_to_end(&mut answer).await.unwrap();
+    assert!(answer.is_empty(), "the gate has let go of the caller");
+
+    let gate = scene.gate.take().unwrap();
+    let ending = tokio::spawn(gate.shutdown());
+    // Time for a gate that would not wait.
+    for _ in 0..1000 {
+        tokio::task::yield_now().await;
+    }
+    let done = b"HTTP/1.1 204 No Content\r\n\r\n";
+    executing.write_all(done).await.unwrap();
+    ending.await.unwrap();
+    let outcomes = scene.world.server.outcomes();
+    assert_eq!(outcomes[0]["status"], 204, "{outcomes:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
