@@ -20,7 +20,7 @@ if (!url || !person || !password) {
   process.exit(2);
 }
 const provider = new URL(url).origin;
-const deadline = 30_000;
+const deadline = 90_000;
 const mostPages = 8;
 
 /** What the person does this time. */
@@ -43,6 +43,7 @@ async function which(page) {
 const { declines = [], stops } = hands();
 const browser = await chromium.launch({
   executablePath: process.env.COUNTERSIGN_CHROMIUM ?? '/usr/bin/chromium',
+  timeout: deadline,
   args: process.getuid() === 0 ? ['--no-sandbox'] : [],
 });
 try {

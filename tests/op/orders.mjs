@@ -51,6 +51,8 @@ const api = createServer(async (request, response) => {
   if (request.method === 'GET' && path === '/customers/export') return answer(response, 200, [...customers.values()]);
   const card = /^\/customers\/([^/]+)\/card$/.exec(path)?.[1];
   if (card && request.method === 'GET') return answer(response, 200, { customer: card, card: '**** **** **** 4242' });
+  const credited = /^\/customers\/([^/]+)\/credits$/.exec(path)?.[1];
+  if (credited && request.method === 'POST') return answer(response, 201, { customer: credited, credited: true });
   const order = /^\/orders\/([^/]+)\/refunds$/.exec(path)?.[1];
   if (order && request.method === 'POST') return answer(response, 201, { order, refunded: true });
   if (request.method === 'POST' && path === '/payouts') return answer(response, 201, { paid: true });

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use countersign_api::ipc::{Ballot, Card, Choice, Problem, Row, SignIn, StepUpPhase};
-use countersign_approver::{Approver, Deps, Event, KeyStore, KeyStoreError, State};
+use countersign_approver::{Approver, Deps, KeyStore, KeyStoreError, Options, State};
 use countersign_evidence::SecretKey;
 use countersign_model::Clock;
 use countersign_oidc::Opener;
@@ -16,8 +16,8 @@ use url::Url;
 
 use crate::person::Person;
 
-/// How long anything that an approver waits for may take.
-pub const SOON: Duration = Duration::from_secs(30);
+/// How long anything that an approver waits for may take, on a machine that does much else.
+pub const SOON: Duration = Duration::from_secs(60);
 
 /// Keys that last as long as the value. Clones share them.
 #[derive(Debug, Default, Clone)]
@@ -158,18 +158,32 @@ impl AtWork {
         issuer: &str,
         clock: Arc<dyn Clock>,
     ) -> Result<Self> {
+        Self::sign_in_with(sub, server, issuer, clock, Options::default()).await
+    }
+
+    /// The same with a program that was given choices.
+    ///
+    /// # Errors
+    /// As [`AtWork::sign_in`].
+    pub async fn sign_in_with(
+        sub: &str,
+        server: &str,
+        issuer: &str,
+        clock: Arc<dyn Clock>,
+        options: Options,
+    ) -> Result<Self> {
         let person = Person::named(sub);
         let hands = Hands::of(person.clone());
         let keys = Keys::default();
         let folder = tempfile::tempdir().context("make the approver's folder")?;
-        let app = Approver::start(Deps {
+        let deps = Deps {
             keys: Arc::new(keys.clone()),
             opener: Arc::new(hands.clone()),
             clock,
             data_dir: folder.path().to_path_buf(),
             device_name: format!("{sub}'s test"),
-        })
-        .context("start the approver")?;
+        };
+        let app = Approver::start_with(deps, options).context("start the approver")?;
         let signed_in = tokio::time::timeout(SOON, app.sign_in(server, issuer)).await;
         let approver = Self {
             person,
@@ -287,18 +301,44 @@ impl AtWork {
             .await
             .map_err(|problem| told(&problem))
     }
-}
 
-impl AtWork {
-    /// Approves a request that the provider has to confirm, and waits for what comes of it: counted, or failed, as the
-    /// card says.
+    /// Waits until a card is as wanted.
     ///
     /// # Errors
-    /// When the vote is refused before the provider is asked, or nothing comes of it.
+    /// When it never is.
+    pub async fn until_card<T>(
+        &self,
+        txn: &str,
+        what: &str,
+        wanted: impl Fn(&Card) -> Option<T>,
+    ) -> Result<T> {
+        // Listened to before the first look, so that no change falls between the two.
+        let mut events = self.app.events();
+        let found = async {
+            loop {
+                let card = self.app.card(txn).await.map_err(|problem| told(&problem))?;
+                if let Some(found) = wanted(&card) {
+                    return Ok(found);
+                }
+                match events.recv().await {
+                    Ok(_) | Err(broadcast::error::RecvError::Lagged(_)) => {}
+                    Err(broadcast::error::RecvError::Closed) => bail!("the approver has ended"),
+                }
+            }
+        };
+        match tokio::time::timeout(SOON, found).await {
+            Ok(found) => found,
+            Err(_) => bail!("the card of {} never shows {what}", self.person.sub),
+        }
+    }
+
+    /// Approves a request that has to be confirmed, and waits for what comes of it: counted, or failed, as the card says.
+    ///
+    /// # Errors
+    /// When the vote is refused before anybody is asked to confirm it, or nothing comes of it.
     pub async fn confirm(&self, txn: &str) -> Result<Card> {
-        let events = self.app.events();
         self.vote_on(txn, Choice::Approve, None, None).await?;
-        self.confirmation(events, txn).await
+        self.confirmation(txn).await
     }
 
     /// Tries a failed confirmation again.
@@ -306,42 +346,24 @@ impl AtWork {
     /// # Errors
     /// As [`AtWork::confirm`].
     pub async fn confirm_again(&self, txn: &str) -> Result<Card> {
-        let events = self.app.events();
-        self.app
-            .retry_step_up(txn)
-            .await
-            .map_err(|problem| told(&problem))?;
-        self.confirmation(events, txn).await
+        let again = self.app.retry_step_up(txn).await;
+        again.map_err(|problem| told(&problem))?;
+        self.confirmation(txn).await
     }
 
     /// Waits until a confirmation has ended.
     ///
     /// # Errors
     /// When it never does.
-    pub async fn confirmation(
-        &self,
-        mut events: broadcast::Receiver<Event>,
-        txn: &str,
-    ) -> Result<Card> {
-        let ended = async {
-            loop {
-                let card = self.app.card(txn).await.map_err(|problem| told(&problem))?;
-                match &card.ballot {
-                    Ballot::StepUp { phase, .. } if phase_is_under_way(phase) => {}
-                    Ballot::StepUp { .. } | Ballot::Open { .. } | Ballot::Locked { .. } => {
-                        return Ok(card);
-                    }
-                }
-                match events.recv().await {
-                    Ok(_) | Err(broadcast::error::RecvError::Lagged(_)) => {}
-                    Err(broadcast::error::RecvError::Closed) => bail!("the approver has ended"),
-                }
-            }
-        };
-        match tokio::time::timeout(SOON, ended).await {
-            Ok(card) => card,
-            Err(_) => bail!("the confirmation of {} does not end", self.person.sub),
-        }
+    pub async fn confirmation(&self, txn: &str) -> Result<Card> {
+        self.until_card(txn, "the end of the confirmation", |card| {
+            let ended = match &card.ballot {
+                Ballot::StepUp { phase, .. } => !phase_is_under_way(phase),
+                Ballot::Open { .. } | Ballot::Locked { .. } => true,
+            };
+            ended.then(|| card.clone())
+        })
+        .await
     }
 
     /// Waits until the browser is open at the provider for this request.
@@ -349,25 +371,14 @@ impl AtWork {
     /// # Errors
     /// When it never is.
     pub async fn browser_is_open(&self, txn: &str) -> Result<()> {
-        let mut events = self.app.events();
-        let open = async {
-            loop {
-                let card = self.app.card(txn).await.map_err(|problem| told(&problem))?;
-                if let Ballot::StepUp { phase, .. } = &card.ballot
-                    && matches!(phase, StepUpPhase::WaitingForBrowser { .. })
-                {
-                    return Ok(());
-                }
-                match events.recv().await {
-                    Ok(_) | Err(broadcast::error::RecvError::Lagged(_)) => {}
-                    Err(broadcast::error::RecvError::Closed) => bail!("the approver has ended"),
-                }
-            }
-        };
-        match tokio::time::timeout(SOON, open).await {
-            Ok(done) => done,
-            Err(_) => bail!("the browser of {} does not open", self.person.sub),
-        }
+        self.until_card(txn, "an open browser", |card| match &card.ballot {
+            Ballot::StepUp {
+                phase: StepUpPhase::WaitingForBrowser { .. },
+                ..
+            } => Some(()),
+            Ballot::StepUp { .. } | Ballot::Open { .. } | Ballot::Locked { .. } => None,
+        })
+        .await
     }
 }
 

@@ -1,15 +1,15 @@
 //! The second OpenID provider: Canaille, another implementation by other people, and the one that cannot do everything.
 
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 
 use crate::flow::Flow;
 use crate::owned::Processes;
 use crate::paths;
 use crate::person::Person;
+use crate::ports;
 use crate::provider::{APPROVER_CLIENT, ready_line, text};
 
 /// A running Canaille.
@@ -30,7 +30,8 @@ impl Canaille {
     /// When its virtual environment is missing (`cargo xtask test` makes it), or it does not start.
     pub fn start(processes: &mut Processes, state: &Path) -> Result<Self> {
         let python = environment()?.join("bin/python");
-        let callback_ports = free_ports(4)?;
+        // Part of what the provider knows of the client, so they are chosen before anybody listens on them.
+        let callback_ports = ports::free::<4>()?.to_vec();
         let mut command = Command::new(python);
         command
             .arg(paths::root().join("tests/canaille/run.py"))
@@ -40,7 +41,7 @@ impl Canaille {
         for port in &callback_ports {
             command.args(["--callback", &format!("http://127.0.0.1:{port}/callback")]);
         }
-        let ready = processes.spawn_until("canaille", &mut command, |line| {
+        let ready = processes.spawn_fixture_until("canaille", &mut command, |line| {
             ready_line(line, "canaille")
         })?;
         Ok(Self {
@@ -73,15 +74,4 @@ fn environment() -> Result<PathBuf> {
         folder.display()
     );
     Ok(folder)
-}
-
-/// Ports that are free now. They are part of what the provider knows of the client, so they must be chosen before anybody
-/// listens on them.
-fn free_ports(count: usize) -> Result<Vec<u16>> {
-    let held: Vec<TcpListener> = (0..count)
-        .map(|_| TcpListener::bind("127.0.0.1:0").context("find a free port"))
-        .collect::<Result<_>>()?;
-    held.iter()
-        .map(|socket| Ok(socket.local_addr().context("ask for the port")?.port()))
-        .collect()
 }

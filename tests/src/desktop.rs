@@ -15,6 +15,8 @@ use crate::owned::Processes;
 use crate::paths;
 use crate::person::Person;
 
+/// How long a program of the desktop may take, on a machine that does much else.
+const COMES_WITHIN: Duration = Duration::from_secs(60);
 /// Width and height of the display in pixels.
 pub const SIZE: (u32, u32) = (1440, 900);
 
@@ -203,7 +205,7 @@ impl Desktop {
     }
 
     fn wait_for(&self, what: &str, ready: impl Fn() -> bool) -> Result<()> {
-        let deadline = Instant::now() + Duration::from_secs(20);
+        let deadline = Instant::now() + COMES_WITHIN;
         while !ready() {
             if Instant::now() > deadline {
                 bail!("{what} does not come");
@@ -253,6 +255,18 @@ impl Desktop {
         self.wait_for("the end of a window", || {
             self.windows()
                 .is_ok_and(|windows| !windows.iter().any(|known| known == title))
+        })
+    }
+
+    /// Waits until dunst displays so many notifications.
+    ///
+    /// # Errors
+    /// When it never does.
+    pub fn dunst_displays(&self, count: usize) -> Result<()> {
+        let count = count.to_string();
+        self.wait_for("the right number of notifications", || {
+            self.quiet(&["dunstctl", "count", "displayed"])
+                .is_ok_and(|text| text.trim() == count)
         })
     }
 

@@ -16,7 +16,7 @@ use crate::eyes::Sight;
 use crate::stage::Stage;
 
 /// How long the screen may take to show something. Eyes are slow here, not the app.
-const SOON: Duration = Duration::from_secs(40);
+const SOON: Duration = Duration::from_secs(90);
 /// Wheel notches that take any of these cards from top to bottom.
 const WHOLE_CARD: u32 = 40;
 

@@ -43,7 +43,8 @@ impl Op {
             .arg("--state")
             .arg(state)
             .args(["--port", &port.to_string(), "--control", "0"]);
-        let ready = processes.spawn_until("op", &mut command, |line| ready_line(line, "op"))?;
+        let ready =
+            processes.spawn_fixture_until("op", &mut command, |line| ready_line(line, "op"))?;
         Ok(Self {
             issuer: text(&ready, "issuer")?,
             control: text(&ready, "control")?,
@@ -97,8 +98,8 @@ impl Orders {
     pub fn start(processes: &mut Processes) -> Result<Self> {
         let mut command = Command::new("node");
         command.arg(paths::node_program("orders.mjs"));
-        let ready =
-            processes.spawn_until("orders", &mut command, |line| ready_line(line, "orders"))?;
+        let ready = processes
+            .spawn_fixture_until("orders", &mut command, |line| ready_line(line, "orders"))?;
         Ok(Self {
             url: text(&ready, "url")?,
             control: text(&ready, "control")?,

@@ -36,6 +36,15 @@ title = "See the card of customer {id}"
 
 [[route]]
 method = "POST"
+path = "/customers/{id}/credits"
+action = "orders.credits.create"
+resource_type = "orders.customer"
+resource_id = "{id}"
+service = "orders-api"
+title = "Credit customer {id}"
+
+[[route]]
+method = "POST"
 path = "/orders/{id}/refunds"
 action = "orders.refunds.create"
 resource_type = "orders.order"

@@ -3,7 +3,6 @@
 
 use std::ffi::OsString;
 use std::fs;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -14,6 +13,7 @@ use crate::desktop::{Daemon, Desktop};
 use crate::owned::Processes;
 use crate::paths;
 use crate::person::Person;
+use crate::ports;
 use crate::provider::{CLI_CLIENT, ORDERS_AUDIENCE, Op, Orders};
 use crate::setup::{Places, Providers, Rules, Setup};
 
@@ -173,6 +173,17 @@ impl Stage {
         })
     }
 
+    /// Starts the app's agent alone, as it starts with the session.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub fn start_agent(&mut self) -> Result<()> {
+        let mut command = self.command(paths::program("countersign-agent")?);
+        command.arg("run");
+        self.processes.spawn("agent", &mut command)?;
+        self.processes.until_said("agent", "ready", 1)
+    }
+
     /// Starts the app: the agent, which opens its window.
     ///
     /// # Errors
@@ -240,7 +251,7 @@ impl Stage {
         line: &str,
     ) -> Result<(Option<i32>, String)> {
         self.types(person, name, line)?;
-        self.processes.finish(name, Duration::from_secs(60))
+        self.processes.finish(name, Duration::from_secs(120))
     }
 
     /// The developer's line: a call through the gate with a token of their own.
@@ -324,7 +335,10 @@ impl Ports {
             .ok()
             .and_then(|text| Self::parse(&text))
         {
-            if [kept.op, kept.server, kept.gate].into_iter().all(is_free) {
+            if [kept.op, kept.server, kept.gate]
+                .into_iter()
+                .all(ports::is_free)
+            {
                 return Ok(kept);
             }
             println!(
@@ -338,9 +352,7 @@ impl Ports {
                 }
             }
         }
-        // Held until all are chosen, so that they differ.
-        let sockets = [free()?, free()?, free()?];
-        let [op, server, gate] = [port(&sockets[0])?, port(&sockets[1])?, port(&sockets[2])?];
+        let [op, server, gate] = ports::free()?;
         fs::write(&file, format!("{op} {server} {gate}\n")).context("keep the ports")?;
         Ok(Self { op, server, gate })
     }
@@ -353,16 +365,4 @@ impl Ports {
             gate: numbers.next()??,
         })
     }
-}
-
-fn is_free(port: u16) -> bool {
-    TcpListener::bind(("127.0.0.1", port)).is_ok()
-}
-
-fn free() -> Result<TcpListener> {
-    TcpListener::bind("127.0.0.1:0").context("find a free port")
-}
-
-fn port(socket: &TcpListener) -> Result<u16> {
-    Ok(socket.local_addr().context("ask for the port")?.port())
 }

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use countersign_gate_http::{Gate, GateConfig};
 use countersign_model::Clock;
 use countersign_server::{Server, ServerConfig};
@@ -13,6 +13,7 @@ use reqwest::{Method, Response};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
 
 use crate::approver::AtWork;
 use crate::canaille::Canaille;
@@ -20,6 +21,7 @@ use crate::clock::MovedClock;
 use crate::flow::Flow;
 use crate::owned::Processes;
 use crate::person::{self, Person};
+use crate::ports;
 use crate::provider::{CLI_CLIENT, ORDERS_AUDIENCE, Op, Orders};
 use crate::setup::{Places, Providers, Rules, Setup};
 use crate::wire::Wire;
@@ -148,7 +150,10 @@ impl World {
         person::crypto();
         let folder = tempfile::tempdir().context("make the world's folder")?;
         let mut processes = Processes::new(folder.path())?;
-        let op = Op::start(&mut processes, folder.path(), 0)?;
+        // Kept while a part of the world is down.
+        let places = ports::free()?.map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
+        let [op_at, server_at, gate_at, wire_at] = places;
+        let op = Op::start(&mut processes, folder.path(), op_at.port())?;
         let second = match plan.people {
             People::OfOneProvider => None,
             People::OfTwoProviders => Some(Canaille::start(
@@ -157,14 +162,13 @@ impl World {
             )?),
         };
         let orders = Orders::start(&mut processes)?;
-        let (server_socket, gate_socket) = (listen(None).await?, listen(None).await?);
-        let (server_at, gate_at) = (server_socket.local_addr()?, gate_socket.local_addr()?);
+        let (server_socket, gate_socket) = (listen(server_at).await?, listen(gate_at).await?);
         let (public_at, wire) = match plan.network {
             Network::Direct => (server_at, None),
-            Network::Wire => {
-                let socket = listen(None).await?;
-                (socket.local_addr()?, Some(Wire::start(socket, server_at)))
-            }
+            Network::Wire => (
+                wire_at,
+                Some(Wire::start(listen(wire_at).await?, server_at)),
+            ),
         };
         let places = Places {
             server: format!("http://{public_at}"),
@@ -221,7 +225,7 @@ impl World {
     /// # Errors
     /// When it does not start.
     pub async fn start_server(&mut self) -> Result<()> {
-        let socket = listen(Some(self.server_at)).await?;
+        let socket = listen(self.server_at).await?;
         self.start_server_on(socket).await
     }
 
@@ -230,7 +234,7 @@ impl World {
     /// # Errors
     /// When it does not start.
     pub async fn start_gate(&mut self) -> Result<()> {
-        let socket = listen(Some(self.gate_at)).await?;
+        let socket = listen(self.gate_at).await?;
         self.start_gate_on(socket)
     }
 
@@ -287,6 +291,18 @@ impl World {
         AtWork::sign_in(sub, &self.server_url, &self.op.issuer, self.clock()).await
     }
 
+    /// Several of them.
+    ///
+    /// # Errors
+    /// When one cannot sign in.
+    pub async fn approvers<const N: usize>(&self, subs: [&str; N]) -> Result<[AtWork; N]> {
+        let mut signed_in = Vec::with_capacity(N);
+        for sub in subs {
+            signed_in.push(self.approver(sub).await?);
+        }
+        signed_in.try_into().ok().context("count the approvers")
+    }
+
     /// Somebody of the second provider who approves, signed in.
     ///
     /// # Errors
@@ -324,10 +340,36 @@ impl World {
     }
 
     /// Sends a call from a task of its own: it is going to be held.
-    pub fn held(&self, call: reqwest::RequestBuilder) -> tokio::task::JoinHandle<Result<Answer>> {
+    pub fn held(&self, call: reqwest::RequestBuilder) -> JoinHandle<Result<Answer>> {
         tokio::spawn(async move {
             Answer::of(call.send().await.context("call through the gate")?).await
         })
+    }
+
+    /// Somebody calls, with a token of this moment, and is going to be held.
+    ///
+    /// # Errors
+    /// When the provider gives them no token.
+    pub async fn asks(
+        &self,
+        sub: &str,
+        method: Method,
+        path: &str,
+    ) -> Result<JoinHandle<Result<Answer>>> {
+        let token = self.token(sub).await?;
+        Ok(self.held(self.call(method, path, &token)))
+    }
+
+    /// A call that is held still, and nothing has gone through; whoever waits for it goes away.
+    ///
+    /// # Errors
+    /// When it was answered, or the orders API has received anything.
+    pub async fn nothing_came_of(&self, held: JoinHandle<Result<Answer>>) -> Result<()> {
+        ensure!(!held.is_finished(), "the call was answered");
+        held.abort();
+        let received = self.received().await?;
+        ensure!(received.is_empty(), "it went through: {received:?}");
+        Ok(())
     }
 
     /// What has reached the orders API.
@@ -380,8 +422,7 @@ impl Answer {
     }
 }
 
-async fn listen(at: Option<SocketAddr>) -> Result<TcpListener> {
-    let at = at.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 0)));
+async fn listen(at: SocketAddr) -> Result<TcpListener> {
     TcpListener::bind(at)
         .await
         .with_context(|| format!("listen on {at}"))

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 use countersign_api::ipc::{Choice, Outcome};
+use countersign_approver::State;
 use countersign_tests::world::World;
 use reqwest::Method;
 use serde_json::json;
@@ -12,11 +13,8 @@ const PRICE: &str = "/prices/A-100";
 #[tokio::test(flavor = "multi_thread")]
 async fn somebody_removed_from_the_group_a_minute_ago_cannot_vote() {
     let world = World::query_level().await.unwrap();
-    let (elin, jonas) = (
-        world.approver("elin").await.unwrap(),
-        world.approver("jonas").await.unwrap(),
-    );
-    let held = world.held(world.call(Method::DELETE, PRICE, &world.token("mara").await.unwrap()));
+    let [elin, jonas] = world.approvers(["elin", "jonas"]).await.unwrap();
+    let held = world.asks("mara", Method::DELETE, PRICE).await.unwrap();
     let txn = jonas.request().await.unwrap().txn;
     world.op.set_groups("jonas", &[]).await.unwrap();
     world.advance(61).await.unwrap();
@@ -29,20 +27,15 @@ async fn somebody_removed_from_the_group_a_minute_ago_cannot_vote() {
         (card.row.outcome, card.row.approvals),
         (Outcome::Pending, 0)
     );
-    assert!(!held.is_finished());
-    held.abort();
-    assert!(world.received().await.unwrap().is_empty());
+    world.nothing_came_of(held).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn somebody_who_has_joined_the_group_since_can_vote() {
     let world = World::query_level().await.unwrap();
     world.op.set_groups("jonas", &[]).await.unwrap();
-    let (elin, jonas) = (
-        world.approver("elin").await.unwrap(),
-        world.approver("jonas").await.unwrap(),
-    );
-    let held = world.held(world.call(Method::DELETE, PRICE, &world.token("mara").await.unwrap()));
+    let [elin, jonas] = world.approvers(["elin", "jonas"]).await.unwrap();
+    let held = world.asks("mara", Method::DELETE, PRICE).await.unwrap();
     let card = elin.vote(Choice::Approve, None, None).await.unwrap();
     world.op.set_groups("jonas", &["dba"]).await.unwrap();
     let jonas = {
@@ -57,28 +50,59 @@ async fn somebody_who_has_joined_the_group_since_can_vote() {
     assert_eq!(held.await.unwrap().unwrap().status, 200);
 }
 
+/// How old claims may be when the operation is let through.
+const AT_RELEASE: &str = "@release_claims(\"5m\")";
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_vote_falls_when_its_voter_has_left_before_the_release() {
-    let world = World::query_level().await.unwrap();
-    let (elin, jonas) = (
-        world.approver("elin").await.unwrap(),
-        world.approver("jonas").await.unwrap(),
-    );
-    let held = world.held(world.call(Method::DELETE, PRICE, &world.token("mara").await.unwrap()));
+    let mut world = World::query_level().await.unwrap();
+    // So short that programs assert their people's claims anew while the test waits.
+    let short = "@release_claims(\"3s\")";
+    world
+        .setup
+        .change("policy.cedar", AT_RELEASE, short)
+        .unwrap();
+    world.restart().await.unwrap();
+    let [elin, jonas] = world.approvers(["elin", "jonas"]).await.unwrap();
+    let held = world.asks("mara", Method::DELETE, PRICE).await.unwrap();
     let card = elin.vote(Choice::Approve, None, None).await.unwrap();
-    let txn = card.row.txn;
+    let counts = async |approvals: u32| {
+        let seen = |state: &State| {
+            let mut inbox = state.inbox.iter();
+            inbox.find(|row| row.approvals == approvals).map(|_| ())
+        };
+        let what = format!("{approvals} approvals");
+        jonas.until(&what, seen).await.unwrap();
+    };
+    counts(1).await;
     world.op.set_groups("elin", &["auditors"]).await.unwrap();
-    // Longer than claims may be old when the operation is let through.
-    world.advance(301).await.unwrap();
-    jonas
-        .vote_on(&txn, Choice::Approve, None, None)
+    counts(0).await;
+    let card = jonas
+        .vote_on(&card.row.txn, Choice::Approve, None, None)
         .await
         .unwrap();
-    let answer = tokio::time::timeout(std::time::Duration::from_secs(5), held).await;
-    // Held still, or refused: never let through.
-    if let Ok(answer) = answer {
-        assert_ne!(answer.unwrap().unwrap().status, 200);
-    }
+    assert_eq!(
+        (card.row.outcome, card.row.approvals),
+        (Outcome::Pending, 1)
+    );
+    world.nothing_came_of(held).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_quorum_over_claims_that_are_too_old_releases_nothing() {
+    let world = World::query_level().await.unwrap();
+    let [elin, jonas] = world.approvers(["elin", "jonas"]).await.unwrap();
+    let held = world.asks("mara", Method::DELETE, PRICE).await.unwrap();
+    let card = elin.vote(Choice::Approve, None, None).await.unwrap();
+    // Her program has ended, and asserts nothing anew.
+    drop(elin);
+    world.advance(301).await.unwrap();
+    jonas
+        .vote_on(&card.row.txn, Choice::Approve, None, None)
+        .await
+        .unwrap();
+    let answer = held.await.unwrap().unwrap();
+    assert_eq!((answer.status, answer.code()), (403, "claims_too_old_now"));
     assert!(world.received().await.unwrap().is_empty());
 }
 
@@ -86,8 +110,7 @@ async fn a_vote_falls_when_its_voter_has_left_before_the_release() {
 async fn groups_count_only_as_the_list_that_they_are() {
     let world = World::query_level().await.unwrap();
     let jonas = world.approver("jonas").await.unwrap();
-    let token = world.token("mara").await.unwrap();
-    let held = world.held(world.call(Method::DELETE, PRICE, &token));
+    let held = world.asks("mara", Method::DELETE, PRICE).await.unwrap();
     let txn = jonas.request().await.unwrap().txn;
     // A string that contains the name, another case, a list in a list: none of them is the group.
     for groups in [
@@ -111,6 +134,5 @@ async fn groups_count_only_as_the_list_that_they_are() {
     }
     let card = jonas.app.card(&txn).await.unwrap();
     assert_eq!(card.row.approvals, 0);
-    held.abort();
-    assert!(world.received().await.unwrap().is_empty());
+    world.nothing_came_of(held).await.unwrap();
 }

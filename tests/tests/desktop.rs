@@ -12,6 +12,9 @@ use countersign_tests::person::Person;
 use futures_util::StreamExt as _;
 use zbus::zvariant::Value;
 
+/// How long the daemon, and eyes, may take.
+const SOON: Duration = Duration::from_secs(60);
+
 #[zbus::proxy(
     interface = "org.freedesktop.Notifications",
     default_service = "org.freedesktop.Notifications",
@@ -68,16 +71,13 @@ async fn a_click_on_a_bubble_comes_back_as_an_action() {
         .unwrap();
     let picture = state.path().join("seen.png");
     let seen = desktop
-        .look_until(
-            &picture,
-            "the notification",
-            Duration::from_secs(20),
-            |sight| sight.shows("Customer 42 waits") && sight.shows("Open"),
-        )
+        .look_until(&picture, "the notification", SOON, |sight| {
+            sight.shows("Customer 42 waits") && sight.shows("Open")
+        })
         .unwrap();
     // This daemon draws the default action as a button; a click beside it would only dismiss.
     desktop.click(seen.find("Open").unwrap()).unwrap();
-    let click = tokio::time::timeout(Duration::from_secs(20), clicks.next())
+    let click = tokio::time::timeout(SOON, clicks.next())
         .await
         .unwrap()
         .unwrap();

@@ -7,15 +7,9 @@ use countersign_api::ipc::{Ballot, Choice, Outcome};
 use countersign_tests::approver::AtWork;
 use countersign_tests::world::{Answer, World};
 use reqwest::Method;
-use tokio::task::JoinHandle;
 
 const CUSTOMER: &str = "/customers/42";
 const PERSON: &str = "groups_claim = \"groups\"\nperson = [\"email\"]";
-
-async fn held(world: &World) -> JoinHandle<anyhow::Result<Answer>> {
-    let token = world.token("mara").await.unwrap();
-    world.held(world.call(Method::DELETE, CUSTOMER, &token))
-}
 
 /// The same person has the same e-mail address at both providers, as far as this world's operator says.
 async fn told_apart_by_email() -> World {
@@ -44,7 +38,7 @@ async fn the_same_name_at_two_providers_is_two_people() {
     let server = world.approver("elin").await.unwrap();
     let other = world.approver_of_second("elin").await.unwrap();
     assert_eq!(server.person.sub, other.person.sub);
-    let held = held(&world).await;
+    let held = world.asks("mara", Method::DELETE, CUSTOMER).await.unwrap();
     let card = server.vote(Choice::Approve, None, None).await.unwrap();
     assert_eq!((card.row.approvals, card.row.needed), (1, 2));
     other.vote(Choice::Approve, None, None).await.unwrap();
@@ -63,7 +57,7 @@ async fn one_person_with_two_accounts_counts_once() {
     let harbor = world.approver("elin").await.unwrap();
     let quay = world.approver_of_second("elin").await.unwrap();
     let nadia = world.approver_of_second("nadia").await.unwrap();
-    let held = held(&world).await;
+    let held = world.asks("mara", Method::DELETE, CUSTOMER).await.unwrap();
     let card = harbor.vote(Choice::Approve, None, None).await.unwrap();
     let txn = card.row.txn;
     refused(&quay, &txn).await;
@@ -85,14 +79,12 @@ async fn the_requester_does_not_vote_through_an_account_elsewhere() {
     // Mara's address at Quay ID is the one that she has at Harbor ID.
     let mara = world.approver_of_second("mara").await.unwrap();
     let elin = world.approver("elin").await.unwrap();
-    let held = held(&world).await;
+    let held = world.asks("mara", Method::DELETE, CUSTOMER).await.unwrap();
     let txn = elin.request().await.unwrap().txn;
     refused(&mara, &txn).await;
     let card = elin.app.card(&txn).await.unwrap();
     assert_eq!(card.row.approvals, 0);
-    assert!(!held.is_finished());
-    held.abort();
-    assert!(world.received().await.unwrap().is_empty());
+    world.nothing_came_of(held).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -111,11 +103,10 @@ async fn a_group_counts_only_from_the_provider_that_may_assert_it() {
     world.restart().await.unwrap();
     let nadia = world.approver_of_second("nadia").await.unwrap();
     let elin = world.approver("elin").await.unwrap();
-    let held = held(&world).await;
+    let held = world.asks("mara", Method::DELETE, CUSTOMER).await.unwrap();
     let txn = elin.request().await.unwrap().txn;
     refused(&nadia, &txn).await;
-    held.abort();
-    assert!(world.received().await.unwrap().is_empty());
+    world.nothing_came_of(held).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -123,10 +114,10 @@ async fn groups_of_another_case_or_in_one_string_are_other_groups() {
     let world = World::federated().await.unwrap();
     let piet = world.approver_of_second("piet").await.unwrap();
     let elin = world.approver("elin").await.unwrap();
-    let held = held(&world).await;
+    let held = world.asks("mara", Method::DELETE, CUSTOMER).await.unwrap();
     let txn = elin.request().await.unwrap().txn;
     refused(&piet, &txn).await;
-    held.abort();
+    world.nothing_came_of(held).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -134,9 +125,11 @@ async fn who_left_the_group_at_the_second_provider_cannot_vote_with_older_claims
     let world = World::federated().await.unwrap();
     let nadia = world.approver_of_second("nadia").await.unwrap();
     let elin = world.approver("elin").await.unwrap();
-    let token = world.token("mara").await.unwrap();
     // This one wants claims that are half a minute old at most, and this provider gives none on refresh.
-    let held = world.held(world.call(Method::DELETE, "/prices/A-100", &token));
+    let held = world
+        .asks("mara", Method::DELETE, "/prices/A-100")
+        .await
+        .unwrap();
     let txn = elin.request().await.unwrap().txn;
     world
         .second
@@ -148,8 +141,7 @@ async fn who_left_the_group_at_the_second_provider_cannot_vote_with_older_claims
     world.clock.advance(61);
     let said = refused(&nadia, &txn).await;
     assert!(said.contains("Quay ID"), "it names who cannot: {said}");
-    held.abort();
-    assert!(world.received().await.unwrap().is_empty());
+    world.nothing_came_of(held).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -23,10 +23,7 @@ fn header(token: &str) -> Value {
 async fn a_vote_by_a_key_that_the_provider_bound_is_released_and_its_claims_are_refreshed() {
     let world = World::query_level().await.unwrap();
     world.op.set_binding("honest").await.unwrap();
-    let (elin, jonas) = (
-        world.approver("elin").await.unwrap(),
-        world.approver("jonas").await.unwrap(),
-    );
+    let [elin, jonas] = world.approvers(["elin", "jonas"]).await.unwrap();
     let device = elin.device_key().unwrap().public();
     let asked = world.op.asked().await.unwrap();
     let scope = asked[0]["scope"].as_str().unwrap();
@@ -34,7 +31,7 @@ async fn a_vote_by_a_key_that_the_provider_bound_is_released_and_its_claims_are_
     assert_eq!(asked[0]["dpop_jkt"], device.thumbprint());
     // The claims of the sign-in are too old by now: newer ones come with a proof by the same key.
     world.advance(301).await.unwrap();
-    let held = world.held(world.call(Method::DELETE, PRICE, &world.token("mara").await.unwrap()));
+    let held = world.asks("mara", Method::DELETE, PRICE).await.unwrap();
     let card = elin.vote(Choice::Approve, None, None).await.unwrap();
     let txn = card.row.txn;
     jonas

@@ -80,12 +80,11 @@ async fn with_changed_evidence(
         }
         answer
     });
-    let (elin, jonas) = (
-        world.approver("elin").await.unwrap(),
-        world.approver("jonas").await.unwrap(),
-    );
-    let token = world.token("mara").await.unwrap();
-    let held = world.held(world.call(Method::DELETE, "/customers/42", &token));
+    let [elin, jonas] = world.approvers(["elin", "jonas"]).await.unwrap();
+    let held = world
+        .asks("mara", Method::DELETE, "/customers/42")
+        .await
+        .unwrap();
     elin.vote(Choice::Approve, None, None).await.unwrap();
     jonas.vote(Choice::Approve, None, None).await.unwrap();
     let answer = held.await.unwrap().unwrap();
@@ -101,12 +100,11 @@ fn step(answer: &Answer) -> &str {
 #[tokio::test(flavor = "multi_thread")]
 async fn through_an_honest_wire_it_is_released() {
     let world = World::start_behind_wire().await.unwrap();
-    let (elin, jonas) = (
-        world.approver("elin").await.unwrap(),
-        world.approver("jonas").await.unwrap(),
-    );
-    let token = world.token("mara").await.unwrap();
-    let held = world.held(world.call(Method::DELETE, "/customers/42", &token));
+    let [elin, jonas] = world.approvers(["elin", "jonas"]).await.unwrap();
+    let held = world
+        .asks("mara", Method::DELETE, "/customers/42")
+        .await
+        .unwrap();
     elin.vote(Choice::Approve, None, None).await.unwrap();
     jonas.vote(Choice::Approve, None, None).await.unwrap();
     assert_eq!(held.await.unwrap().unwrap().status, 200);
@@ -128,8 +126,10 @@ async fn true_for_everything_releases_nothing() {
         }
         answer
     });
-    let token = world.token("mara").await.unwrap();
-    let held = world.held(world.call(Method::DELETE, "/customers/42", &token));
+    let held = world
+        .asks("mara", Method::DELETE, "/customers/42")
+        .await
+        .unwrap();
     let answer = held.await.unwrap().unwrap();
     assert_ne!(answer.status, 200, "{answer:?}");
     assert!(!step(&answer).is_empty(), "{answer:?}");
@@ -237,13 +237,12 @@ async fn a_lowered_requirement_is_found() {
         }
         answer
     });
-    let (elin, jonas) = (
-        world.approver("elin").await.unwrap(),
-        world.approver("jonas").await.unwrap(),
-    );
+    let [elin, jonas] = world.approvers(["elin", "jonas"]).await.unwrap();
     keys.lock().unwrap().push(elin.device_key().unwrap());
-    let token = world.token("mara").await.unwrap();
-    let held = world.held(world.call(Method::DELETE, "/customers/42", &token));
+    let held = world
+        .asks("mara", Method::DELETE, "/customers/42")
+        .await
+        .unwrap();
     elin.vote(Choice::Approve, None, None).await.unwrap();
     jonas.vote(Choice::Approve, None, None).await.unwrap();
     let answer = held.await.unwrap().unwrap();
@@ -272,10 +271,7 @@ async fn the_approval_of_another_operation_is_found() {
         }
         answer
     });
-    let (elin, jonas) = (
-        world.approver("elin").await.unwrap(),
-        world.approver("jonas").await.unwrap(),
-    );
+    let [elin, jonas] = world.approvers(["elin", "jonas"]).await.unwrap();
     let token = world.token("mara").await.unwrap();
     let first = world.held(world.call(Method::DELETE, "/customers/41", &token));
     elin.vote(Choice::Approve, None, None).await.unwrap();

@@ -48,11 +48,7 @@ async fn a_program_asks_in_its_own_name_and_who_started_it_does_not_approve() {
         .await
         .unwrap();
     world.op.set_groups("noor", &["dba"]).await.unwrap();
-    let (elin, jonas, noor) = (
-        world.approver("elin").await.unwrap(),
-        world.approver("jonas").await.unwrap(),
-        world.approver("noor").await.unwrap(),
-    );
+    let [elin, jonas, noor] = world.approvers(["elin", "jonas", "noor"]).await.unwrap();
     let token = world.op.program_token(&world.http).await.unwrap();
     let held = world.held(world.call(Method::DELETE, CUSTOMER, &token));
     let Card { row, who, .. } = jonas.vote(Choice::Approve, None, None).await.unwrap();
@@ -92,12 +88,8 @@ async fn who_acts_for_somebody_is_on_the_card_and_approves_nothing_of_it() {
         .set_claims("mara", json!({ "act": chain }))
         .await
         .unwrap();
-    let (elin, jonas) = (
-        world.approver("elin").await.unwrap(),
-        world.approver("jonas").await.unwrap(),
-    );
-    let token = world.token("mara").await.unwrap();
-    let held = world.held(world.call(Method::DELETE, CUSTOMER, &token));
+    let [elin, jonas] = world.approvers(["elin", "jonas"]).await.unwrap();
+    let held = world.asks("mara", Method::DELETE, CUSTOMER).await.unwrap();
     let card = jonas.vote(Choice::Approve, None, None).await.unwrap();
     let actors: Vec<_> = card
         .who
@@ -107,7 +99,5 @@ async fn who_acts_for_somebody_is_on_the_card_and_approves_nothing_of_it() {
         .collect();
     assert_eq!(actors, ["assistant", "elin"]);
     refused(&elin, &card.row.txn).await;
-    assert!(!held.is_finished());
-    held.abort();
-    assert!(world.received().await.unwrap().is_empty());
+    world.nothing_came_of(held).await.unwrap();
 }

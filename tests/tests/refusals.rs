@@ -64,10 +64,7 @@ async fn nobody_votes_on_their_own_request() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_outsider_sees_nothing_and_cannot_vote() {
     let world = World::start().await.unwrap();
-    let (elin, otto) = (
-        world.approver("elin").await.unwrap(),
-        world.approver("otto").await.unwrap(),
-    );
+    let [elin, otto] = world.approvers(["elin", "otto"]).await.unwrap();
     let txn = ask(&world, &world.token("mara").await.unwrap()).await;
     elin.request().await.unwrap();
     assert!(otto.app.state().borrow().inbox.is_empty());
@@ -86,30 +83,24 @@ async fn an_outsider_sees_nothing_and_cannot_vote() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_vote_of_somebody_who_has_left_the_group_does_not_count() {
     let world = World::start().await.unwrap();
-    let (elin, jonas) = (
-        world.approver("elin").await.unwrap(),
-        world.approver("jonas").await.unwrap(),
-    );
+    let [elin, jonas] = world.approvers(["elin", "jonas"]).await.unwrap();
     world.op.set_groups("jonas", &[]).await.unwrap();
     // Claims are asserted anew when they are older than the policy allows at the vote.
     world.advance(301).await.unwrap();
-    let held = world.held(world.call(Method::DELETE, DELETE, &world.token("mara").await.unwrap()));
-    elin.vote(Choice::Approve, None, None).await.unwrap();
-    let txn = elin.app.state().borrow().others[0].txn.clone();
+    let held = world.asks("mara", Method::DELETE, DELETE).await.unwrap();
+    let card = elin.vote(Choice::Approve, None, None).await.unwrap();
     jonas
-        .vote_on(&txn, Choice::Approve, None, None)
+        .vote_on(&card.row.txn, Choice::Approve, None, None)
         .await
         .unwrap_err();
-    assert!(!held.is_finished());
-    held.abort();
-    assert!(world.received().await.unwrap().is_empty());
+    world.nothing_came_of(held).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn expiry_denies() {
     let world = World::start().await.unwrap();
     let elin = world.approver("elin").await.unwrap();
-    let held = world.held(world.call(Method::DELETE, DELETE, &world.token("mara").await.unwrap()));
+    let held = world.asks("mara", Method::DELETE, DELETE).await.unwrap();
     let card = elin.vote(Choice::Approve, None, None).await.unwrap();
     world.advance(601).await.unwrap();
     let answer = held.await.unwrap().unwrap();
@@ -128,10 +119,7 @@ async fn expiry_denies() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_thousand_retries_with_one_approval_go_through_once() {
     let world = World::start().await.unwrap();
-    let (elin, jonas) = (
-        world.approver("elin").await.unwrap(),
-        world.approver("jonas").await.unwrap(),
-    );
+    let [elin, jonas] = world.approvers(["elin", "jonas"]).await.unwrap();
     let token = world.token("mara").await.unwrap();
     let txn = ask(&world, &token).await;
     elin.vote(Choice::Approve, None, None).await.unwrap();
@@ -163,10 +151,7 @@ async fn a_thousand_retries_with_one_approval_go_through_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_approval_is_for_the_very_call_that_was_shown() {
     let world = World::start().await.unwrap();
-    let (elin, jonas) = (
-        world.approver("elin").await.unwrap(),
-        world.approver("jonas").await.unwrap(),
-    );
+    let [elin, jonas] = world.approvers(["elin", "jonas"]).await.unwrap();
     let token = world.token("mara").await.unwrap();
     let txn = ask(&world, &token).await;
     elin.vote(Choice::Approve, None, None).await.unwrap();

@@ -23,12 +23,11 @@ impl Scene {
     /// Elin has approved; one more is needed.
     async fn set() -> Self {
         let world = World::query_level().await.unwrap();
-        let (elin, jonas) = (
-            world.approver("elin").await.unwrap(),
-            world.approver("jonas").await.unwrap(),
-        );
-        let token = world.token("mara").await.unwrap();
-        let held = world.held(world.call(Method::DELETE, "/customers/42", &token));
+        let [elin, jonas] = world.approvers(["elin", "jonas"]).await.unwrap();
+        let held = world
+            .asks("mara", Method::DELETE, "/customers/42")
+            .await
+            .unwrap();
         let card = elin.vote(Choice::Approve, None, None).await.unwrap();
         assert_eq!(card.row.approvals, 1);
         Self {
@@ -64,9 +63,7 @@ impl Scene {
             (card.row.outcome, card.row.approvals),
             (Outcome::Pending, 1)
         );
-        assert!(!self.held.is_finished());
-        self.held.abort();
-        assert!(self.world.received().await.unwrap().is_empty());
+        self.world.nothing_came_of(self.held).await.unwrap();
     }
 
     fn events(&self) -> String {

@@ -29,10 +29,7 @@ async fn a_new_key_is_seen_within_a_minute_and_the_old_one_opens_nothing() {
 
     // Two who signed in since approve; nobody has to start anything again.
     drop(elin);
-    let (elin, jonas) = (
-        world.approver("elin").await.unwrap(),
-        world.approver("jonas").await.unwrap(),
-    );
+    let [elin, jonas] = world.approvers(["elin", "jonas"]).await.unwrap();
     let held = world.held(world.call(Method::DELETE, CUSTOMER, &new));
     elin.vote(Choice::Approve, None, None).await.unwrap();
     jonas.vote(Choice::Approve, None, None).await.unwrap();

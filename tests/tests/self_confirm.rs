@@ -52,12 +52,8 @@ async fn nobody_else_confirms_it() {
         .set_groups("elin", &["orders-dev", "dba"])
         .await
         .unwrap();
-    let (mara, elin) = (
-        world.approver("mara").await.unwrap(),
-        world.approver("elin").await.unwrap(),
-    );
-    let token = world.token("mara").await.unwrap();
-    let held = world.held(world.call(Method::POST, REFUND, &token));
+    let [mara, elin] = world.approvers(["mara", "elin"]).await.unwrap();
+    let held = world.asks("mara", Method::POST, REFUND).await.unwrap();
     let txn = mara.request().await.unwrap().txn;
     elin.vote_on(&txn, Choice::Approve, None, None)
         .await
@@ -67,23 +63,18 @@ async fn nobody_else_confirms_it() {
         (card.row.outcome, card.row.approvals),
         (Outcome::Pending, 0)
     );
-    assert!(!held.is_finished());
-    held.abort();
-    assert!(world.received().await.unwrap().is_empty());
+    world.nothing_came_of(held).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_confirmation_that_is_declined_lets_nothing_through() {
     let world = World::query_level().await.unwrap();
     let mara = world.approver("mara").await.unwrap();
-    let token = world.token("mara").await.unwrap();
-    let held = world.held(world.call(Method::POST, REFUND, &token));
+    let held = world.asks("mara", Method::POST, REFUND).await.unwrap();
     let txn = mara.request().await.unwrap().txn;
     mara.hands
         .now(|mara| mara.declines.push("approve:orders.refund".to_owned()));
     let card = mara.confirm(&txn).await.unwrap();
     assert!(failure(&card).is_some(), "{:?}", card.ballot);
-    assert!(!held.is_finished());
-    held.abort();
-    assert!(world.received().await.unwrap().is_empty());
+    world.nothing_came_of(held).await.unwrap();
 }

@@ -18,12 +18,8 @@ struct Scene {
 
 async fn scene() -> Scene {
     let world = World::query_level().await.unwrap();
-    let (elin, noor) = (
-        world.approver("elin").await.unwrap(),
-        world.approver("noor").await.unwrap(),
-    );
-    let token = world.token("mara").await.unwrap();
-    let held = world.held(world.call(Method::POST, "/payouts", &token));
+    let [elin, noor] = world.approvers(["elin", "noor"]).await.unwrap();
+    let held = world.asks("mara", Method::POST, "/payouts").await.unwrap();
     let txn = elin.request().await.unwrap().txn;
     Scene {
         world,
@@ -94,9 +90,7 @@ async fn nobody_counts_in_two_stages() {
     elin.vote_on(&txn, Choice::Approve, None, None)
         .await
         .unwrap_err();
-    assert!(!held.is_finished());
-    held.abort();
-    assert!(world.received().await.unwrap().is_empty());
+    world.nothing_came_of(held).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

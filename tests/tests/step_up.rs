@@ -211,7 +211,6 @@ async fn a_provider_that_goes_down_in_the_middle_loses_no_vote() {
     let scene = Scene::set().await;
     // She is through all pages, and on her way back with the code, when it goes down.
     scene.elin.hands.close_the_way_back();
-    let events = scene.elin.app.events();
     scene
         .elin
         .vote_on(&scene.txn, Choice::Approve, None, None)
@@ -220,7 +219,7 @@ async fn a_provider_that_goes_down_in_the_middle_loses_no_vote() {
     scene.elin.hands.are_on_the_way_back().await;
     scene.world.op.set_down(true).await.unwrap();
     scene.elin.hands.open_the_way_back();
-    let card = scene.elin.confirmation(events, &scene.txn).await.unwrap();
+    let card = scene.elin.confirmation(&scene.txn).await.unwrap();
     let (problem, retry) = failure(&card).unwrap();
     assert_eq!(
         problem.code,

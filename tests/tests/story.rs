@@ -24,10 +24,7 @@ async fn a_call_that_needs_no_approval_goes_through_at_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn two_approvers_let_exactly_this_call_through() {
     let world = World::start().await.unwrap();
-    let (elin, jonas) = (
-        world.approver("elin").await.unwrap(),
-        world.approver("jonas").await.unwrap(),
-    );
+    let [elin, jonas] = world.approvers(["elin", "jonas"]).await.unwrap();
     let token = world.token("mara").await.unwrap();
     let held = world.held(
         world
@@ -56,8 +53,7 @@ async fn two_approvers_let_exactly_this_call_through() {
 async fn one_deny_ends_it_and_the_requester_gets_the_reason() {
     let world = World::start().await.unwrap();
     let elin = world.approver("elin").await.unwrap();
-    let token = world.token("mara").await.unwrap();
-    let held = world.held(world.call(Method::DELETE, DELETE, &token));
+    let held = world.asks("mara", Method::DELETE, DELETE).await.unwrap();
     let card = elin
         .vote(Choice::Deny, Some("Not before the audit"), None)
         .await

@@ -10,10 +10,7 @@ use reqwest::Method;
 async fn what_happens_while_the_stream_is_cut_is_there_when_it_resumes() {
     let world = World::start_behind_wire().await.unwrap();
     let wire = world.wire.as_ref().unwrap();
-    let (elin, jonas) = (
-        world.approver("elin").await.unwrap(),
-        world.approver("jonas").await.unwrap(),
-    );
+    let [elin, jonas] = world.approvers(["elin", "jonas"]).await.unwrap();
     let connected = |state: &countersign_approver::State| {
         (state.connection == Connection::Connected).then_some(())
     };
@@ -25,11 +22,10 @@ async fn what_happens_while_the_stream_is_cut_is_there_when_it_resumes() {
     })
     .await
     .unwrap();
-    let held = world.held(world.call(
-        Method::DELETE,
-        "/customers/42",
-        &world.token("mara").await.unwrap(),
-    ));
+    let held = world
+        .asks("mara", Method::DELETE, "/customers/42")
+        .await
+        .unwrap();
     wire.mend();
     elin.vote(Choice::Approve, None, None).await.unwrap();
     wire.cut_streams();
@@ -46,10 +42,7 @@ async fn what_happens_while_the_stream_is_cut_is_there_when_it_resumes() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_restarted_server_and_gate_know_what_was_pending() {
     let mut world = World::start().await.unwrap();
-    let (elin, jonas) = (
-        world.approver("elin").await.unwrap(),
-        world.approver("jonas").await.unwrap(),
-    );
+    let [elin, jonas] = world.approvers(["elin", "jonas"]).await.unwrap();
     let token = world.token("mara").await.unwrap();
     let call = |world: &World| world.call(Method::DELETE, "/customers/42", &token);
     let asked = call(&world)
