@@ -225,7 +225,16 @@ async fn a_binding_is_of_its_own_device_and_person() {
     elin.exchange(&world).await.refused(400, "invalid_grant");
     elin.id_token = own;
     elin.exchange(&world).await.is(200);
+    // A sign-in from before another of her devices was signed out binds nothing any more, not even again.
+    let phone = world.sign_in("elin").await;
+    let path = format!("{BINDINGS}/{}", phone.statement.id());
+    let out = Answer::of(elin.call(&world, Method::DELETE, &path)).await;
+    assert_eq!(out.status, 204);
+    elin.exchange(&world)
+        .await
+        .refused(400, "use_fresh_sign_in");
     // Signed out, it is not renewed.
+    elin.renew(&world, None).await.is(200);
     let path = format!("{BINDINGS}/{}", elin.statement.id());
     let out = Answer::of(elin.call(&world, Method::DELETE, &path)).await;
     assert_eq!(out.status, 204);

@@ -136,6 +136,8 @@ async fn newer_claims_go_with_the_evidence_until_it_is_used() {
     let later = refreshed(&world, &elin, json!([]));
     assert_eq!(send(&world, &elin, later).await.status, 204);
     assert_eq!(shown().await, json!(newer), "what was used stays as it was");
+    let again = gate.redeem(&operation, &txn, "r").await.is(200);
+    assert_eq!(again["decision"], true, "and so does its answer");
     assert_eq!(gate.task(&txn).await.is(200)["status"], "approved");
 }
 
@@ -182,4 +184,21 @@ async fn a_quorum_is_not_completed_over_a_vote_that_the_policy_no_longer_lets_co
         (&answer["state"], &answer["approvals"]),
         (&json!("pending"), &json!(1))
     );
+}
+
+#[tokio::test]
+async fn the_newest_word_counts_also_against_what_the_voting_device_knows() {
+    let world = World::new().await;
+    let (laptop, phone) = (world.sign_in("elin").await, world.sign_in("elin").await);
+    let txn = world.gate().open(&world.operation(DELETE), 2).await;
+    laptop.vote(&world, &txn, Choice::Approve).await.is(200);
+    let again = laptop.ballot(&world, &laptop.view(&world, &txn).await, Choice::Approve);
+    world.wait(1);
+    let lost = refreshed(&world, &phone, json!([]));
+    assert_eq!(send(&world, &phone, lost).await.status, 204);
+    // Her vote fell, so she still sees it; the laptop's own claims would let her vote again.
+    laptop
+        .cast(&world, &txn, &again.sign(&laptop.dk))
+        .await
+        .refused(403, "not_eligible");
 }

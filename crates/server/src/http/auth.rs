@@ -149,11 +149,7 @@ fn credential(headers: &HeaderMap, scheme: Scheme) -> Result<&str, Refused> {
         .ok_or_else(none)?;
     let (found, token) = value.split_once(' ').ok_or_else(none)?;
     let token = token.trim();
-    if all.next().is_some()
-        || !found.eq_ignore_ascii_case(name)
-        || token.is_empty()
-        || token.len() > MAX_TOKEN_BYTES
-    {
+    if all.next().is_some() || !found.eq_ignore_ascii_case(name) || token.len() > MAX_TOKEN_BYTES {
         return Err(none());
     }
     Ok(token)
