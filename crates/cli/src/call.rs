@@ -21,6 +21,7 @@ use crate::away;
 use crate::challenge::Challenge;
 use crate::clock::SystemClock;
 use crate::exit::{Exit, Stop};
+use crate::http;
 use crate::live_line::LiveLine;
 use crate::requester::{Requester, RequesterArgs};
 use crate::terminal::{duration, safe};
@@ -35,8 +36,6 @@ const MAX_PROBLEM_BYTES: usize = 256 * 1024;
 const MAX_TOKENS: u32 = 3;
 /// Answers in a row that say "not now".
 const MAX_FAILURES: u32 = 8;
-/// Where a token may be given, so that no sign-in is needed.
-const TOKEN_VARIABLE: &str = "COUNTERSIGN_TOKEN";
 
 /// The call.
 #[derive(Debug, Args)]
@@ -75,12 +74,12 @@ struct Call {
 pub(crate) async fn run(args: CallArgs, requester: &RequesterArgs) -> anyhow::Result<Exit> {
     let call = Call::of(&args)?;
     let mut requester = Requester::read(requester)?;
-    let mut token = match given_token(&args)? {
+    let mut token = match http::given_token(args.token_file.as_deref())? {
         Some(token) => token,
         None => requester.token().await?,
     };
     let mut tokens = 1;
-    let http = client(&call.url)?;
+    let http = http::client(call.url.as_str())?;
     let mut line = LiveLine::new();
     let mut approval: Option<String> = None;
     let mut failures = 0;
@@ -279,14 +278,11 @@ async fn passed_on(mut answer: reqwest::Response, status: u16) -> anyhow::Result
     ))
 }
 
-async fn problem(mut answer: reqwest::Response) -> anyhow::Result<Value> {
-    let mut body = Vec::new();
-    while let Some(piece) = answer.chunk().await.context("the answer broke off")? {
-        if body.len() + piece.len() > MAX_PROBLEM_BYTES {
-            return Err(Stop::with(Exit::Failed, "the gate's answer is too long"));
-        }
-        body.extend_from_slice(&piece);
-    }
+async fn problem(answer: reqwest::Response) -> anyhow::Result<Value> {
+    let body = http::body(answer, MAX_PROBLEM_BYTES).await;
+    let body = body
+        .context("the answer broke off")?
+        .ok_or_else(|| Stop::with(Exit::Failed, "the gate's answer is too long"))?;
     serde_json::from_slice(&body)
         .map_err(|_| Stop::with(Exit::Failed, "the gate's answer cannot be read"))
 }
@@ -350,27 +346,4 @@ fn pending(problem: &Value) -> String {
     };
     let left = number("expires_at") - SystemClock.now().0;
     format!("{} · {who} · {} left", words.join(" "), duration(left))
-}
-
-fn given_token(args: &CallArgs) -> anyhow::Result<Option<String>> {
-    if let Some(path) = &args.token_file {
-        let text = std::fs::read_to_string(path)
-            .with_context(|| format!("cannot read `{}`", path.display()))?;
-        return Ok(Some(text.trim().to_owned()));
-    }
-    Ok(std::env::var(TOKEN_VARIABLE)
-        .ok()
-        .map(|token| token.trim().to_owned()))
-}
-
-fn client(url: &Url) -> anyhow::Result<reqwest::Client> {
-    let mut builder = reqwest::Client::builder()
-        .redirect(reqwest::redirect::Policy::none())
-        .connect_timeout(Duration::from_secs(5))
-        .user_agent(concat!("countersign/", env!("CARGO_PKG_VERSION")));
-    // http goes to this computer only; no proxy has business there.
-    if url.scheme() == "http" {
-        builder = builder.no_proxy();
-    }
-    builder.build().context("cannot set up the connection")
 }

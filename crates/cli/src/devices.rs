@@ -11,6 +11,7 @@ use countersign_model::{Digest, ServerId, Subject, UnixSecs};
 use reqwest::Method;
 
 use crate::exit::{Exit, Stop};
+use crate::http;
 use crate::requester::{Requester, RequesterArgs};
 use crate::terminal::safe;
 use crate::wait;
@@ -130,7 +131,7 @@ impl Admin {
         let requester = Requester::read(&at.requester)?;
         let server = wait::server(at.server.as_deref(), &requester)?;
         let token = wait::token(&server, at.token_file.as_deref(), requester).await?;
-        let http = wait::client(&server)?;
+        let http = http::client(server.as_str())?;
         Ok(Self {
             http,
             server,
@@ -149,7 +150,7 @@ impl Admin {
             server,
             token,
         } = self;
-        let mut response = http
+        let response = http
             .request(method, format!("{server}/admin/v1/devices{below}"))
             .query(query)
             .bearer_auth(token)
@@ -163,13 +164,10 @@ impl Admin {
                 )
             })?;
         let status = response.status().as_u16();
-        let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.context("read the server's answer")? {
-            if body.len() + chunk.len() > MAX_ANSWER_BYTES {
-                return Err(Stop::with(Exit::Failed, "the server's answer is too long"));
-            }
-            body.extend_from_slice(&chunk);
-        }
+        let body = http::body(response, MAX_ANSWER_BYTES).await;
+        let body = body
+            .context("read the server's answer")?
+            .ok_or_else(|| Stop::with(Exit::Failed, "the server's answer is too long"))?;
         if (200..300).contains(&status) {
             return Ok(body);
         }

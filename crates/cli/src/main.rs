@@ -15,6 +15,7 @@ mod devices;
 mod exit;
 mod folders;
 mod gate;
+mod http;
 mod live_line;
 mod policy;
 mod requester;

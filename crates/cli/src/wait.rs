@@ -3,7 +3,6 @@
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::Context as _;
 use countersign_api::http::{Problem, Progress, Task, TaskStatus};
 use countersign_model::{Clock as _, ServerId, Txn};
 use jiff::tz::TimeZone;
@@ -11,6 +10,7 @@ use jiff::tz::TimeZone;
 use crate::away;
 use crate::clock::SystemClock;
 use crate::exit::{Exit, Stop};
+use crate::http::{self, TOKEN_VARIABLE};
 use crate::live_line::LiveLine;
 use crate::requester::{Requester, RequesterArgs};
 use crate::terminal::{duration, safe};
@@ -21,8 +21,6 @@ const WAIT_SECS: u64 = 20;
 const MAX_ANSWER_BYTES: usize = 256 * 1024;
 /// Answers that may fail in a row before this gives up.
 const MAX_FAILURES: u32 = 8;
-/// Where a token may be given, so that no sign-in is needed.
-const TOKEN_VARIABLE: &str = "COUNTERSIGN_TOKEN";
 
 /// Watches until it is decided; the exit code says how.
 pub(crate) async fn run(
@@ -35,7 +33,7 @@ pub(crate) async fn run(
     let requester = Requester::read(args)?;
     let server = self::server(server, &requester)?;
     let token = token(&server, token_file, requester).await?;
-    let http = client(&server)?;
+    let http = http::client(server.as_str())?;
     let mut line = LiveLine::new();
     let mut failures = 0;
     let mut wait = 0;
@@ -187,13 +185,8 @@ pub(crate) async fn token(
     file: Option<&Path>,
     requester: Requester,
 ) -> anyhow::Result<String> {
-    if let Some(path) = file {
-        let text = std::fs::read_to_string(path)
-            .with_context(|| format!("cannot read `{}`", path.display()))?;
-        return Ok(text.trim().to_owned());
-    }
-    if let Ok(token) = std::env::var(TOKEN_VARIABLE) {
-        return Ok(token.trim().to_owned());
+    if let Some(token) = http::given_token(file)? {
+        return Ok(token);
     }
     if !requester.can_sign_in() {
         return Err(Stop::with(
@@ -236,18 +229,13 @@ async fn task(
     if wait_secs > 0 {
         request = request.header("prefer", format!("wait={wait_secs}"));
     }
-    let mut response = request.send().await.map_err(transient)?;
+    let response = request.send().await.map_err(transient)?;
     let status = response.status().as_u16();
-    let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(transient)? {
-        if body.len() + chunk.len() > MAX_ANSWER_BYTES {
-            return Err(Missed::Stop(Stop::with(
-                Exit::Failed,
-                "the server's answer is too long",
-            )));
-        }
-        body.extend_from_slice(&chunk);
-    }
+    let body = http::body(response, MAX_ANSWER_BYTES)
+        .await
+        .map_err(transient)?;
+    let body = body
+        .ok_or_else(|| Missed::Stop(Stop::with(Exit::Failed, "the server's answer is too long")))?;
     let said = || {
         let problem = serde_json::from_slice::<Problem>(&body).ok();
         safe(
@@ -274,19 +262,6 @@ async fn task(
         429 | 500..=599 => Err(Missed::Transient(said())),
         _ => Err(Missed::Stop(Stop::with(Exit::Failed, said()))),
     }
-}
-
-/// A connection to the server.
-pub(crate) fn client(server: &ServerId) -> anyhow::Result<reqwest::Client> {
-    let mut builder = reqwest::Client::builder()
-        .redirect(reqwest::redirect::Policy::none())
-        .connect_timeout(Duration::from_secs(5))
-        .user_agent(concat!("countersign/", env!("CARGO_PKG_VERSION")));
-    // A server id has http on this computer only; no proxy has business there.
-    if server.as_str().starts_with("http:") {
-        builder = builder.no_proxy();
-    }
-    builder.build().context("cannot set up the connection")
 }
 
 #[cfg(test)]

@@ -187,6 +187,26 @@ fn a_policy_is_checked_against_providers_and_gates() {
     );
 }
 
+#[test]
+fn what_tells_people_apart_is_copied_without_being_listed() {
+    let place = Place::new();
+    place.write(
+        "policy.cedar",
+        r#"@id("tenant")
+           permit (principal, action in [Action::"orders.customers.read", Action::"http.request"], resource)
+           when { principal.hasTag("tid") && principal.getTag("tid") == "t" };"#,
+    );
+    let audience = "audience = \"orders\"\n";
+    let telling = GATE.replace(audience, &format!("{audience}person = [\"tid\"]\n"));
+    for (gate, code) in [(GATE, 2), (&telling, 0)] {
+        place.write("gate.toml", gate);
+        let output = place.run("check policy.cedar --gate gate.toml");
+        assert_eq!(output.status.code(), Some(code), "{}", err(&output));
+        let says_so = err(&output).contains("the requester's claim `tid`");
+        assert_eq!(says_so, code == 2, "{}", err(&output));
+    }
+}
+
 const OPERATION: &str = r#"{
   "subject": { "type": "user", "id": "https://id.example.com|mara", "properties": { "claims": { "groups": ["orders-dev"] } } },
   "action": { "name": "orders.customers.delete", "properties": {} },

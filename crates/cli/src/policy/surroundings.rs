@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use countersign_evidence::op_token::{OpConfig, OpRole, OpStepUp};
+use countersign_evidence::op_token::{CallerKind, OpConfig, OpRole, OpStepUp};
+use countersign_gate_http::DEFAULT_CLAIMS;
+use countersign_gate_http::caller::telling;
 use countersign_gate_http::routes::{UNROUTED_ACTION, UNROUTED_RESOURCE};
 use countersign_oidc::settings::{ProviderSettings, Rest};
 use countersign_policy::{GateFacts, ProviderFacts, Surroundings};
@@ -11,9 +13,6 @@ use serde::Deserialize;
 
 use super::read_text;
 use crate::exit::{Exit, Stop};
-
-/// What a gate copies into operations unless its file says otherwise.
-const USUAL_CLAIMS: [&str; 5] = ["name", "email", "amr", "acr", "auth_time"];
 
 /// What matters here of `server.toml`, `gate.toml` and `trust.toml`.
 #[derive(Debug, Deserialize)]
@@ -101,15 +100,22 @@ fn of_gate(path: &Path, file: File) -> GateFacts {
         let parts = file.route.iter().map(part).cloned();
         parts.chain([unrouted.to_owned()]).collect::<BTreeSet<_>>()
     };
-    let usual = || USUAL_CLAIMS.map(str::to_owned).to_vec();
     GateFacts {
         name: path.display().to_string(),
         actions: of_routes(|route| &route.action, UNROUTED_ACTION),
         resource_types: of_routes(|route| &route.resource_type, UNROUTED_RESOURCE),
-        claims: file
-            .provider
-            .iter()
-            .flat_map(|provider| provider.claims.clone().unwrap_or_else(usual))
-            .collect(),
+        claims: file.provider.iter().flat_map(copied).collect(),
     }
+}
+
+/// The claims that a gate copies into operations: what its file lists, and what tells people apart.
+fn copied(provider: &Provider) -> Vec<String> {
+    let usual = || DEFAULT_CLAIMS.map(str::to_owned).to_vec();
+    let mut claims = provider.claims.clone().unwrap_or_else(usual);
+    if let Ok(op) = provider.settings.op_config() {
+        for kind in [CallerKind::Person, CallerKind::Workload] {
+            claims.extend(telling(&op, kind).cloned());
+        }
+    }
+    claims
 }
