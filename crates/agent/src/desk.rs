@@ -91,6 +91,16 @@ impl<N: Notifier> Desk<N> {
                 });
                 Ok(Reply::Nothing)
             }
+            Call::RemoveSecurityKey { account, key } => {
+                let approver = approver.clone();
+                tokio::spawn(async move {
+                    let removed = approver.remove_security_key(account.as_deref(), &key);
+                    if let Err(trouble) = removed.await {
+                        tracing::warn!("no security key was removed: {}", trouble.sentence);
+                    }
+                });
+                Ok(Reply::Nothing)
+            }
             Call::SecurityKeyPin { txn, pin } => approver
                 .give_pin(txn.as_deref(), pin)
                 .map(|()| Reply::Nothing),

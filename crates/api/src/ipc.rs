@@ -31,7 +31,7 @@ pub use history::{
     PersonChoice, TimeSpan, Week,
 };
 pub use prefs::{Language, LogLevel, Prefs, Proxy, QuietHours, Theme};
-pub use security_key::{KeyWaits, MAX_PIN_BYTES, Pin};
+pub use security_key::{BoundKey, KeyWaits, MAX_PIN_BYTES, Pin};
 
 /// The version of this vocabulary. Agent and window refuse each other when it differs.
 pub const VERSION: u32 = 1;
@@ -148,6 +148,15 @@ pub enum Call {
         /// For which account; the first one where none is named.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         account: Option<String>,
+    },
+    /// Takes a security key out of those that may confirm the person's votes, by a full sign-in that no longer lists it.
+    /// Progress comes as [`State::sign_in`]. → [`Reply::Nothing`]
+    RemoveSecurityKey {
+        /// Of which account; the first one where none is named.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        account: Option<String>,
+        /// [`BoundKey::id`].
+        key: String,
     },
     /// The PIN that a security key waits for ([`KeyWaits::Pin`]). → [`Reply::Nothing`]
     SecurityKeyPin {
@@ -508,9 +517,9 @@ pub struct Account {
     pub session_ends_at: i64,
     /// Where the device key lives, as a sentence that says what that means.
     pub key_storage: String,
-    /// The security keys that may confirm this person's votes, by name. Absent where this program has no way to one.
+    /// The security keys that may confirm this person's votes. Absent where this program has no way to one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub security_keys: Option<Vec<Line>>,
+    pub security_keys: Option<Vec<BoundKey>>,
     /// The person is away, or will be, as the server has it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub away: Option<Away>,

@@ -20,7 +20,7 @@ use crate::brief::Brief;
 use crate::filling::HistoryHome;
 use crate::keys::{KeyStore, KeyStoreError};
 use crate::probe::Probe;
-use crate::problem::{problem, signed_out};
+use crate::problem::{problem, signed_out, under_way};
 use crate::session::lock;
 use crate::state::{Event, State};
 
@@ -175,12 +175,7 @@ impl Accounts {
     /// # Errors
     /// As the state's `sign_in` says too.
     pub async fn sign_in(&self, server: &str, issuer: &str) -> Result<(), Problem> {
-        let Ok(_turn) = self.shared.one_sign_in.try_lock() else {
-            return Err(problem(
-                ProblemCode::Other,
-                "A sign-in is under way. End it in the browser, or give it up first.",
-            ));
-        };
+        let _turn = self.shared.turn()?;
         let (number, approver) = self.shared.place_for(server, issuer)?;
         *lock(&self.shared.signing_in) = Some(number);
         self.shared.join();
@@ -195,10 +190,27 @@ impl Accounts {
     /// # Errors
     /// As [`Approver::add_security_key`].
     pub async fn add_security_key(&self, account: Option<&str>) -> Result<(), Problem> {
+        let _turn = self.shared.turn()?;
         let (number, approver) = self.shared.of(account)?;
         *lock(&self.shared.signing_in) = Some(number);
         self.shared.join();
         approver.add_security_key().await
+    }
+
+    /// Takes a security key out of those that may confirm votes, with a full sign-in.
+    ///
+    /// # Errors
+    /// As [`Approver::remove_security_key`].
+    pub async fn remove_security_key(
+        &self,
+        account: Option<&str>,
+        id: &str,
+    ) -> Result<(), Problem> {
+        let _turn = self.shared.turn()?;
+        let (number, approver) = self.shared.of(account)?;
+        *lock(&self.shared.signing_in) = Some(number);
+        self.shared.join();
+        approver.remove_security_key(id).await
     }
 
     /// Hands a PIN to the security key that waits for it.
@@ -376,6 +388,10 @@ impl Accounts {
 }
 
 impl Shared {
+    fn turn(&self) -> Result<tokio::sync::MutexGuard<'_, ()>, Problem> {
+        self.one_sign_in.try_lock().map_err(|_| under_way())
+    }
+
     fn all(&self) -> Vec<Approver> {
         lock(&self.slots)
             .iter()
@@ -569,13 +585,13 @@ impl Shared {
 
     /// Puts together what is on show.
     fn join(&self) {
-        let parts: Vec<(usize, Arc<State>)> = lock(&self.slots)
-            .iter()
-            .map(|slot| (slot.number, Arc::clone(&slot.approver.state().borrow())))
-            .collect();
-        let signing_in = *lock(&self.signing_in);
-        let joined = joined(&parts, signing_in);
+        // Read under the lock of what is written: of two at once the later one has the newer state.
         self.state.send_if_modified(|now| {
+            let parts: Vec<(usize, Arc<State>)> = lock(&self.slots)
+                .iter()
+                .map(|slot| (slot.number, Arc::clone(&slot.approver.state().borrow())))
+                .collect();
+            let joined = joined(&parts, *lock(&self.signing_in));
             let changed = **now != joined;
             if changed {
                 *now = Arc::new(joined);

@@ -17,9 +17,9 @@ use crate::filling::HistoryHome;
 use crate::inner::{Inner, When};
 use crate::kept::{ACCOUNT, AccountFile, Folder};
 use crate::keys::KeyStore;
-use crate::problem::{of_api, problem, signed_out};
+use crate::problem::{of_api, problem, signed_out, under_way};
 use crate::runner;
-use crate::security_key::{KeptKey, KeyRing, SecurityKey, enroll};
+use crate::security_key::{KeyRing, Keys, SecurityKey, enroll};
 use crate::session::lock;
 use crate::state::{Event, LastServer, State};
 
@@ -220,7 +220,7 @@ impl Approver {
     /// As the state's `sign_in` says too.
     pub async fn sign_in(&self, server: &str, issuer: &str) -> Result<(), Problem> {
         let _turn = self.turn()?;
-        self.sign_in_in_turn(server, issuer, None).await
+        self.sign_in_in_turn(server, issuer, Keys::AsBefore).await
     }
 
     /// Enrolls the person's security key, and binds it: with a full sign-in, whose statement lists it. Progress is in
@@ -265,7 +265,31 @@ impl Approver {
         let AccountFile {
             server, provider, ..
         } = &session.account.file;
-        self.sign_in_in_turn(server, &provider.issuer, Some(new))
+        self.sign_in_in_turn(server, &provider.issuer, Keys::With(new))
+            .await
+    }
+
+    /// Takes this security key out of those that may confirm votes: with a full sign-in, whose statement lists it no
+    /// more. Progress is in the state, as of any sign-in.
+    ///
+    /// # Errors
+    /// When there is none of that id, or the sign-in does not end well: then the session goes on as it was.
+    pub async fn remove_security_key(&self, id: &str) -> Result<(), Problem> {
+        let inner = &self.inner;
+        let session = inner.session().ok_or_else(signed_out)?;
+        let _turn = self.turn()?;
+        let ring = inner.folder.key_ring();
+        let mut bound = ring.iter().flat_map(KeyRing::keys);
+        if !bound.any(|key| key.id().as_deref() == Some(id)) {
+            return Err(problem(
+                ProblemCode::NotFound,
+                "This security key is not bound to this account.",
+            ));
+        }
+        let AccountFile {
+            server, provider, ..
+        } = &session.account.file;
+        self.sign_in_in_turn(server, &provider.issuer, Keys::Without(id.to_owned()))
             .await
     }
 
@@ -279,20 +303,10 @@ impl Approver {
     }
 
     fn turn(&self) -> Result<tokio::sync::MutexGuard<'_, ()>, Problem> {
-        self.inner.signing_in.try_lock().map_err(|_| {
-            problem(
-                ProblemCode::Other,
-                "A sign-in is under way. End it in the browser, or give it up first.",
-            )
-        })
+        self.inner.signing_in.try_lock().map_err(|_| under_way())
     }
 
-    async fn sign_in_in_turn(
-        &self,
-        server: &str,
-        issuer: &str,
-        new_key: Option<KeptKey>,
-    ) -> Result<(), Problem> {
+    async fn sign_in_in_turn(&self, server: &str, issuer: &str, keys: Keys) -> Result<(), Problem> {
         let inner = &self.inner;
         let tell = |progress: Progress, provider_name: &str| {
             inner.change(|state| match progress {
@@ -317,7 +331,7 @@ impl Approver {
             });
         };
         let bound = tokio::select! {
-            bound = bind(&inner.hands, &inner.folder, (server, issuer), new_key, &tell) => bound,
+            bound = bind(&inner.hands, &inner.folder, (server, issuer), keys, &tell) => bound,
             () = inner.give_up.notified() => {
                 forget_pending(&inner.hands, &inner.folder).await;
                 inner.change(|state| state.sign_in = SignIn::Idle);

@@ -1,7 +1,6 @@
 //! The history on this device, of all accounts: rows, people, figures, and a selection written to files.
 
 use std::collections::BTreeSet;
-use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -9,7 +8,7 @@ use countersign_api::ipc::{
     ExportAs, Figures, HistoryPage, HistoryQuery, MAX_PAGE_ROWS, Outcome, PersonChoice, Problem,
     ProblemCode, Row,
 };
-use countersign_history::{Archive, Found, HistoryError};
+use countersign_history::{Archive, Found, HistoryError, csv_line, outcome_name};
 use tokio::sync::{broadcast, watch};
 
 use crate::accounts::Accounts;
@@ -145,7 +144,7 @@ impl Accounts {
         let folder = free(folder, "countersign-evidence", "", |path| {
             std::fs::create_dir(path)
         })?;
-        let mut manifest = String::from("\"request\",\"outcome\",\"file\",\"why_not\"\r\n");
+        let mut manifest = csv_line(["request", "outcome", "file", "why_not"].map(str::to_owned));
         let (mut done, mut at) = (BTreeSet::new(), 0);
         loop {
             let rows = self.history(query, at, MAX_PAGE_ROWS).await?.rows;
@@ -160,14 +159,10 @@ impl Accounts {
                 }
                 let (file, why) = match self.write_evidence(&row, &folder).await? {
                     Ok(file) => (file, String::new()),
-                    Err(why) => (String::new(), why.replace('"', "'")),
+                    Err(why) => (String::new(), why),
                 };
-                let outcome = countersign_history::outcome_name(row.outcome);
-                let _ = write!(
-                    manifest,
-                    "\"{}\",\"{outcome}\",\"{file}\",\"{why}\"\r\n",
-                    row.txn
-                );
+                let outcome = outcome_name(row.outcome).to_owned();
+                manifest += &csv_line([row.txn, outcome, file, why]);
             }
         }
         let path = folder.join("MANIFEST.csv");
@@ -193,7 +188,11 @@ impl Accounts {
             Ok(approver) => approver,
             Err(trouble) => return Ok(Err(trouble.sentence)),
         };
-        let txn = parse(&row.txn)?;
+        let txn = match parse(&row.txn) {
+            Ok(txn) => txn,
+            // Of one that does not verify even the id is the server's word.
+            Err(trouble) => return Ok(Err(trouble.sentence)),
+        };
         match approver.evidence_bytes(&txn).await {
             Ok(bytes) => {
                 let name = format!("countersign-{txn}.json");

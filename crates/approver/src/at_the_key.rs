@@ -51,10 +51,15 @@ impl PinSlot {
         }
     }
 
-    fn ask(&self, txn: Option<String>) -> Receiver<Pin> {
+    /// `None` where they gave up: another wait may stand here by then.
+    fn ask(&self, txn: Option<String>, gave_up: &AtomicBool) -> Option<Receiver<Pin>> {
         let (sender, receiver) = channel();
-        *lock(&self.0) = Some(Wanted { txn, pin: sender });
-        receiver
+        let mut wanted = lock(&self.0);
+        if gave_up.load(Ordering::SeqCst) {
+            return None;
+        }
+        *wanted = Some(Wanted { txn, pin: sender });
+        Some(receiver)
     }
 
     /// Nobody waits any more: the sender goes, and with it the wait.
@@ -97,13 +102,9 @@ impl Holder for HeldKey {
     }
 
     fn pin(&self, wrong: bool, tries_left: Option<u8>) -> Option<Pin> {
-        let typed = self.slot.ask(self.txn.clone());
+        let typed = self.slot.ask(self.txn.clone(), &self.gave_up)?;
         // Asked only now, so that whoever sees the question finds somebody who takes the answer.
         self.shows(KeyWaits::Pin { wrong, tries_left });
-        if self.gave_up() {
-            // It may have been given up before the slot was there to be closed.
-            self.slot.close(self.txn.as_deref());
-        }
         typed.recv().ok()
     }
 

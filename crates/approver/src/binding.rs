@@ -18,7 +18,7 @@ use serde_json::Value;
 use crate::kept::{ACCOUNT, Account, AccountFile, Folder, PENDING, Secrets, redirect_ports};
 use crate::keys::{KeyStore, with_store};
 use crate::problem::{of_api, of_oidc, problem};
-use crate::security_key::{KeptKey, KeyRing};
+use crate::security_key::{self, KeptKey, KeyRing};
 use crate::session::{Session, op_config};
 
 /// How often the exchange is tried when its answer is lost.
@@ -75,10 +75,10 @@ pub(crate) async fn bind(
     hands: &Hands,
     folder: &Folder,
     (server, issuer): (&str, &str),
-    new_key: Option<KeptKey>,
+    keys_change: security_key::Keys,
     tell: &(dyn Fn(Progress, &str) + Send + Sync),
 ) -> Result<Session, Problem> {
-    let unfinished = new_key.is_none()
+    let unfinished = matches!(keys_change, security_key::Keys::AsBefore)
         && folder
             .read(PENDING)
             .is_some_and(|draft| draft.server == server && draft.provider.issuer == issuer);
@@ -105,11 +105,7 @@ pub(crate) async fn bind(
     let kept = folder
         .key_ring()
         .filter(|ring| ring.server == http.id().as_str() && ring.issuer == issuer);
-    let mut security_keys: Vec<KeptKey> = kept
-        .as_ref()
-        .map(|ring| ring.keys().to_vec())
-        .unwrap_or_default();
-    security_keys.extend(new_key);
+    let security_keys = keys_change.of(kept.as_ref().map(KeyRing::keys).unwrap_or_default());
     let bad_issuer = |_| {
         problem(
             ProblemCode::Other,
@@ -163,7 +159,7 @@ pub(crate) async fn bind(
         .map_err(|error| of_oidc(&error))?;
 
     let person = &signed_in.person.subject;
-    if kept.is_some_and(|ring| ring.sub != person.sub) {
+    if kept.as_ref().is_some_and(|ring| ring.sub != person.sub) {
         // The statement lists somebody else's: it is not sent, and the next one lists none.
         folder.forget_key_ring();
         return Err(problem(
@@ -171,7 +167,7 @@ pub(crate) async fn bind(
             "Another account signed in than the one whose security keys are bound here. Nothing was kept. Sign in once more.",
         ));
     }
-    if !security_keys.is_empty() {
+    if kept.is_some() || !security_keys.is_empty() {
         let ring = KeyRing::new(http.id(), &person.iss, &person.sub, security_keys);
         folder
             .keep_key_ring(&ring)

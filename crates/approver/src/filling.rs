@@ -6,21 +6,23 @@
 //! other. Where the filling is stands with the entries, in the same transaction. CRASH: the next start goes on there,
 //! and asks for what happened since the newest place that it knew.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 
 use countersign_api::http::{HistoryPage, HistoryQuery};
-use countersign_client::Backoff;
+use countersign_client::{ApiError, Backoff};
 use countersign_history::{Archive, HistoryError, Put, Range, Step};
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
+use tokio::time::Instant;
 
 use crate::inner::Inner;
 use crate::item::Item;
+use crate::runner::at;
 use crate::session::Session;
 
 /// Entries that wait to be kept. When there are more, they are fetched again instead.
-pub(crate) const MAX_WAITING: usize = 128;
+const MAX_WAITING: usize = 128;
 /// Entries of one page.
 const PAGE: u32 = 100;
 
@@ -34,41 +36,61 @@ pub struct HistoryHome {
 }
 
 impl HistoryHome {
-    /// The file of an account.
+    /// The file of an account. Account names are digests: no character in one leads out of the folder.
     pub(crate) fn file(&self, account: &str) -> PathBuf {
-        file(&self.folder, account)
+        self.folder.join(format!("history-{account}.db"))
     }
 }
 
-/// Account names are digests: no character in one leads out of the folder.
-pub(crate) fn file(folder: &Path, account: &str) -> PathBuf {
-    folder.join(format!("history-{account}.db"))
+/// Tells the filling what there is to do beside the older pages. Clones are the same.
+#[derive(Debug, Clone)]
+pub(crate) struct Ahead {
+    items: mpsc::Sender<Arc<Item>>,
+    anew: Arc<Notify>,
 }
 
-/// What the filling has to do beside the older pages.
+/// The filling's end of it.
 #[derive(Debug)]
-pub(crate) enum Ahead {
-    /// Keep this.
-    Keep(Arc<Item>),
+pub(crate) struct Waiting {
+    items: mpsc::Receiver<Arc<Item>>,
+    anew: Arc<Notify>,
+}
+
+impl Ahead {
+    pub(crate) fn new() -> (Self, Waiting) {
+        let (sender, items) = mpsc::channel(MAX_WAITING);
+        let anew = Arc::new(Notify::new());
+        let ahead = Self {
+            items: sender,
+            anew: Arc::clone(&anew),
+        };
+        (ahead, Waiting { items, anew })
+    }
+
+    /// Keep this. What there is no room for is fetched again.
+    pub(crate) fn keep(&self, item: Arc<Item>) {
+        if self.items.try_send(item).is_err() {
+            self.anew();
+        }
+    }
+
     /// The stream may have missed something.
-    Anew,
+    pub(crate) fn anew(&self) {
+        self.anew.notify_one();
+    }
 }
 
 /// Why a page was not taken.
 #[derive(Debug, thiserror::Error)]
 enum Stopped {
     #[error(transparent)]
-    Server(#[from] countersign_client::ApiError),
+    Server(#[from] ApiError),
     #[error(transparent)]
     Cache(#[from] HistoryError),
 }
 
 /// Fills until the session ends.
-pub(crate) async fn fill(
-    inner: Arc<Inner>,
-    session: Arc<Session>,
-    mut ahead: mpsc::Receiver<Ahead>,
-) {
+pub(crate) async fn fill(inner: Arc<Inner>, session: Arc<Session>, mut waiting: Waiting) {
     let Some(home) = inner.options.history.clone() else {
         return;
     };
@@ -77,86 +99,108 @@ pub(crate) async fn fill(
         return tracing::warn!(code = error.code(), "no history is kept: {error}");
     }
     let mut lost = home.archive.lost();
-    let filling = Filling {
+    let mut filling = Filling {
         archive: home.archive,
         session,
         account,
+        // Nothing before the list was read once: the inbox goes first.
+        todo: Vec::new(),
+        missed: false,
     };
     let mut backoff = Backoff::default();
-    // Nothing before the list was read once: the inbox goes first.
-    let (mut todo, mut pause) = (Vec::new(), None);
-    let mut fetching: Option<Fetching<'_>> = None;
+    let mut pause: Option<Instant> = None;
+    let mut fetching: Option<Fetching> = None;
     loop {
         if fetching.is_none()
             && pause.is_none()
-            && let Some(range) = todo.first().cloned()
+            && let Some(range) = filling.todo.first()
         {
-            fetching = Some(Box::pin(filling.page(range)));
+            fetching = Some(Box::pin(page(Arc::clone(&filling.session), range.clone())));
         }
         let next = tokio::select! {
             biased;
-            next = ahead.recv() => match next {
-                Some(Ahead::Keep(item)) => filling.keep(&item).await,
-                Some(Ahead::Anew) => {
-                    // The list was read: the server is there.
-                    pause = None;
-                    filling.look(&mut todo, true).await
-                }
+            item = waiting.items.recv() => match item {
+                Some(item) => filling.keep(&item).await,
                 None => return,
             },
+            () = waiting.anew.notified() => {
+                // The list was read: the server is there. A page that is on its way may be older than what was missed.
+                (fetching, pause) = (None, None);
+                filling.missed = true;
+                filling.look().await
+            }
             changed = lost.changed() => {
                 if changed.is_err() {
                     return;
                 }
                 // What is on its way belongs to ranges of the file that is gone.
                 fetching = None;
-                filling.look(&mut todo, true).await
+                filling.missed = true;
+                filling.look().await
             }
-            () = crate::runner::at(pause), if pause.is_some() => {
+            () = at(pause), if pause.is_some() => {
                 pause = None;
-                filling.look(&mut todo, false).await
+                filling.look().await
             }
-            page = fetched(&mut fetching) => {
+            (range, page) = fetched(&mut fetching) => {
                 fetching = None;
                 match page {
-                    Ok((range, page)) => {
+                    Ok(page) => {
                         backoff.reset();
-                        filling.take(&range, page, &mut todo).await
+                        filling.take(range, page).await
                     }
-                    Err(error) => Err(error),
+                    Err(error) => filling.refused(&range, error).await,
                 }
             }
         };
         if let Err(error) = next {
             tracing::warn!("the history is not filled now: {error}");
-            pause = Some(tokio::time::Instant::now() + backoff.next(rand::random()));
+            pause = Some(Instant::now() + backoff.next(rand::random()));
         }
     }
 }
 
-type Fetching<'a> =
-    Pin<Box<dyn Future<Output = Result<(Range, HistoryPage), Stopped>> + Send + 'a>>;
+type Fetching = Pin<Box<dyn Future<Output = (Range, Result<HistoryPage, ApiError>)> + Send>>;
 
-async fn fetched(fetching: &mut Option<Fetching<'_>>) -> Result<(Range, HistoryPage), Stopped> {
+async fn fetched(fetching: &mut Option<Fetching>) -> (Range, Result<HistoryPage, ApiError>) {
     match fetching {
         Some(fetching) => fetching.await,
         None => std::future::pending().await,
     }
 }
 
+async fn page(session: Arc<Session>, range: Range) -> (Range, Result<HistoryPage, ApiError>) {
+    let query = &HistoryQuery {
+        cursor: range.below.clone(),
+        after: range.until.clone(),
+        limit: Some(PAGE),
+        ..HistoryQuery::default()
+    };
+    let page = session
+        .call(|api| async move { api.history(query).await })
+        .await;
+    (range, page)
+}
+
 struct Filling {
     archive: Archive,
     session: Arc<Session>,
     account: String,
+    /// What is still to be fetched, in order.
+    todo: Vec<Range>,
+    /// What happened lately is to be asked for, too.
+    missed: bool,
 }
 
 impl Filling {
-    async fn look(&self, todo: &mut Vec<Range>, anew: bool) -> Result<(), Stopped> {
-        *todo = self.archive.todo(&self.account, anew).await?;
+    /// What is to be fetched now.
+    async fn look(&mut self) -> Result<(), Stopped> {
+        self.todo = self.archive.todo(&self.account, self.missed).await?;
+        self.missed = false;
         Ok(())
     }
 
-    async fn keep(&self, item: &Item) -> Result<(), Stopped> {
+    async fn keep(&mut self, item: &Item) -> Result<(), Stopped> {
         let entries = item
             .entry(&self.session.account.subject)
             .into_iter()
@@ -165,29 +209,12 @@ impl Filling {
             entries,
             step: None,
         };
-        Ok(self.archive.put(&self.account, put).await?)
+        let kept = self.archive.put(&self.account, put).await;
+        self.missed |= kept.is_err();
+        Ok(kept?)
     }
 
-    async fn page(&self, range: Range) -> Result<(Range, HistoryPage), Stopped> {
-        let query = &HistoryQuery {
-            cursor: range.below.clone(),
-            after: range.until.clone(),
-            limit: Some(PAGE),
-            ..HistoryQuery::default()
-        };
-        let page = self
-            .session
-            .call(|api| async move { api.history(query).await })
-            .await;
-        Ok((range, page?))
-    }
-
-    async fn take(
-        &self,
-        range: &Range,
-        page: HistoryPage,
-        todo: &mut Vec<Range>,
-    ) -> Result<(), Stopped> {
+    async fn take(&mut self, range: Range, page: HistoryPage) -> Result<(), Stopped> {
         let HistoryPage {
             requests,
             next,
@@ -208,18 +235,66 @@ impl Filling {
         for view in requests {
             let item = self.session.verify(view).await;
             entries.extend(item.entry(&self.session.account.subject));
+            // Signatures take their time: what else the program does has a turn after each request.
+            tokio::task::yield_now().await;
         }
         let step = Step {
-            range: range.id,
             newest: newest.filter(|_| range.below.is_none()),
             next,
             left_permille: left_permille.filter(|_| range.until.is_none()),
+            range,
         };
         let put = Put {
             entries,
             step: Some(step),
         };
         self.archive.put(&self.account, put).await?;
-        self.look(todo, false).await
+        self.look().await
+    }
+
+    /// A page was not to be had.
+    async fn refused(&mut self, range: &Range, error: ApiError) -> Result<(), Stopped> {
+        let has_place = range.below.is_some() || range.until.is_some();
+        if has_place && matches!(error, ApiError::Refused { .. }) {
+            // Its places are no longer the server's: it was restored, or set up anew.
+            tracing::warn!(code = error.code(), "the history is read from the start");
+            self.archive.start_over(&self.account).await?;
+            // After the pause that an error brings, so that this never goes round in circles.
+            self.todo.clear();
+        }
+        Err(error.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use countersign_model::{ServerId, UnixSecs};
+    use serde_json::json;
+
+    use super::*;
+    use crate::item::Pins;
+
+    #[tokio::test]
+    async fn what_there_is_no_room_for_is_fetched() {
+        let view = json!({
+            "txn": "t1", "request_jws": "", "ask_jws": "", "operation_b64": "", "state": "denied", "votes": [],
+            "who_may_vote": "",
+        });
+        let pins = Pins {
+            account: "",
+            server: &ServerId::parse("https://approvals.example").unwrap(),
+            server_keys: &[],
+            pep_keys: &[],
+        };
+        let view = serde_json::from_value(view).unwrap();
+        let item = Arc::new(Item::read(view, &pins, UnixSecs(0)));
+        let (ahead, waiting) = Ahead::new();
+        let mut anew = std::pin::pin!(waiting.anew.notified());
+        for _ in 0..MAX_WAITING {
+            ahead.keep(Arc::clone(&item));
+        }
+        assert!(!anew.as_mut().enable(), "there is room");
+        ahead.keep(item);
+        assert!(anew.as_mut().enable());
     }
 }

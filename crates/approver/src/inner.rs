@@ -13,13 +13,13 @@ use crate::at_the_key::PinSlot;
 use crate::binding::Hands;
 use crate::claims::Source;
 use crate::confirming::Confirming;
-use crate::filling::Ahead;
 use crate::item::Item;
 use crate::kept::{ACCOUNT, Folder, Secrets};
 use crate::kept_vote::KeptVote;
 use crate::keys::with_store;
 use crate::problem::problem;
 use crate::runner;
+use crate::security_key::KeptKey;
 use crate::session::{Session, lock};
 use crate::state::{Event, LastServer, State};
 
@@ -102,8 +102,8 @@ impl Inner {
         self.restore_votes(session);
         let security_keys = self.options.security_key.as_ref().map(|_| {
             let ring = self.folder.key_ring();
-            let names = ring.iter().flat_map(|ring| ring.keys());
-            names.map(|key| key.name.clone()).collect()
+            let keys = ring.iter().flat_map(|ring| ring.keys());
+            keys.filter_map(KeptKey::on_show).collect()
         });
         let account = session.on_show(self.hands.keys.describe(), security_keys);
         self.change(|state| {
@@ -130,8 +130,10 @@ impl Inner {
     pub(crate) fn note(&self, session: &Session, item: &Arc<Item>) {
         let txn = item.txn.clone();
         session.note_release(item);
-        if item.state != RequestState::Pending {
-            session.ahead(|| Ahead::Keep(Arc::clone(item)));
+        if item.state != RequestState::Pending
+            && let Some(ahead) = session.ahead()
+        {
+            ahead.keep(Arc::clone(item));
         }
         if item.state == RequestState::Pending {
             match session.put(Arc::clone(item)) {
@@ -279,7 +281,14 @@ impl Inner {
         let Some(home) = &self.options.history else {
             return;
         };
-        if let Err(error) = home.archive.forget(&session.account.id).await {
+        let (archive, account) = (&home.archive, &session.account.id);
+        // It may be of an earlier run, and not have been looked at in this one.
+        let known = archive.keep(account, &home.file(account));
+        let forgotten = match known {
+            Ok(()) => archive.forget(account).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = forgotten {
             tracing::warn!(code = error.code(), "the history is left: {error}");
         }
     }

@@ -498,11 +498,11 @@ fn row(
                 txn,
                 account,
                 kind: wire::kind(display::kind(operation)),
-                requester: wire::line(display::requester(operation)),
+                requester: wire::short(display::requester(operation)),
                 initials: display::initials(display::stated_name(operation)),
                 party: wire::party(display::party(operation)),
-                summary: wire::line(display::summary(operation)),
-                resource: wire::line(display::resource(operation)),
+                summary: wire::short(display::summary(operation)),
+                resource: wire::short(display::resource(operation)),
                 asked_at: request.iat.0,
                 expires_at: request.exp.0,
                 approvals: genuine.approvals(),
@@ -512,7 +512,7 @@ fn row(
                 ended_at,
                 ended_by: genuine
                     .denied_by()
-                    .map(|name| wire::safe(name, display::Role::Name)),
+                    .map(|name| wire::short(display::safe_line(name, display::Role::Name))),
             }
         }
         Content::NotGenuine { claimed_end, .. } => Row {

@@ -16,6 +16,14 @@ pub(crate) fn signed_out() -> Problem {
     problem(ProblemCode::SignedOut, "You are signed out. Sign in first.")
 }
 
+/// One sign-in at a time.
+pub(crate) fn under_way() -> Problem {
+    problem(
+        ProblemCode::Other,
+        "A sign-in is under way. End it in the browser, or give it up first.",
+    )
+}
+
 pub(crate) fn not_genuine(sentence: &str) -> Problem {
     problem(
         ProblemCode::NotGenuine,

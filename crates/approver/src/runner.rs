@@ -15,12 +15,12 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use crate::binding::resume;
-use crate::filling::{Ahead, MAX_WAITING, fill};
+use crate::filling::{Ahead, fill};
 use crate::inner::{Inner, When};
 use crate::kept::{ACCOUNT, Account, Secrets};
 use crate::keys::{KeyStoreError, with_store};
 use crate::problem::{of_api, problem};
-use crate::session::{Session, SessionError};
+use crate::session::{Over, Session, SessionError};
 use crate::state::Event;
 
 /// Between two looks at a keyring that is locked or missing.
@@ -96,12 +96,12 @@ pub(crate) async fn keep(inner: Arc<Inner>, session: Arc<Session>) {
                 not_connected(&inner, Some(of_api(&error)));
                 pause(&inner, backoff.next(rand::random())).await;
             }
-            Err(SessionError::Over(why)) => return over(&inner, why).await,
+            Err(SessionError::Over(why)) => return over(&inner, &session, why).await,
         }
     }
     let (stream, frames) = Stream::start(Arc::clone(&session.api), None, rand::random::<f64>);
     session.set_stream(stream);
-    let (ahead, waiting) = mpsc::channel(MAX_WAITING);
+    let (ahead, waiting) = Ahead::new();
     session.set_filling(ahead);
     let filling = tokio::spawn(fill(Arc::clone(&inner), Arc::clone(&session), waiting));
     let _ends_with_this = AbortOnDrop(filling.abort_handle());
@@ -114,13 +114,17 @@ pub(crate) async fn keep(inner: Arc<Inner>, session: Arc<Session>) {
         unauthorized: false,
     };
     let why = keeper.run(frames).await;
-    over(&keeper.inner, why).await;
+    over(&keeper.inner, &keeper.session, why).await;
 }
 
-async fn over(inner: &Inner, why: String) {
-    tracing::info!("the session is over");
+async fn over(inner: &Inner, session: &Session, why: Over) {
+    let Over { sentence, revoked } = why;
+    tracing::info!(revoked, "the session is over");
+    if revoked {
+        inner.forget_history(session).await;
+    }
     if let Err(trouble) = inner
-        .forget(Some(problem(ProblemCode::SignedOut, why)))
+        .forget(Some(problem(ProblemCode::SignedOut, sentence)))
         .await
     {
         inner.change(|state| state.troubles.push(trouble));
@@ -159,7 +163,7 @@ struct Keeper {
 
 impl Keeper {
     /// Ends with the reason why the session is over.
-    async fn run(&mut self, mut frames: mpsc::Receiver<Frame>) -> String {
+    async fn run(&mut self, mut frames: mpsc::Receiver<Frame>) -> Over {
         loop {
             let next = tokio::select! {
                 frame = frames.recv() => match frame {
@@ -179,7 +183,7 @@ impl Keeper {
     }
 
     /// The network or the computer is back: what waits for its time is tried now.
-    async fn woken(&mut self) -> Result<(), String> {
+    async fn woken(&mut self) -> Result<(), Over> {
         self.backoff.reset();
         if self.unauthorized {
             return self.renew().await;
@@ -190,7 +194,7 @@ impl Keeper {
         Ok(())
     }
 
-    async fn renew(&mut self) -> Result<(), String> {
+    async fn renew(&mut self) -> Result<(), Over> {
         match self.session.renew().await {
             Ok(()) => {
                 self.renewed_at = Some(Instant::now());
@@ -215,7 +219,7 @@ impl Keeper {
         }
     }
 
-    async fn frame(&mut self, frame: Frame) -> Result<(), String> {
+    async fn frame(&mut self, frame: Frame) -> Result<(), Over> {
         match frame {
             Frame::Connected { seq: _, resumed } => {
                 self.backoff.reset();
@@ -250,7 +254,7 @@ impl Keeper {
         Ok(())
     }
 
-    async fn disconnected(&mut self, cause: Cause) -> Result<(), String> {
+    async fn disconnected(&mut self, cause: Cause) -> Result<(), Over> {
         let trouble = match cause {
             Cause::Lost(why) => {
                 let server = &self.session.account.server;
@@ -265,7 +269,10 @@ impl Keeper {
             ),
             Cause::ClockOff(ahead_secs) => of_api(&ApiError::ClockOff { ahead_secs }),
             Cause::Revoked => {
-                return Err("This device was revoked. Sign in again to use it.".to_owned());
+                return Err(Over {
+                    sentence: "This device was revoked. Sign in again to use it.".to_owned(),
+                    revoked: true,
+                });
             }
             Cause::Unauthorized => {
                 self.unauthorized = true;
@@ -365,7 +372,9 @@ impl Keeper {
             }
         }
         self.list_at = None;
-        self.session.ahead(|| Ahead::Anew);
+        if let Some(ahead) = self.session.ahead() {
+            ahead.anew();
+        }
         self.inner.change(|state| {
             state.listed = true;
             if state.connection == Connection::Connected {

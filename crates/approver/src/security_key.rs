@@ -7,7 +7,8 @@
 use std::io;
 use std::sync::Arc;
 
-use countersign_api::ipc::{KeyWaits, Pin, Problem, ProblemCode};
+use countersign_api::ipc::{BoundKey, KeyWaits, Pin, Problem, ProblemCode};
+use countersign_display::Role;
 use countersign_evidence::documents::{Authenticator, step_up_nonce};
 use countersign_evidence::{PublicKey, StepUpEvidence};
 use countersign_model::{Digest, Issuer, ServerId, b64u, b64u_decode, json};
@@ -18,6 +19,7 @@ use url::Url;
 use crate::at_the_key::HeldKey;
 use crate::kept::{Account, Folder, write_whole};
 use crate::problem::problem;
+use crate::wire::safe;
 
 /// The way to security keys that are plugged in, or built in. Its methods block until the person has touched one, and
 /// are called on a thread for that.
@@ -126,7 +128,7 @@ pub(crate) struct KeptKey {
     jwk: Value,
     rp_id: String,
     handle: String,
-    pub(crate) name: String,
+    name: String,
 }
 
 /// The longest name that a key keeps, in bytes (CTAP 2.1, section 6.1.3).
@@ -156,6 +158,43 @@ impl KeptKey {
             key: PublicKey::from_jwk(&self.jwk).ok()?,
             rp_id: self.rp_id.clone(),
         })
+    }
+
+    /// Names it, to the window and in evidence.
+    pub(crate) fn id(&self) -> Option<String> {
+        Some(self.authenticator()?.key.thumbprint())
+    }
+
+    /// As the window is told.
+    pub(crate) fn on_show(&self) -> Option<BoundKey> {
+        Some(BoundKey {
+            id: self.id()?,
+            name: safe(&self.name, Role::Name),
+        })
+    }
+}
+
+/// What becomes of an account's security keys with a sign-in: its statement lists them.
+#[derive(Debug)]
+pub(crate) enum Keys {
+    /// They stay as they are.
+    AsBefore,
+    /// This one comes to them.
+    With(KeptKey),
+    /// This one, by its id, is one of them no more.
+    Without(String),
+}
+
+impl Keys {
+    /// Those that are listed from now on.
+    pub(crate) fn of(self, before: &[KeptKey]) -> Vec<KeptKey> {
+        let mut keys = before.to_vec();
+        match self {
+            Self::AsBefore => {}
+            Self::With(key) => keys.push(key),
+            Self::Without(id) => keys.retain(|key| key.id().as_ref() != Some(&id)),
+        }
+        keys
     }
 }
 
@@ -261,15 +300,12 @@ pub(crate) async fn confirm(
         authenticator_data,
         signature,
     } = on_a_thread(holder, move |holder| by.confirm(&wish, holder)).await?;
-    let thumbprint = usable
-        .get(which)
-        .and_then(|(kept, _)| kept.authenticator())
-        .map(|authenticator| authenticator.key.thumbprint());
+    let id = usable.get(which).and_then(|(kept, _)| kept.id());
     Ok(StepUpEvidence::Webauthn {
         authenticator_data: b64u(&authenticator_data),
         client_data_json: b64u(&data),
         signature: b64u(&signature),
-        key: thumbprint.ok_or_else(|| {
+        key: id.ok_or_else(|| {
             problem(
                 ProblemCode::Other,
                 "The security key answered with a credential that is not bound here.",

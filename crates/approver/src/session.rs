@@ -17,7 +17,6 @@ use countersign_evidence::{Ask, Pop, PublicKey, Statement};
 use countersign_model::{Clock, Digest, PepId, Requirement, Txn, UnixSecs};
 use countersign_oidc::settings::ALGORITHMS;
 use countersign_oidc::{BoundSignIn, Provider};
-use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use crate::approver::Options;
@@ -73,7 +72,7 @@ pub(crate) struct Session {
     inner: OnceLock<Weak<Inner>>,
     stream: Mutex<Option<countersign_client::stream::Stream>>,
     /// To what keeps the history.
-    filling: Mutex<Option<mpsc::Sender<Ahead>>>,
+    filling: Mutex<Option<Ahead>>,
     /// Approvals of this person that count only as long as their claims are new enough.
     pub(crate) releases: Mutex<Releases>,
 }
@@ -84,7 +83,16 @@ pub(crate) enum SessionError {
     /// Try again later.
     NotNow(ApiError),
     /// The binding is no good any more: a full sign-in is needed.
-    Over(String),
+    Over(Over),
+}
+
+/// How a session ended, by the server's word.
+#[derive(Debug)]
+pub(crate) struct Over {
+    /// In words for the person.
+    pub(crate) sentence: String,
+    /// This device was revoked: whoever has it now is not to read what was approved.
+    pub(crate) revoked: bool,
 }
 
 /// The configuration by which an agent reads a provider's tokens: by any algorithm that can be verified. Which of
@@ -248,10 +256,10 @@ impl Session {
             }
             Err(error @ ApiError::TokenRefused { .. }) if OVER.contains(&error.code()) => {
                 tracing::info!(code = error.code(), "the binding is no good any more");
-                Err(SessionError::Over(format!(
-                    "{} Sign in again.",
-                    sentence(&error.to_string())
-                )))
+                Err(SessionError::Over(Over {
+                    sentence: format!("{} Sign in again.", sentence(&error.to_string())),
+                    revoked: error.code() == "binding_revoked",
+                }))
             }
             Err(error) => Err(SessionError::NotNow(error)),
         }
@@ -303,17 +311,13 @@ impl Session {
 
     // --- history -------------------------------------------------------------------------------
 
-    pub(crate) fn set_filling(&self, filling: mpsc::Sender<Ahead>) {
+    pub(crate) fn set_filling(&self, filling: Ahead) {
         *lock(&self.filling) = Some(filling);
     }
 
-    /// Tells what keeps the history, where something does. What it has no room for it fetches again later.
-    pub(crate) fn ahead(&self, what: impl FnOnce() -> Ahead) {
-        if let Some(filling) = lock(&self.filling).as_ref()
-            && filling.try_send(what()).is_err()
-        {
-            tracing::debug!("the history is filled at the next list");
-        }
+    /// To what keeps the history, where something does.
+    pub(crate) fn ahead(&self) -> Option<Ahead> {
+        lock(&self.filling).clone()
     }
 
     // --- requests ------------------------------------------------------------------------------
@@ -437,7 +441,7 @@ impl Session {
     pub(crate) fn on_show(
         &self,
         key_storage: String,
-        security_keys: Option<Vec<String>>,
+        security_keys: Option<Vec<ipc::BoundKey>>,
     ) -> ipc::Account {
         let AccountFile {
             server,
@@ -469,10 +473,7 @@ impl Session {
             binding_id: binding_id.clone(),
             session_ends_at: *session_ends_at,
             key_storage,
-            security_keys: security_keys.map(|names| {
-                let names = names.iter().map(|name| wire::safe(name, Role::Name));
-                names.collect()
-            }),
+            security_keys,
             away: None,
         }
     }

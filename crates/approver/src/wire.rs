@@ -12,6 +12,38 @@ pub(crate) fn line(line: display::Line) -> ipc::Line {
     }
 }
 
+/// The most characters of a line in a row.
+const MAX_ROW_CHARS: usize = 480;
+/// The most parts of it.
+const MAX_ROW_SPANS: usize = 128;
+
+/// As much of a line as a row shows: it says where it is cut, and the card has all of it. An inbox full of requests, and
+/// a page of the history, still go to the window in one piece, whatever requesters call their things. What is cut here is
+/// too long for a notification, too, which then only opens the card.
+pub(crate) fn short(given: display::Line) -> ipc::Line {
+    let mut line = line(given);
+    let mut left = MAX_ROW_CHARS;
+    let all = line.spans.len();
+    line.spans.truncate(MAX_ROW_SPANS);
+    let mut is_cut = line.spans.len() < all;
+    for index in 0..line.spans.len() {
+        let text = &mut line.spans[index].text;
+        match text.char_indices().nth(left) {
+            None => left -= text.chars().count(),
+            Some((end, _)) => {
+                text.truncate(end);
+                line.spans.truncate(index + 1);
+                is_cut = true;
+                break;
+            }
+        }
+    }
+    if is_cut {
+        line.spans.extend(ours("…").spans);
+    }
+    line
+}
+
 pub(crate) fn lines(given: Vec<display::Line>) -> Vec<ipc::Line> {
     given.into_iter().map(line).collect()
 }
@@ -214,5 +246,34 @@ pub(crate) fn ours(text: impl Into<String>) -> ipc::Line {
             role: ipc::Role::Ours,
             text: text.into(),
         }],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(line: &ipc::Line) -> String {
+        line.spans.iter().map(|span| span.text.as_str()).collect()
+    }
+
+    #[test]
+    fn a_row_has_as_much_of_a_line_as_fits_and_says_where_it_is_cut() {
+        let short_of = |text: &str| short(display::safe_line(text, display::Role::Name));
+        for whole in [
+            "",
+            "customer 42",
+            "Mara Lindqvist",
+            &"ä".repeat(MAX_ROW_CHARS),
+        ] {
+            assert_eq!(text(&short_of(whole)), *whole);
+        }
+        let cut = short_of(&"ä".repeat(MAX_ROW_CHARS + 1));
+        assert_eq!(text(&cut), "ä".repeat(MAX_ROW_CHARS) + "…");
+        // Each of these is a part of its own.
+        let cut = short_of(&"a\u{200B}".repeat(30_000));
+        assert_eq!(cut.spans.last().map(|span| span.text.as_str()), Some("…"));
+        assert!(cut.spans.len() <= MAX_ROW_SPANS + 1);
+        assert!(text(&cut).chars().count() >= MAX_ROW_SPANS);
     }
 }

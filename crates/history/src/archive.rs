@@ -11,8 +11,8 @@ use crate::HistoryError;
 use crate::cache::{Put, Range};
 use crate::worker::{Job, Tell, Worker};
 
-/// Calls that wait.
-const MAX_WAITING: usize = 256;
+/// Calls that wait. Room for all of them is taken at the start.
+const MAX_WAITING: usize = 64;
 
 /// All caches of one program. Clones are the same; when the last one goes, the thread ends.
 #[derive(Clone)]
@@ -114,10 +114,10 @@ impl Archive {
         self.send(Job::Rest)
     }
 
-    /// Keeps entries.
+    /// Keeps entries, a few at a time, so that questions are answered in between.
     ///
     /// # Errors
-    /// Then nothing of it was kept.
+    /// Then its step was not taken; some of its entries may be there.
     pub async fn put(&self, account: &str, put: Put) -> Result<(), HistoryError> {
         let account = account.to_owned();
         self.ask(|reply| Job::Put {
@@ -140,6 +140,15 @@ impl Archive {
             reply,
         })
         .await
+    }
+
+    /// What is known of the server's places is no good: everything is to be fetched, and what is here stays.
+    ///
+    /// # Errors
+    /// Then nothing changed.
+    pub async fn start_over(&self, account: &str) -> Result<(), HistoryError> {
+        let account = account.to_owned();
+        self.ask(|reply| Job::StartOver { account, reply }).await
     }
 
     /// Rows of a selection, from this place on.

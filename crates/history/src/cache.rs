@@ -1,7 +1,8 @@
 //! The file of one account: what is put into it, and what is still to be fetched.
 //!
-//! Order of writes: a page of entries and the place where the next page starts come in one transaction. CRASH: the
-//! page is there and the filling goes on behind it, or neither is true and it is fetched once more.
+//! Order of writes: the place where the next page starts comes in one transaction with the last entries of a page.
+//! CRASH: the page is there and the filling goes on behind it, or it is fetched once more; what of it is there already
+//! stays as it is.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -16,8 +17,8 @@ use crate::{schema, words};
 
 /// Begins words that no text has: persons, outcomes, kinds.
 pub(crate) const MARK: char = '\u{E000}';
-/// The longest text of which words are taken, in bytes.
-const MAX_TEXT_BYTES: usize = 16 * 1024;
+/// Of all texts of an entry together, so many bytes are found by.
+pub const MAX_TEXT_BYTES: usize = 16 * 1024;
 
 /// The cache of one account.
 #[derive(Debug)]
@@ -39,8 +40,8 @@ pub struct Put {
 /// A page of the server's history was fetched.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Step {
-    /// [`Range::id`].
-    pub range: i64,
+    /// Which part it was of. One that is not to be fetched any more changes nothing.
+    pub range: Range,
     /// The newest place of the server's history, if this was its first page.
     pub newest: Option<String>,
     /// Where the next page starts; none: this range is done.
@@ -116,18 +117,35 @@ impl Cache {
 
     pub(crate) fn put_telling(&mut self, put: &Put) -> Result<Vec<Change>, HistoryError> {
         let tx = self.connection.transaction()?;
-        let mut changes = Vec::new();
+        let mut changes: Vec<Change> = Vec::new();
         // In the order of their keys: the index of words takes them in faster.
         let mut entries: Vec<&Entry> = put.entries.iter().collect();
         entries.sort_by_key(|entry| std::cmp::Reverse(entry.ended()));
         for entry in entries {
             changes.extend(put_entry(&tx, entry)?);
         }
+        let words: BTreeSet<&String> = changes.iter().flat_map(|change| &change.words).collect();
+        for word in words.into_iter().filter(|word| !words::is_short(word)) {
+            tx.prepare_cached("INSERT OR IGNORE INTO word (word) VALUES (?1)")?
+                .execute([word])?;
+        }
         if let Some(step) = &put.step {
             take_step(&tx, step)?;
         }
         tx.commit()?;
         Ok(changes)
+    }
+
+    /// What is known of the server's places is no good: everything is to be fetched, and what is here stays.
+    ///
+    /// # Errors
+    /// Then nothing changed.
+    pub fn start_over(&mut self) -> Result<(), HistoryError> {
+        let tx = self.connection.transaction()?;
+        tx.execute("DELETE FROM todo", [])?;
+        tx.execute("INSERT INTO todo (below, until) VALUES (NULL, NULL)", [])?;
+        tx.execute("UPDATE mark SET newest = NULL, left_permille = NULL", [])?;
+        Ok(tx.commit()?)
     }
 
     /// What has to be fetched, newest first. `anew`: what may have happened since the newest place that is known, too.
@@ -205,6 +223,23 @@ impl Cache {
         Ok(statement
             .query_row([subject], |row| row.get(0))
             .optional()?)
+    }
+
+    /// The long words of the entries here that begin so; `None`: more than so many.
+    pub(crate) fn words_from(
+        &self,
+        beginning: &str,
+        most: usize,
+    ) -> Result<Option<Vec<String>>, HistoryError> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT word FROM word WHERE word >= ?1 AND word < ?2 ORDER BY word LIMIT ?3",
+        )?;
+        // No word has the last character that there is.
+        let end = format!("{beginning}{}", char::MAX);
+        let limit = i64::try_from(most + 1).unwrap_or(i64::MAX);
+        let rows = statement.query_map(params![beginning, end, limit], |row| row.get(0))?;
+        let found = rows.collect::<Result<Vec<String>, _>>()?;
+        Ok((found.len() <= most).then_some(found))
     }
 
     pub(crate) fn stored(&self, key: i64) -> Result<Option<(String, Stored)>, HistoryError> {
@@ -412,19 +447,24 @@ fn put_cast(
 
 fn take_step(tx: &Connection, step: &Step) -> Result<(), HistoryError> {
     let Step {
-        range,
+        range: Range { id, below, until },
         newest,
         next,
         left_permille,
     } = step;
-    match next {
+    let taken = match next {
         Some(next) => tx
-            .prepare_cached("UPDATE todo SET below = ?2 WHERE id = ?1")?
-            .execute(params![range, next])?,
+            .prepare_cached(
+                "UPDATE todo SET below = ?4 WHERE id = ?1 AND below IS ?2 AND until IS ?3",
+            )?
+            .execute(params![id, below, until, next])?,
         None => tx
-            .prepare_cached("DELETE FROM todo WHERE id = ?1")?
-            .execute([range])?,
+            .prepare_cached("DELETE FROM todo WHERE id = ?1 AND below IS ?2 AND until IS ?3")?
+            .execute(params![id, below, until])?,
     };
+    if taken == 0 {
+        return Ok(());
+    }
     if newest.is_some() {
         tx.execute("UPDATE mark SET newest = ?1", [newest])?;
     }

@@ -102,9 +102,7 @@ impl Table {
     }
 
     fn line(&mut self, fields: &[String; HEADER.len()]) -> Result<(), HistoryError> {
-        let quoted: Vec<String> = fields.iter().map(|field| quoted(field)).collect();
-        let line = quoted.join(",") + "\r\n";
-        let written = self.out.write_all(line.as_bytes());
+        let written = self.out.write_all(joined(fields).as_bytes());
         written.map_err(|error| unwritten(&self.path, &error))
     }
 
@@ -194,6 +192,17 @@ fn guarded(text: String) -> String {
             '=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠', '|', '%',
         ]);
     if begins { format!("'{text}") } else { text }
+}
+
+/// A line of a table whose fields come from outside.
+#[must_use]
+pub fn csv_line<const N: usize>(fields: [String; N]) -> String {
+    joined(&fields.map(guarded))
+}
+
+fn joined(fields: &[String]) -> String {
+    let quoted: Vec<String> = fields.iter().map(|field| quoted(field)).collect();
+    quoted.join(",") + "\r\n"
 }
 
 /// Each field in quotes: nothing in it ends it.

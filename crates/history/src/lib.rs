@@ -28,8 +28,8 @@ mod words;
 mod worker;
 
 pub use archive::{Archive, CsvDone, Found};
-pub use cache::{Cache, Opened, Put, Range, Step};
-pub use csv::outcome_name;
+pub use cache::{Cache, MAX_TEXT_BYTES, Opened, Put, Range, Step};
+pub use csv::{csv_line, outcome_name};
 pub use entry::{Cast, Entry, Person};
 
 /// Why a cache cannot answer.

@@ -11,7 +11,7 @@ use crate::HistoryError;
 
 /// Goes up with each change of the tables or of what they mean, the folding of words included: an older file is
 /// filled anew.
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 
 /// Kibibytes of pages in memory while the file is open.
 const CACHE_KIB: i64 = 2_048;
@@ -21,6 +21,7 @@ const CACHE_KIB: i64 = 2_048;
 /// - `person`, `part`: who asked or voted, and in what
 /// - `cast`: votes, for figures
 /// - `search`: the words of each entry, folded by us, and words that no text has for class and persons; it keeps no text
+/// - `word`: the words in `search` that are longer than its prefixes, to find those that begin as somebody types
 /// - `todo`: what of the server's history is still to be fetched, newest first; `mark`: where its newest was
 const TABLES: &str = "
 CREATE TABLE entry (
@@ -53,6 +54,7 @@ CREATE TABLE cast (
   secs INTEGER NOT NULL,
   PRIMARY KEY (key, nth)
 ) STRICT, WITHOUT ROWID;
+CREATE TABLE word (word TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
 CREATE TABLE todo (
   id INTEGER PRIMARY KEY AUTOINCREMENT,
   below TEXT,
@@ -148,6 +150,7 @@ fn try_open(path: &Path) -> Result<Option<Connection>, HistoryError> {
         ("person", "name"),
         ("part", "key"),
         ("cast", "key"),
+        ("word", "word"),
         ("todo", "id"),
         ("search", "rowid"),
     ] {

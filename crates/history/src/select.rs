@@ -19,8 +19,12 @@ use crate::words;
 const ANCHOR_ROWS: u64 = 256;
 /// The largest batch of a stream that is looked up in an index.
 const MAX_BATCH: usize = 1_024;
-/// The largest batch of a text's hits: to begin with a text anew costs more.
-const MAX_TEXT_BATCH: usize = 65_536;
+/// The largest batch of a text's hits.
+const MAX_TEXT_BATCH: usize = 4_096;
+/// The same where the index gathers all of them for each batch.
+const MAX_GATHERED_BATCH: usize = 65_536;
+/// Words that are looked for by name where they begin as somebody typed. When there are more, the index gathers them.
+const MAX_NAMED: usize = 64;
 
 /// A place in the merged list: the key, and whose.
 pub(crate) type Place = (i64, usize);
@@ -71,16 +75,32 @@ impl Query {
         self.classes.has(Class::of_key(key)) && self.keys.0 <= key && key < self.keys.1
     }
 
-    /// In the language of the index of words. Each word is in quotes and has no character but letters and digits.
-    fn expression(&self, person: Option<i64>) -> String {
-        let mut parts: Vec<String> = self
-            .words
-            .iter()
-            .map(|word| format!("\"{word}\"*"))
-            .collect();
+    /// In the language of the index of words; `None`: nothing here has such words. Each word is in quotes and has no
+    /// character but letters and digits.
+    fn expression(
+        &self,
+        cache: &Cache,
+        person: Option<i64>,
+    ) -> Result<Option<Expression>, HistoryError> {
+        let mut parts: Vec<String> = Vec::new();
+        let mut most = MAX_TEXT_BATCH;
+        for word in &self.words {
+            if words::is_short(word) {
+                parts.push(format!("\"{word}\"*"));
+                continue;
+            }
+            match cache.words_from(word, MAX_NAMED)? {
+                Some(named) if named.is_empty() => return Ok(None),
+                Some(named) => parts.push(any_of(named.iter())),
+                None => {
+                    parts.push(format!("\"{word}\"*"));
+                    most = MAX_GATHERED_BATCH;
+                }
+            }
+        }
         parts.extend(person.map(|person| format!("\"{MARK}p{person}\"")));
         // What most entries have is not worth a look: the class in the key says it too.
-        let mut any_of = |name: char, values: std::ops::Range<u8>, part: fn(Class) -> u8| {
+        let mut marked = |name: char, values: std::ops::Range<u8>, part: fn(Class) -> u8| {
             let wanted: Vec<u8> = values
                 .clone()
                 .filter(|value| {
@@ -90,30 +110,42 @@ impl Query {
                 })
                 .collect();
             if wanted.len() < values.len() {
-                let wanted: Vec<String> = wanted
-                    .iter()
-                    .map(|n| format!("\"{MARK}{name}{n}\""))
-                    .collect();
-                parts.push(format!("({})", wanted.join(" OR ")));
+                parts.push(any_of(wanted.iter().map(|n| format!("{MARK}{name}{n}"))));
             }
         };
-        any_of('o', 1..7, |class| class.0 >> 4);
-        any_of('k', 0..5, |class| class.0 >> 1 & 7);
+        marked('o', 0..7, |class| class.0 >> 4);
+        marked('k', 0..5, |class| class.0 >> 1 & 7);
         if (0..Class::COUNT)
             .step_by(2)
             .all(|class| !self.classes.has(Class(class)))
         {
             parts.push(format!("\"{MARK}m\""));
         }
-        parts.join(" AND ")
+        Ok(Some(Expression {
+            text: parts.join(" AND "),
+            most,
+        }))
     }
+}
+
+fn any_of(words: impl Iterator<Item = impl std::fmt::Display>) -> String {
+    let quoted: Vec<String> = words.map(|word| format!("\"{word}\"")).collect();
+    format!("({})", quoted.join(" OR "))
+}
+
+/// What the index of words is asked.
+#[derive(Debug)]
+struct Expression {
+    text: String,
+    /// Its largest batch.
+    most: usize,
 }
 
 #[derive(Debug)]
 enum From {
     Class(Class),
     Person(i64, Class),
-    Words(String),
+    Words(Expression),
 }
 
 #[derive(Debug)]
@@ -174,7 +206,8 @@ impl Merge {
                 }
             }
             let froms: Vec<From> = if !query.words.is_empty() {
-                vec![From::Words(query.expression(person))]
+                let expression = query.expression(cache, person)?;
+                expression.map(From::Words).into_iter().collect()
             } else if let Some(person) = person {
                 classes
                     .into_iter()
@@ -262,13 +295,13 @@ impl Stream {
                     "SELECT rowid FROM search WHERE search MATCH ?1 AND rowid > ?2 AND rowid < ?3
                      ORDER BY rowid LIMIT ?4",
                 )?;
-                take(&mut statement.query(params![expression, after, end, limit])?)?;
+                take(&mut statement.query(params![expression.text, after, end, limit])?)?;
             }
         }
         self.done = read < self.batch;
-        self.batch = match self.from {
+        self.batch = match &self.from {
             From::Class(_) | From::Person(..) => (self.batch * 4).min(MAX_BATCH),
-            From::Words(_) => (self.batch * 16).min(MAX_TEXT_BATCH),
+            From::Words(expression) => (self.batch * 16).min(expression.most),
         };
         Ok(())
     }

@@ -13,53 +13,59 @@ use unicode_normalization::char::is_combining_mark;
 pub(crate) const MAX_WORDS: usize = 1_500;
 /// The most words of one search. What is beyond is not looked for.
 pub(crate) const MAX_SEARCH_WORDS: usize = 12;
+/// Beginnings of so many characters at most stand in the index of words themselves (`prefix` in module `schema`).
+const SHORT_CHARS: usize = 3;
 /// A longer word is found by its beginning only.
 const MAX_CHARS: usize = 40;
 
 /// What an entry with these texts is found by.
 pub(crate) fn of_entry<'a>(texts: impl IntoIterator<Item = &'a str>) -> BTreeSet<String> {
-    let mut words = BTreeSet::new();
-    for text in texts {
-        for raw in runs(text) {
-            if words.len() >= MAX_WORDS {
-                return words;
-            }
-            for piece in pieces(raw) {
-                if piece.chars().any(is_spaceless) {
-                    pairs(&fold(piece), &mut words);
-                } else {
-                    whole(piece, &mut words);
-                }
-            }
+    let mut words = Words(BTreeSet::new());
+    for piece in texts.into_iter().flat_map(runs).flat_map(pieces) {
+        if words.is_full() {
+            break;
+        }
+        if piece.chars().any(is_spaceless) {
+            pairs(&fold(piece), &mut words);
+        } else {
+            whole(piece, &mut words);
         }
     }
-    words
+    words.0
+}
+
+/// At most [`MAX_WORDS`].
+struct Words(BTreeSet<String>);
+
+impl Words {
+    fn is_full(&self) -> bool {
+        self.0.len() >= MAX_WORDS
+    }
+
+    fn put(&mut self, word: String) {
+        if !word.is_empty() && !self.is_full() {
+            self.0.insert(word);
+        }
+    }
 }
 
 /// The words of a search: each has to begin a word of the entry.
 pub(crate) fn of_search(text: &str) -> Vec<String> {
     let mut words = BTreeSet::new();
-    for raw in runs(text) {
-        for piece in pieces(raw) {
-            let folded = fold(piece);
-            if piece.chars().any(is_spaceless) {
-                let letters: Vec<char> = folded.chars().collect();
-                match letters.as_slice() {
-                    [] => {}
-                    [one] => {
-                        words.insert(one.to_string());
-                    }
-                    more => {
-                        for pair in more.windows(2) {
-                            words.insert(pair.iter().collect());
-                        }
-                    }
+    for piece in runs(text).flat_map(pieces) {
+        if piece.chars().any(is_spaceless) {
+            let letters: Vec<char> = fold(piece).chars().collect();
+            match letters.as_slice() {
+                [] => {}
+                [one] => {
+                    words.insert(one.to_string());
                 }
-            } else {
-                let short: String = folded.chars().take(MAX_CHARS).collect();
-                if !short.is_empty() {
-                    words.insert(short);
-                }
+                more => words.extend(more.windows(2).map(String::from_iter)),
+            }
+        } else {
+            let word = begun(piece);
+            if !word.is_empty() {
+                words.insert(word);
             }
         }
     }
@@ -85,6 +91,11 @@ pub(crate) fn found(words: &BTreeSet<String>, search: &[String]) -> bool {
             .next()
             .is_some_and(|word| word.starts_with(sought.as_str()))
     })
+}
+
+/// What begins so is found in the index at once. Of a longer word the index gathers everything that begins with it first.
+pub(crate) fn is_short(word: &str) -> bool {
+    word.chars().count() <= SHORT_CHARS
 }
 
 /// Runs of letters, marks and digits.
@@ -114,16 +125,10 @@ fn pieces(run: &str) -> Vec<&str> {
 }
 
 /// A word, and its parts from where it goes on anew.
-fn whole(word: &str, words: &mut BTreeSet<String>) {
-    let mut put = |word: &str| {
-        let folded: String = fold(word).chars().take(MAX_CHARS).collect();
-        if !folded.is_empty() {
-            words.insert(folded);
-        }
-    };
-    put(word);
+fn whole(word: &str, words: &mut Words) {
+    words.put(begun(word));
     if let Some(spelled) = spelled_out(word) {
-        put(&spelled);
+        words.put(begun(&spelled));
     }
     let mut before: Option<char> = None;
     for (at, c) in word.char_indices() {
@@ -132,27 +137,38 @@ fn whole(word: &str, words: &mut BTreeSet<String>) {
                 || (before.is_alphabetic() && c.is_numeric())
                 || (before.is_numeric() && c.is_alphabetic())
         });
+        if anew && words.is_full() {
+            return;
+        }
         if anew {
-            put(&word[at..]);
+            words.put(begun(&word[at..]));
         }
         before = Some(c);
     }
     // The article of Arabic is written as one with its word.
-    if let Some(rest) = fold(word).strip_prefix("ال")
+    if let Some(rest) = begun(word).strip_prefix("ال")
         && rest.chars().count() > 1
     {
-        put(rest);
+        words.put(rest.to_owned());
     }
 }
 
+/// The beginning that a word is found by. No more of it is looked at, however long it is: parts of one run all go to
+/// its end.
+fn begun(word: &str) -> String {
+    let looked_at = word.char_indices().nth(MAX_CHARS * 4);
+    let beginning = &word[..looked_at.map_or(word.len(), |(at, _)| at)];
+    fold(beginning).chars().take(MAX_CHARS).collect()
+}
+
 /// Each pair of neighbours, and each letter that ends a run: a search for one letter finds by the beginning of a pair.
-fn pairs(letters: &str, words: &mut BTreeSet<String>) {
+fn pairs(letters: &str, words: &mut Words) {
     let letters: Vec<char> = letters.chars().collect();
     for pair in letters.windows(2) {
-        words.insert(pair.iter().collect());
+        words.put(pair.iter().collect());
     }
     if let Some(last) = letters.last() {
-        words.insert(last.to_string());
+        words.put(last.to_string());
     }
 }
 
@@ -266,6 +282,17 @@ mod tests {
     fn names_of_programs_are_found_from_the_middle() {
         for typed in ["refund", "payment", "refundpay", "tenant", "0391", "v2"] {
             assert!(finds("refundPayment tenant0391 api/v2", typed), "{typed}");
+        }
+    }
+
+    #[test]
+    fn an_entry_has_no_more_words_than_it_may() {
+        let one_run: String = (0..3_000).map(|n| format!("a{n}")).collect();
+        let letters: String = (0..3_000)
+            .filter_map(|n| char::from_u32(0x4E00 + n))
+            .collect();
+        for text in [&one_run, &letters] {
+            assert_eq!(of_entry([text.as_str()]).len(), MAX_WORDS);
         }
     }
 

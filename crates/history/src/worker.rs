@@ -1,5 +1,5 @@
 //! The thread that has the files: one call at a time, and what takes long a bit at a time in between, so that a page
-//! never waits for a table.
+//! never waits for a table, or for the filling.
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
@@ -22,8 +22,12 @@ use crate::{HistoryError, schema, words};
 
 /// Files are closed when nobody has asked for so long.
 const IDLE: Duration = Duration::from_secs(20);
-/// Rows of what takes long, before the next call is looked for.
-const A_BIT: u64 = 2_000;
+/// Rows that are counted before the next call is looked for.
+const COUNTED_AT_ONCE: u64 = 2_000;
+/// Rows that are read, for a table or for figures.
+const READ_AT_ONCE: u64 = 200;
+/// Entries that are put in. All of these take some milliseconds.
+const PUT_AT_ONCE: usize = 16;
 /// Selections that are remembered.
 const MAX_SELECTIONS: usize = 2;
 /// People in one answer.
@@ -51,6 +55,10 @@ pub(crate) enum Job {
         account: String,
         anew: bool,
         reply: Reply<Vec<Range>>,
+    },
+    StartOver {
+        account: String,
+        reply: Reply<()>,
     },
     Page {
         query: HistoryQuery,
@@ -85,6 +93,7 @@ pub(crate) struct Tell {
 enum Long {
     Figures(Figuring, Reply<Figures>),
     Csv(Table, Reply<CsvDone>),
+    Put(String, Put, Reply<()>),
 }
 
 struct Place {
@@ -157,17 +166,18 @@ impl Worker {
                 account,
                 put,
                 reply,
-            } => {
-                let done = self.put(&account, &put);
-                let done = self.noticed(done);
-                let _ = reply.send(done);
-            }
+            } => self.long.push_back(Long::Put(account, put, reply)),
             Job::Todo {
                 account,
                 anew,
                 reply,
             } => {
                 let done = self.todo(&account, anew);
+                let done = self.noticed(done);
+                let _ = reply.send(done);
+            }
+            Job::StartOver { account, reply } => {
+                let done = self.open(&account).and_then(Cache::start_over);
                 let done = self.noticed(done);
                 let _ = reply.send(done);
             }
@@ -239,7 +249,7 @@ impl Worker {
             let mut selection = self.selections.remove(index);
             let counted = self
                 .open_all()
-                .and_then(|()| selection.count(&self.caches(), A_BIT));
+                .and_then(|()| selection.count(&self.caches(), COUNTED_AT_ONCE));
             match self.noticed(counted) {
                 Ok(()) => {
                     let is_counted = selection.is_counted();
@@ -261,15 +271,15 @@ impl Worker {
         let is_wanted = match &long {
             Long::Figures(_, reply) => !reply.is_closed(),
             Long::Csv(_, reply) => !reply.is_closed(),
+            Long::Put(..) => true,
         };
         if !is_wanted {
             return;
         }
-        let opened = self.open_all();
-        let caches = self.caches();
-        let done = opened.and_then(|()| match &mut long {
-            Long::Figures(figuring, _) => figuring.go_on(&caches, A_BIT),
-            Long::Csv(table, _) => table.go_on(&caches, A_BIT),
+        let done = self.open_all().and_then(|()| match &mut long {
+            Long::Figures(figuring, _) => figuring.go_on(&self.caches(), READ_AT_ONCE),
+            Long::Csv(table, _) => table.go_on(&self.caches(), READ_AT_ONCE),
+            Long::Put(account, put, _) => self.put_some(account, put),
         });
         match self.noticed(done) {
             Ok(false) => self.long.push_back(long),
@@ -280,12 +290,18 @@ impl Worker {
                 Long::Csv(table, reply) => {
                     let _ = reply.send(Ok(CsvDone { rows: table.rows() }));
                 }
+                Long::Put(_, _, reply) => {
+                    let _ = reply.send(Ok(()));
+                }
             },
             Err(error) => match long {
                 Long::Figures(_, reply) => {
                     let _ = reply.send(Err(error));
                 }
                 Long::Csv(_, reply) => {
+                    let _ = reply.send(Err(error));
+                }
+                Long::Put(_, _, reply) => {
                     let _ = reply.send(Err(error));
                 }
             },
@@ -322,8 +338,11 @@ impl Worker {
     /// The caches are not the same any more: what was made over them goes.
     fn restart(&mut self) {
         self.selections.clear();
-        // Their replies go with them, which says that they are not answered.
-        self.long.clear();
+        // Their replies go with them, which says that they are not answered. What is put in names its account.
+        self.long.retain(|long| match long {
+            Long::Figures(..) | Long::Csv(..) => false,
+            Long::Put(..) => true,
+        });
     }
 
     fn rest(&mut self) {
@@ -335,8 +354,20 @@ impl Worker {
         }
     }
 
+    /// Puts the first few in. `true`: these were all.
+    fn put_some(&mut self, account: &str, put: &mut Put) -> Result<bool, HistoryError> {
+        let rest = put.entries.split_off(PUT_AT_ONCE.min(put.entries.len()));
+        let is_last = rest.is_empty();
+        let now = Put {
+            entries: std::mem::replace(&mut put.entries, rest),
+            // With the last of its entries: until then it is not fetched whole.
+            step: put.step.take_if(|_| is_last),
+        };
+        self.put(account, &now)?;
+        Ok(is_last)
+    }
+
     fn put(&mut self, account: &str, put: &Put) -> Result<(), HistoryError> {
-        self.open_all()?;
         let index = self
             .places
             .iter()
@@ -366,13 +397,7 @@ impl Worker {
     }
 
     fn todo(&mut self, account: &str, anew: bool) -> Result<Vec<Range>, HistoryError> {
-        self.open_all()?;
-        let place = self
-            .places
-            .iter_mut()
-            .find(|place| place.account == account);
-        let cache = place.and_then(|place| place.cache.as_mut());
-        cache.ok_or(HistoryError::NoAccount)?.todo(anew)
+        self.open(account)?.todo(anew)
     }
 
     fn page(&mut self, asked: &HistoryQuery, at: u64, limit: u16) -> Result<Found, HistoryError> {
@@ -488,6 +513,17 @@ impl Worker {
             .collect()
     }
 
+    /// The account's, opened with all others, as always.
+    fn open(&mut self, account: &str) -> Result<&mut Cache, HistoryError> {
+        self.open_all()?;
+        let place = self
+            .places
+            .iter_mut()
+            .find(|place| place.account == account);
+        let cache = place.and_then(|place| place.cache.as_mut());
+        cache.ok_or(HistoryError::NoAccount)
+    }
+
     fn open_all(&mut self) -> Result<(), HistoryError> {
         let mut lost = false;
         for place in self.places.iter_mut().filter(|place| place.cache.is_none()) {
@@ -507,6 +543,8 @@ impl Worker {
             return done;
         }
         self.restart();
+        // What was half put in belongs to a file that may be gone.
+        self.long.clear();
         let broken = |cache: &Cache| {
             let check: Result<String, _> =
                 cache
@@ -552,5 +590,87 @@ fn issuer_of(subject: &str) -> Line {
             role: Role::Data,
             text: shown,
         }],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::sync_channel;
+
+    use countersign_api::ipc::{Kind, Outcome, Party, Row};
+
+    use super::*;
+    use crate::entry::Entry;
+
+    fn entry(n: usize) -> Entry {
+        let nothing = Line {
+            indent: 0,
+            spans: Vec::new(),
+        };
+        Entry {
+            row: Row {
+                txn: format!("t{n}"),
+                account: String::new(),
+                kind: Kind::Other,
+                requester: nothing.clone(),
+                initials: String::new(),
+                party: Party::Person,
+                summary: nothing.clone(),
+                resource: nothing,
+                asked_at: 0,
+                expires_at: 0,
+                approvals: 0,
+                needed: 1,
+                irreversible: false,
+                outcome: Outcome::Denied,
+                ended_at: Some(1_000),
+                ended_by: None,
+            },
+            genuine: true,
+            requester: None,
+            votes: Vec::new(),
+            texts: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_question_does_not_wait_for_what_is_put_in() {
+        let folder = tempfile::tempdir().unwrap();
+        let (jobs, waiting) = sync_channel(8);
+        let tell = Tell {
+            changed: watch::Sender::new(0),
+            lost: watch::Sender::new(0),
+        };
+        let put = Put {
+            entries: (0..PUT_AT_ONCE * 3).map(entry).collect(),
+            step: None,
+        };
+        let (kept, mut was_kept) = oneshot::channel();
+        let (found, mut was_found) = oneshot::channel();
+        // All of it waits before the worker begins.
+        for job in [
+            Job::Keep {
+                account: "one".to_owned(),
+                file: folder.path().join("one.db"),
+            },
+            Job::Put {
+                account: "one".to_owned(),
+                put,
+                reply: kept,
+            },
+            Job::Page {
+                query: HistoryQuery::default(),
+                at: 0,
+                limit: 10,
+                reply: found,
+            },
+        ] {
+            assert!(jobs.try_send(job).is_ok());
+        }
+        drop(jobs);
+        Worker::new(waiting, tell).run();
+        assert_eq!(was_found.try_recv().unwrap().unwrap().all, 0);
+        // The last handle went in the middle of it: it ends there, and says nothing.
+        assert!(was_kept.try_recv().is_err());
     }
 }

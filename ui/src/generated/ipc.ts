@@ -82,9 +82,9 @@ session_ends_at: number,
  */
 key_storage: string, 
 /**
- * The security keys that may confirm this person's votes, by name. Absent where this program has no way to one.
+ * The security keys that may confirm this person's votes. Absent where this program has no way to one.
  */
-security_keys?: Array<Line> | null, 
+security_keys?: Array<BoundKey> | null, 
 /**
  * The person is away, or will be, as the server has it.
  */
@@ -218,6 +218,19 @@ outcome: Outcome,
 at: number, };
 
 /**
+ * A security key that is bound to an account.
+ */
+export type BoundKey = { 
+/**
+ * Names it here: the thumbprint of its public key.
+ */
+id: string, 
+/**
+ * What it calls itself.
+ */
+name: Line, };
+
+/**
  * Who votes.
  */
 export type By = "others" | "requester";
@@ -241,7 +254,15 @@ issuer: string, } | { "call": "add_security_key",
 /**
  * For which account; the first one where none is named.
  */
-account?: string | null, } | { "call": "security_key_pin", 
+account?: string | null, } | { "call": "remove_security_key", 
+/**
+ * Of which account; the first one where none is named.
+ */
+account?: string | null, 
+/**
+ * [`BoundKey::id`].
+ */
+key: string, } | { "call": "security_key_pin", 
 /**
  * The request whose vote it confirms; none where a key is being added.
  */

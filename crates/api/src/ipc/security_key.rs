@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 use zeroize::Zeroize;
 
+use super::Line;
+
 /// The longest PIN that is taken, in bytes (CTAP 2.1, section 6.5.1).
 pub const MAX_PIN_BYTES: usize = 63;
 
@@ -35,6 +37,15 @@ pub enum KeyWaits {
     },
     /// A touch.
     Touch,
+}
+
+/// A security key that is bound to an account.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+pub struct BoundKey {
+    /// Names it here: the thumbprint of its public key.
+    pub id: String,
+    /// What it calls itself.
+    pub name: Line,
 }
 
 /// A PIN on its way to the security key. Never printed; what is freed is wiped.

@@ -2,7 +2,7 @@
 
 use countersign_api::ipc;
 use countersign_display as display;
-use countersign_history::{Cast, Entry, Person};
+use countersign_history::{Cast, Entry, MAX_TEXT_BYTES, Person};
 use countersign_model::Subject;
 use serde_json::Value;
 
@@ -11,8 +11,6 @@ use crate::wire;
 
 /// Members of an operation that nobody looks for.
 const SKIPPED: [&str; 2] = ["nonce", "sha256"];
-/// Bytes of an operation's texts that it is found by.
-const MAX_TEXT_BYTES: usize = 16 * 1024;
 
 impl Item {
     /// What is kept of it. An open one is not kept.

@@ -33,6 +33,13 @@ async fn until(app: &Accounts, is: impl Fn(&HistoryPage) -> bool) -> HistoryPage
     }
 }
 
+/// Files of histories on this device.
+fn files(world: &World) -> usize {
+    let files = std::fs::read_dir(world.folder.path().join("data")).unwrap();
+    let names = files.map(|file| file.unwrap().file_name().into_string().unwrap());
+    names.filter(|name| name.starts_with("history-")).count()
+}
+
 async fn signed_in(world: &World) -> Accounts {
     let app = world.accounts(world);
     world.sign_in_more(&app).await;
@@ -124,6 +131,28 @@ async fn after_a_cut_and_a_restart_it_goes_on_where_it_was() {
 }
 
 #[tokio::test]
+async fn a_server_that_no_longer_knows_its_places_is_read_from_the_start() {
+    let world = world().await;
+    for n in 1..=6 {
+        closed(&world, &format!("t{n}"), "denied", 1_000 + n);
+    }
+    world.does(|does| does.history_ends_at = Some(5));
+    let app = signed_in(&world).await;
+    until(&app, |page| page.all == 2).await;
+    world.does(|does| (does.history_ends_at, does.places) = (None, "anew-"));
+    until(&app, |page| page.all == 6 && page.filling.is_none()).await;
+    let asked = world.seen(|seen| seen.queries.clone());
+    assert_eq!(
+        asked[asked.len() - 3..],
+        [
+            "limit=100",
+            "cursor=anew-5&limit=100",
+            "cursor=anew-3&limit=100"
+        ]
+    );
+}
+
+#[tokio::test]
 async fn what_closes_while_it_runs_is_there_by_the_stream() {
     let world = world().await;
     world.put(world.request("t1", |_| ()));
@@ -147,12 +176,7 @@ async fn it_works_without_the_server_and_goes_with_the_account() {
     closed(&world, "t1", "redeemed", 1_001);
     let app = signed_in(&world).await;
     until(&app, |page| page.all == 1).await;
-    let files = || {
-        let files = std::fs::read_dir(world.folder.path().join("data")).unwrap();
-        let names = files.map(|file| file.unwrap().file_name().into_string().unwrap());
-        names.filter(|name| name.starts_with("history-")).count()
-    };
-    assert!(files() > 0);
+    assert!(files(&world) > 0);
     let folder = tempfile::tempdir().unwrap();
     let query = HistoryQuery::default();
     let first = app
@@ -171,8 +195,30 @@ async fn it_works_without_the_server_and_goes_with_the_account() {
         "{table}"
     );
     app.sign_out(None).await.unwrap();
-    assert_eq!(files(), 0);
+    assert_eq!(files(&world), 0);
     assert_eq!(app.history(&query, 0, 10).await.unwrap().all, 0);
+}
+
+#[tokio::test]
+async fn it_outlives_a_session_that_ended_and_goes_with_a_device_that_was_revoked() {
+    let world = world().await;
+    closed(&world, "t1", "redeemed", 1_001);
+    for (code, stays) in [("invalid_grant", true), ("binding_revoked", false)] {
+        let app = signed_in(&world).await;
+        until(&app, |page| page.all == 1).await;
+        drop(app);
+        world.does(|does| does.renewal = Some(json!({ "error": code })));
+        let app = world.accounts(&world);
+        app.state()
+            .wait_for(|state| {
+                let mut troubles = state.troubles.iter();
+                troubles.any(|trouble| trouble.code == ProblemCode::SignedOut)
+            })
+            .await
+            .unwrap();
+        assert_eq!(files(&world) > 0, stays, "{code}");
+        world.does(|does| does.renewal = None);
+    }
 }
 
 #[tokio::test]
@@ -189,8 +235,14 @@ async fn evidence_of_a_selection_is_written_with_a_list_of_what_has_none() {
         view["ended_at"] = 1_001.into();
     });
     closed(&world, "t2", "denied", 1_002);
+    // Its id is the server's word, and would be a formula in a spreadsheet.
+    let mut forged = world.request("t3", |_| ());
+    forged["txn"] = "=1+\"1\"".into();
+    forged["state"] = "redeemed".into();
+    forged["ended_at"] = 1_003.into();
+    world.put(forged);
     let app = world.accounts(&world);
-    until(&app, |page| page.all == 2).await;
+    until(&app, |page| page.all == 3).await;
     let folder = tempfile::tempdir().unwrap();
     let written = app
         .export_history(&HistoryQuery::default(), ExportAs::Evidence, folder.path())
@@ -211,6 +263,10 @@ async fn evidence_of_a_selection_is_written_with_a_list_of_what_has_none() {
     );
     assert!(
         list.contains("\"t2\",\"denied\",\"\",\"It was not approved"),
+        "{list}"
+    );
+    assert!(
+        list.contains("\"'=1+\"\"1\"\"\",\"redeemed\",\"\",\"There is no such request"),
         "{list}"
     );
     assert_eq!(std::fs::read_dir(&written).unwrap().count(), 2);

@@ -147,6 +147,8 @@ struct Does {
     ahead_secs: i64,
     /// Pages of the history that begin here or below are not to be had.
     history_ends_at: Option<usize>,
+    /// Begins its places in the history. Others are refused.
+    places: &'static str,
 }
 
 /// What it was sent.
@@ -379,12 +381,16 @@ async fn evidence(
 async fn history(State(server): State<App>, uri: axum::http::Uri, headers: HeaderMap) -> Response {
     authorized(&server, &headers, "GET", "/history");
     let query = uri.query().unwrap_or_default().to_owned();
-    let number = |name: &str| -> Option<usize> {
-        let value = query.split('&').find_map(|pair| pair.strip_prefix(name));
-        value.map(|value| value.parse().unwrap())
-    };
     server.seen.lock().unwrap().queries.push(query.clone());
     let does = server.does.lock().unwrap();
+    let place = |name: &str| -> Result<Option<usize>, ()> {
+        let value = query.split('&').find_map(|pair| pair.strip_prefix(name));
+        let number = value.map(|value| value.strip_prefix(does.places)?.parse().ok());
+        number.map(|number| number.ok_or(())).transpose()
+    };
+    let (Ok(before), Ok(after)) = (place("cursor="), place("after=")) else {
+        return error(400);
+    };
     let places: Vec<(usize, &Value)> = does
         .requests
         .values()
@@ -392,10 +398,7 @@ async fn history(State(server): State<App>, uri: axum::http::Uri, headers: Heade
         .enumerate()
         .map(|(index, view)| (index + 1, view))
         .collect();
-    let (before, after) = (
-        number("cursor=").unwrap_or(usize::MAX),
-        number("after=").unwrap_or(0),
-    );
+    let (before, after) = (before.unwrap_or(usize::MAX), after.unwrap_or(0));
     if does.history_ends_at.is_some_and(|end| before <= end) {
         return error(503);
     }
@@ -404,13 +407,14 @@ async fn history(State(server): State<App>, uri: axum::http::Uri, headers: Heade
         .filter(|(place, _)| *place < before && *place > after)
         .collect();
     selected.reverse();
-    let next = (selected.len() > 2).then(|| selected[1].0.to_string());
+    let named = |place: usize| format!("{}{place}", does.places);
+    let next = (selected.len() > 2).then(|| named(selected[1].0));
     let page: Vec<&Value> = selected
         .into_iter()
         .take(2)
         .map(|(_, view)| *view)
         .collect();
-    let newest = places.len().to_string();
+    let newest = named(places.len());
     Json(json!({"requests": page, "next": next, "newest": newest, "oldest_at": 0})).into_response()
 }
 
@@ -554,6 +558,7 @@ async fn world() -> World {
             absence: json!({}),
             ahead_secs: 0,
             history_ends_at: None,
+            places: "",
         }),
         pk,
         seen: Mutex::default(),

@@ -148,7 +148,7 @@ fn names(app: &Approver) -> Vec<String> {
     let state = app.state();
     let state = state.borrow();
     let keys = state.account.as_ref().unwrap().security_keys.as_ref();
-    keys.unwrap().iter().map(text).collect()
+    keys.unwrap().iter().map(|key| text(&key.name)).collect()
 }
 
 #[tokio::test]
@@ -275,6 +275,40 @@ async fn what_the_key_does_not_do_is_said_and_nothing_is_sent() {
     let (sentence, _) = failed(vote(&app).await);
     assert!(sentence.contains("did not verify its holder"), "{sentence}");
     assert!(world.seen(|seen| seen.votes.is_empty()));
+}
+
+#[tokio::test]
+async fn a_key_is_removed_by_a_full_sign_in_and_confirms_nothing_any_more() {
+    let world = world().await;
+    world.put(world.request("t1", webauthn));
+    let key = Software::new();
+    let app = start(&world, &key);
+    world.sign_in(&app).await.unwrap();
+    app.add_security_key().await.unwrap();
+    connected(&app).await;
+    let id = key.public().thumbprint();
+    let opened = || world.seen(|seen| seen.browser_opened);
+
+    let problem = app.remove_security_key("another").await.unwrap_err();
+    assert_eq!(problem.code, ProblemCode::NotFound);
+    // A sign-in that does not end well changes nothing.
+    world.does(|does| does.provider_down = true);
+    app.remove_security_key(&id).await.unwrap_err();
+    assert_eq!(names(&app), ["Software key"]);
+    world.does(|does| does.provider_down = false);
+
+    let before = opened();
+    app.remove_security_key(&id).await.unwrap();
+    connected(&app).await;
+    assert_eq!(opened(), before + 1, "a full sign-in");
+    assert!(statement(&world).authenticators.is_empty() && names(&app).is_empty());
+    let Ballot::Locked { why, .. } = card(&app, "t1").await.ballot else {
+        panic!("no key is bound any more")
+    };
+    assert_eq!(why, WhyLocked::NotSupported);
+    // It is not listed again by the next one either.
+    world.sign_in(&app).await.unwrap();
+    assert!(statement(&world).authenticators.is_empty());
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! Killed in the middle of the filling, again and again: what is there is whole, and the filling ends with all of it.
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -14,12 +14,16 @@ use crate::list::all;
 const FOLDER: &str = "COUNTERSIGN_TEST_FILLS";
 const PAGES: usize = 60;
 const PER_PAGE: usize = 40;
+/// Pages that are fetched before somebody has heard that the first of them was kept.
+const AHEAD: usize = 2;
 
-/// Fills from the pages of a server that numbers them, and says each one that is kept.
+/// Fills from the pages of a server that numbers them, each when it is told to, and says that it is kept.
 fn fill(path: &Path) {
     let (mut cache, _) = Cache::open(path, "one").unwrap();
     let all = many(PAGES * PER_PAGE);
+    let mut told = std::io::stdin().lines();
     while let Some(range) = cache.todo(false).unwrap().into_iter().next() {
+        told.next().unwrap().unwrap();
         let page: usize = range
             .below
             .as_deref()
@@ -27,7 +31,7 @@ fn fill(path: &Path) {
         let entries = all[page * PER_PAGE..(page + 1) * PER_PAGE].to_vec();
         let next = (page + 1 < PAGES).then(|| (page + 1).to_string());
         let step = Step {
-            range: range.id,
+            range,
             newest: (page == 0).then(|| "newest".to_owned()),
             next,
             left_permille: None,
@@ -60,18 +64,25 @@ async fn killed_in_the_middle_of_filling_it_goes_on_and_ends_with_everything() {
         let mut filler = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "crashes::fills_when_told_to", "--nocapture"])
             .env(FOLDER, folder.path())
+            .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
         // SIGKILL right after it said a page: somewhere in the next one.
         let lines = BufReader::new(filler.stdout.take().unwrap()).lines();
+        let mut go = filler.stdin.take().unwrap();
+        go.write_all("go\n".repeat(AHEAD).as_bytes()).unwrap();
         let mut kept = 0;
         let mut done = false;
         for line in lines {
             let line = line.unwrap();
             done |= line.contains("done");
-            kept += usize::from(line.contains("kept"));
+            if line.contains("kept") {
+                kept += 1;
+                // After its last page it no longer listens.
+                let _ = go.write_all(b"go\n");
+            }
             if kept == 3 + kills % 5 && kills < 8 {
                 filler.kill().unwrap();
                 break;

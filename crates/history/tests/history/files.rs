@@ -8,7 +8,7 @@ use countersign_history::{Archive, Cache, Opened, Put, Range, Step};
 use crate::entries::many;
 use crate::list::{archive, put};
 
-fn step(range: i64, newest: Option<&str>, next: Option<&str>) -> Put {
+fn step(range: Range, newest: Option<&str>, next: Option<&str>) -> Put {
     Put {
         entries: Vec::new(),
         step: Some(Step {
@@ -81,27 +81,47 @@ fn the_filling_goes_on_where_it_was_and_asks_for_what_was_missed() {
     let mut cache = open();
     // Everything, once.
     assert_eq!(cache.todo(true).unwrap(), [range(1, None, None)]);
-    cache.put(&step(1, Some("n1"), Some("c1"))).unwrap();
+    cache
+        .put(&step(range(1, None, None), Some("n1"), Some("c1")))
+        .unwrap();
     drop(cache);
     let mut cache = open();
     // What happened since, first; then the rest.
     let both = [range(2, None, Some("n1")), range(1, Some("c1"), None)];
     assert_eq!(cache.todo(true).unwrap(), both);
     assert_eq!(cache.todo(true).unwrap(), both, "asked for once");
-    cache.put(&step(2, Some("n2"), Some("c2"))).unwrap();
-    assert_eq!(
-        cache.todo(true).unwrap(),
-        [
-            range(3, None, Some("n2")),
-            range(2, Some("c2"), Some("n1")),
-            range(1, Some("c1"), None)
-        ]
-    );
-    for id in [3, 2, 1] {
-        cache.put(&step(id, None, None)).unwrap();
+    let newer = range(2, None, Some("n1"));
+    cache
+        .put(&step(newer.clone(), Some("n2"), Some("c2")))
+        .unwrap();
+    let three = [
+        range(3, None, Some("n2")),
+        range(2, Some("c2"), Some("n1")),
+        range(1, Some("c1"), None),
+    ];
+    assert_eq!(cache.todo(true).unwrap(), three);
+    // What was fetched of a part as it no longer is moves nothing.
+    cache.put(&step(newer, Some("old"), None)).unwrap();
+    assert_eq!(cache.todo(false).unwrap(), three);
+    for range in three {
+        cache.put(&step(range, None, None)).unwrap();
     }
     assert!(cache.todo(false).unwrap().is_empty());
     assert_eq!(cache.todo(true).unwrap(), [range(4, None, Some("n2"))]);
+}
+
+#[test]
+fn started_over_everything_is_fetched_and_what_is_here_stays() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut cache = Cache::open(&folder.path().join("h.db"), "one").unwrap().0;
+    cache.put(&put(many(20))).unwrap();
+    cache
+        .put(&step(range(1, None, None), Some("n1"), Some("c1")))
+        .unwrap();
+    cache.todo(true).unwrap();
+    cache.start_over().unwrap();
+    assert_eq!(cache.todo(true).unwrap(), [range(3, None, None)]);
+    assert_eq!(cache.entries().unwrap(), 20);
 }
 
 #[tokio::test]
@@ -132,7 +152,8 @@ async fn a_damaged_file_is_put_aside_and_said_to_be_filled_again() {
         let todo = archive.todo("one", true).await.unwrap();
         assert_eq!(todo, [range(1, None, None)]);
         archive.put("one", put(many(20))).await.unwrap();
-        archive.put("one", step(1, Some("n"), None)).await.unwrap();
+        let all = step(range(1, None, None), Some("n"), None);
+        archive.put("one", all).await.unwrap();
         let found = archive.page(&HistoryQuery::default(), 0, 10).await.unwrap();
         assert_eq!((found.all, found.again), (20, false));
         let aside = folder.path().join("one.db.damaged");

@@ -5,4 +5,5 @@ mod crashes;
 mod entries;
 mod files;
 mod list;
+mod memory;
 mod search;

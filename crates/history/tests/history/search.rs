@@ -1,6 +1,6 @@
 //! Texts of every script are found; nothing that is typed is syntax; people, figures and tables of a selection.
 
-use countersign_api::ipc::HistoryQuery;
+use countersign_api::ipc::{HistoryQuery, Outcome};
 use countersign_history::Entry;
 
 use crate::entries::{self, Recipe, entry, line, many};
@@ -68,6 +68,37 @@ async fn german_arabic_and_cjk_are_found() {
 }
 
 #[tokio::test]
+async fn a_beginning_finds_few_words_and_very_many_alike() {
+    let folder = tempfile::tempdir().unwrap();
+    let entries = (0..100)
+        .map(|n| about(n, &format!("Empty warehouse{n} of storage"), ""))
+        .collect();
+    let archive = archive(folder.path(), &[("one", entries)]).await;
+    for (typed, found) in [
+        ("ware", 100),
+        ("warehouse", 100),
+        ("warehouse1", 11),
+        ("warehouse11", 1),
+        ("warehouse111", 0),
+        ("warehouse1 storage", 11),
+        ("storage warehouse", 100),
+        ("storages", 0),
+        ("e s w", 100),
+    ] {
+        let (_, total) = all(&archive, &text(typed), 7).await;
+        assert_eq!(total, found, "{typed}");
+    }
+    // A word that was never here is found once it is, also where somebody looked for it before.
+    let late = about(101, "Empty warehouse111", "");
+    archive
+        .put("one", crate::list::put(vec![late]))
+        .await
+        .unwrap();
+    let (rows, total) = all(&archive, &text("warehouse111"), 7).await;
+    assert_eq!((rows.len(), total), (1, 1));
+}
+
+#[tokio::test]
 async fn hostile_searches_are_data() {
     let folder = tempfile::tempdir().unwrap();
     let archive = archive(folder.path(), &[("one", many(40))]).await;
@@ -98,6 +129,12 @@ async fn hostile_searches_are_data() {
         let found = archive.page(&text(typed), 0, 50).await;
         assert!(found.is_ok(), "{typed:?}: {found:?}");
     }
+    // What is pending is not kept: nothing, and no error.
+    let pending = HistoryQuery {
+        outcomes: vec![Outcome::Pending],
+        ..text("delete")
+    };
+    assert!(archive.page(&pending, 0, 50).await.unwrap().rows.is_empty());
     // A mark of our own cannot be typed.
     let marks = archive.page(&text("\u{E000}m"), 0, 50).await.unwrap();
     let plain = archive.page(&text("m"), 0, 50).await.unwrap();
