@@ -109,6 +109,7 @@ export function play(scene: Scene, live: boolean): Played {
         put({ ...state, sign_in: { state: "waiting_for_browser", provider_name: "Example Staff", url: `${call.issuer}/authorize?client_id=countersign-approver` } });
         return nothing;
       case "add_security_key":
+      case "remove_security_key":
         put({ ...state, sign_in: { state: "waiting_for_browser", provider_name: "Example Staff", url: `${account.issuer}/authorize?client_id=countersign-approver` } });
         return nothing;
       case "cancel_sign_in":

@@ -482,7 +482,7 @@ test("the language changes while the window is open, everywhere at once", () =>
     await page.getByRole("heading", { name: "General" }).waitFor();
   }));
 
-test("security keys are listed where there is a way to one, and added by a sign-in", () =>
+test("security keys are listed where there is a way to one, and added and removed by a sign-in", () =>
   scene("settings/keys", async (page) => {
     await tab(page, "Settings");
     await page.getByRole("navigation", { name: "Settings" }).getByRole("button", { name: "Devices and keys" }).click();
@@ -492,4 +492,14 @@ test("security keys are listed where there is a way to one, and added by a sign-
     assert.deepEqual(await calls(page, "add_security_key"), [{ call: "add_security_key", account: "elin" }]);
     await page.getByRole("button", { name: "Stop" }).click();
     await page.getByRole("heading", { name: "Devices and keys" }).waitFor();
+    const key = page.locator(".set.wide", { hasText: "Blue key on the ring" });
+    // A second click at the same place undoes, it does not remove.
+    await key.getByRole("button", { name: "Remove", exact: true }).dblclick();
+    await key.getByRole("button", { name: "Remove", exact: true }).waitFor();
+    assert.deepEqual(await calls(page, "remove_security_key"), []);
+    await key.getByRole("button", { name: "Remove", exact: true }).click();
+    await key.getByText("A full sign-in in the browser removes it.").waitFor();
+    await key.getByRole("button", { name: "Sign in and remove" }).click();
+    await page.getByRole("heading", { name: "Go on in your browser" }).waitFor();
+    assert.deepEqual(await calls(page, "remove_security_key"), [{ call: "remove_security_key", account: "elin", key: "wQ7rT2uKpVd8sLr4nZgA6iHoXBf3Q9xUu0b1hT7eWqs" }]);
   }));

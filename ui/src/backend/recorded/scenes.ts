@@ -316,7 +316,7 @@ export const scenes: Record<string, () => Scene> = {
   },
   "settings/keys": () => {
     const scene = usual();
-    const withKey: Account = { ...account, security_keys: [line("Blue key on the ring")] };
+    const withKey: Account = { ...account, security_keys: [{ id: "wQ7rT2uKpVd8sLr4nZgA6iHoXBf3Q9xUu0b1hT7eWqs", name: line("Blue key on the ring") }] };
     scene.state.account = withKey;
     scene.state.accounts = [withKey];
     return scene;
