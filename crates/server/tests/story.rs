@@ -113,6 +113,11 @@ async fn two_approve_and_the_gate_redeems_once() {
             .await
             .is(204);
     }
+    let mut long = gate.outcome();
+    long["refusal"] = json!("x".repeat(8 * 1024));
+    Answer::of(gate.call(Method::POST, &path).json(&long))
+        .await
+        .refused(400, "outcome");
     let mut another = gate.outcome();
     another["status"] = json!(500);
     Answer::of(gate.call(Method::POST, &path).json(&another))
@@ -420,6 +425,10 @@ async fn events_tell_each_change_until_the_end() {
         .map(|task| task["status"].as_str().unwrap())
         .collect();
     assert_eq!(statuses, ["pending", "pending", "approved"]);
+    // Not even the gate gets evidence here.
+    let events = gate.call(Method::GET, &format!("/access/v1/requests/{txn}/events"));
+    text.push_str(&events.send().await.unwrap().text().await.unwrap());
+    assert_eq!(text.matches("data: ").count(), 4);
     assert!(
         !text.contains("arap/evidence"),
         "no evidence in a stream of events"
