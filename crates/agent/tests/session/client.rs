@@ -77,12 +77,13 @@ impl Client {
     }
 
     pub(crate) async fn state(&mut self) -> State {
-        match self.ask(Call::State).await {
-            Answer::Done {
-                reply: Reply::State { state },
-            } => *state,
-            other => panic!("the state cannot be refused: {other:?}"),
-        }
+        let Answer::Done {
+            reply: Reply::State { state },
+        } = self.ask(Call::State).await
+        else {
+            panic!("the state cannot be refused")
+        };
+        *state
     }
 
     /// The first state for which `is` holds.
@@ -94,9 +95,9 @@ impl Client {
         let event = self
             .event(|event| matches!(event, Event::State { state } if is(state)))
             .await;
-        match event {
-            Event::State { state } => *state,
-            other => panic!("no other event is the one: {other:?}"),
-        }
+        let Event::State { state } = event else {
+            unreachable!("no other event is the one")
+        };
+        *state
     }
 }
