@@ -27,7 +27,6 @@ pub mod notify;
 pub mod open_socket;
 pub mod prefs;
 pub mod quiet;
-pub mod rest;
 pub mod sandbox;
 pub mod security_key;
 pub mod session;

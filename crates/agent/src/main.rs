@@ -22,7 +22,6 @@ use countersign_agent::notify::Notifier as _;
 use countersign_agent::notify::freedesktop::{Freedesktop, SETTLED};
 use countersign_agent::open_socket::{self, OpenRequest};
 use countersign_agent::prefs::Prefs;
-use countersign_agent::rest;
 use countersign_agent::sandbox::Sandbox;
 use countersign_agent::security_key::{Hidraw, Keys};
 use countersign_agent::session::{self, Session};
@@ -268,7 +267,6 @@ async fn live(
         come(opens.clone(), request)
     }));
     tokio::spawn(list_program(this_program));
-    tokio::spawn(rest::after(window.presence()));
     tokio::spawn(heed(preferred.clone(), log, route, approver.clone()));
     tokio::spawn(quit_when_closed(
         window.presence(),
