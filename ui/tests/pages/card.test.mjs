@@ -1,7 +1,7 @@
 // The rules of deciding, in the real browser.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { armed, calls, disabled, readAll, say, window } from "./harness.mjs";
+import { armed, calls, disabled, readAll, say, settled, window } from "./harness.mjs";
 
 const { scene } = window();
 
@@ -22,8 +22,10 @@ test("jumping to the end of a long text is not reading it", () =>
     // The beginning counts from the frame in which it was on screen: a jump before that leaves only the end.
     await page.waitForFunction(() => document.querySelectorAll(".long .seen i").length === 1);
     await page.locator("[data-scroller]").evaluate((text) => text.scrollTo(0, text.scrollHeight));
-    await page.locator(".card-body").evaluate((body) => body.scrollTo(0, body.scrollHeight));
+    // So does the end: the card's own jump takes it out of sight, before any frame where the machine is slow.
     await page.waitForFunction(() => document.querySelectorAll(".long .seen i").length === 2);
+    await page.locator(".card-body").evaluate((body) => body.scrollTo(0, body.scrollHeight));
+    await settled(page);
     assert.match(await say(page), /9\d % of the operation has not been on screen yet/);
     assert.equal(await disabled(page, "#approve"), true);
     await page.locator("#say .link").click();
