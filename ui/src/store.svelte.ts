@@ -144,7 +144,8 @@ export class Store {
     // A row that changed lists leaves the one for the other.
     const without = (shown: Held, gone: Set<string>): Held => ({ ...shown, rows: shown.rows.filter((row) => !gone.has(row.txn)) });
     this.waiting = held(without(this.waiting, hold ? new Set() : others), state.inbox, hold, open);
-    this.others = held(without(this.others, hold ? new Set() : inbox), state.others, hold, open);
+    // What is over waits for nobody else: there even the row of the open card goes.
+    this.others = held(without(this.others, hold ? new Set() : inbox), state.others, hold, null);
   }
 
   /** The pointer or the focus came into the list, or left it. */

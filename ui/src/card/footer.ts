@@ -29,7 +29,7 @@ export interface Situation {
   casting: Casting;
   /** Deny was tried without the reason that the policy wants. */
   reasonMissed: boolean;
-  /** Where Approve is held down: whether it is, or was let go too early. */
+  /** Where Approve is held down: whether it is, was let go too early, or waits for a second press. */
   holding: Holding["holding"];
 }
 
@@ -49,6 +49,8 @@ export type Say =
   | { readonly say: "reason" }
   | { readonly say: "holding" }
   | { readonly say: "let_go" }
+  | { readonly say: "pressed" }
+  | { readonly say: "press_again" }
   | { readonly say: "step_up"; readonly asked: StepUpAsked; readonly own: boolean }
   | { readonly say: "ready" };
 
@@ -202,13 +204,16 @@ function voteOf(s: Situation): Vote {
 
   // What the finger does now comes before what became of the time before.
   const pressed = ((): Say | null => {
-    switch (hold && missing === null ? s.holding : "rest") {
+    const holding = hold && missing === null ? s.holding : "rest";
+    switch (holding) {
       case "rest":
         return null;
       case "held":
         return { say: "holding" };
       case "let_go":
-        return { say: "let_go" };
+      case "pressed":
+      case "press_again":
+        return { say: holding };
     }
   })();
 

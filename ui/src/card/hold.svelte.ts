@@ -1,15 +1,24 @@
-/** Approve held down, where the policy wants that and not a click: how long is left, and when it is enough. */
+/**
+ * Approve held down, where the policy wants that and not a click: how long is left, and when it is enough. What cannot hold,
+ * such as a screen reader's own press, presses twice instead, as far apart as it would hold, and is told each time.
+ */
 
 /** As `--hold` in `tokens.css`, by which the button fills. In milliseconds. */
 export const HOLD_MS = 1200;
 /** How often the time left is told. */
 const STEP_MS = 100;
+/** How long a first press waits for the second: what follows from it has to be heard. */
+export const AGAIN_MS = 30_000;
 
 export type Holding =
   | { readonly holding: "rest" }
   | { readonly holding: "held"; readonly leftMs: number }
   /** The person let go before it was enough. */
-  | { readonly holding: "let_go" };
+  | { readonly holding: "let_go" }
+  /** Pressed by what cannot hold: too early for the second press. */
+  | { readonly holding: "pressed" }
+  /** A second press is enough. */
+  | { readonly holding: "press_again" };
 
 const REST: Holding = { holding: "rest" };
 
@@ -22,7 +31,9 @@ export class Hold {
 
   /** Pressed. A key that repeats itself begins nothing anew. */
   begin() {
-    if (this.now.holding !== "held") this.#hold(HOLD_MS, performance.now());
+    if (this.now.holding === "held") return;
+    clearTimeout(this.#timer);
+    this.#hold(HOLD_MS, performance.now());
   }
 
   #hold(leftMs: number, at: number) {
@@ -35,6 +46,26 @@ export class Hold {
       this.stop();
       this.enough();
     }, Math.min(leftMs, STEP_MS));
+  }
+
+  /** Pressed by what cannot hold. One press is never enough, and a second one that comes too early begins anew. */
+  press() {
+    switch (this.now.holding) {
+      case "held":
+        return;
+      case "press_again":
+        this.stop();
+        return this.enough();
+      case "rest":
+      case "let_go":
+      case "pressed":
+        clearTimeout(this.#timer);
+        this.now = { holding: "pressed" };
+        this.#timer = setTimeout(() => {
+          this.now = { holding: "press_again" };
+          this.#timer = setTimeout(() => this.stop(), AGAIN_MS);
+        }, HOLD_MS);
+    }
   }
 
   letGo() {

@@ -59,7 +59,11 @@ const pages = [
   }],
   ["history/passed", verify], ["history/failed", verify], ["history", verify],
   ["settings", settings("General")], ["settings", settings("Notifications")], ["settings/trouble", settings("Notifications")],
-  ["settings", settings("Accounts and servers")], ["inbox/account-out", settings("Accounts and servers")], ["settings", settings("Devices and keys")], ["settings/trouble", settings("About and diagnostics")], ["settings/keys", settings("Devices and keys")],
+  ["settings", settings("Accounts and servers")], ["inbox/account-out", settings("Accounts and servers")], ["settings", settings("Devices and keys")], ["settings/trouble", settings("About and diagnostics")], ["settings/keys", settings("Devices and keys")], ["settings/keys", async (page) => {
+    await settings("Devices and keys")(page);
+    await page.locator("[data-act=remove-key]").first().click();
+    await page.getByRole("button", { name: "Sign in and remove" }).waitFor();
+  }],
   ["settings/full", settings("General")], ["settings/full", settings("Notifications")], ["settings/held", settings("Notifications")], ["settings/full", settings("About and diagnostics")],
   ["settings/full", settings("Out of office")], ["settings", async (page) => {
     await settings("Out of office")(page);

@@ -157,7 +157,9 @@ const press = (page, ...events) =>
       if (type === "offline") globalThis.played.change((state) => (state.connection = "reconnecting"));
       else if (type === "elsewhere") document.querySelector("#reason").focus();
       else if (key !== undefined) button.dispatchEvent(new KeyboardEvent(type, { key, bubbles: true, cancelable: true }));
-      else button.dispatchEvent(type === "click" ? new MouseEvent(type, { bubbles: true }) : new PointerEvent(type, { isPrimary: true, bubbles: true }));
+      // What assistive technology does: a click that nothing went before.
+      else if (type === "press") button.click();
+      else button.dispatchEvent(type === "click" ? new MouseEvent(type, { bubbles: true, detail: 1 }) : new PointerEvent(type, { isPrimary: true, bubbles: true }));
     }
   }, events);
 /** Everything that the line above the buttons says from now on. */
@@ -167,6 +169,18 @@ const listen = (page) =>
     const say = document.querySelector("#say");
     new MutationObserver(() => globalThis.heard.push(say.textContent.trim())).observe(say, { subtree: true, childList: true, characterData: true });
   });
+
+test("that an approval cannot be taken back is said before it is cast, whatever casting it takes", async () => {
+  for (const name of ["inbox/http", "inbox/sql", "inbox/hold", "inbox/tool", "inbox/step-up", "inbox/step-up-key", "inbox/confirm-own"]) {
+    await scene(name, async (page) => {
+      await readAll(page);
+      if (name === "inbox/http") await page.locator("#reason").fill("Contract ended.");
+      if (name === "inbox/tool") await page.locator("#word-1").fill("amber north");
+      await armed(page);
+      assert.match(await say(page), /cannot be taken back\./, name);
+    });
+  }
+});
 
 test("where the policy wants it held, a click approves nothing; held by the pointer to the end, it does", () =>
   scene("inbox/hold", async (page) => {
@@ -209,6 +223,35 @@ test("where the policy wants it held, Space is held, and Enter is still nothing"
     await page.keyboard.up("Space");
     assert.equal((await calls(page, "vote")).length, 1);
   }, { reducedMotion: "reduce" }));
+
+test("where the policy wants it held, a screen reader's own press takes a second one, which is told and comes later", () =>
+  scene("inbox/hold", async (page) => {
+    await readAll(page);
+    // Before Approve is available, a press is none.
+    await page.evaluate(() => globalThis.played.change((state) => (state.connection = "reconnecting")));
+    await page.locator("#say", { hasText: "You are offline" }).waitFor();
+    await press(page, ["press"]);
+    await page.evaluate(() => globalThis.played.change((state) => (state.connection = "connected")));
+    await armed(page);
+    assert.match(await say(page), /You have seen all of it/);
+    // Two at once are one.
+    await listen(page);
+    await press(page, ["press"], ["press"]);
+    await page.locator("#say[role=status]", { hasText: "Press once more, and it counts. So far nothing has happened." }).waitFor();
+    assert.ok((await page.evaluate(() => globalThis.heard)).some((said) => said.includes("Pressed once, which does nothing by itself.")));
+    assert.deepEqual(await calls(page, "vote"), []);
+    // What takes Approve away takes the first press with it.
+    await press(page, ["offline"]);
+    await page.locator("#say", { hasText: "You are offline" }).waitFor();
+    await page.evaluate(() => globalThis.played.change((state) => (state.connection = "connected")));
+    await page.locator("#say", { hasText: "You have seen all of it" }).waitFor();
+    await press(page, ["press"]);
+    await page.locator("#say", { hasText: "Press once more" }).waitFor();
+    assert.deepEqual(await calls(page, "vote"), []);
+    await press(page, ["press"]);
+    await page.locator(".result h3", { hasText: "You approved at" }).waitFor();
+    assert.equal((await calls(page, "vote")).length, 1);
+  }));
 
 test("what is held stops with what makes it available", () =>
   scene("inbox/hold", async (page) => {

@@ -56,7 +56,7 @@ describe("Approve is available only", () => {
 test("where Approve is held, what the finger does comes before what did not work before, and after what is missing", () => {
   const problem = { code: "other", sentence: "" } as const;
   expect(votes({ card: held() })).toMatchObject({ hold: true, say: { say: "ready" }, canApprove: true });
-  for (const [holding, say] of [["held", "holding"], ["let_go", "let_go"]] as const) {
+  for (const [holding, say] of [["held", "holding"], ["let_go", "let_go"], ["pressed", "pressed"], ["press_again", "press_again"]] as const) {
     expect(votes({ card: held(), holding, casting: { state: "failed", choice: "approve", problem } })).toMatchObject({ say: { say }, canApprove: true });
     expect(votes({ card: held(), holding, arming: "away" }).say.say).toBe("away");
     expect(votes({ card: held(), holding, connection: "reconnecting" }).say.say).toBe("offline");

@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { Hold, HOLD_MS } from "../../src/card/hold.svelte";
+import { AGAIN_MS, Hold, HOLD_MS } from "../../src/card/hold.svelte";
 
 beforeEach(() => vi.useFakeTimers());
 afterEach(() => vi.useRealTimers());
@@ -47,6 +47,48 @@ test("a key that repeats itself holds no longer and no shorter", () => {
   expect(enough).not.toHaveBeenCalled();
   vi.advanceTimersByTime(100);
   expect(enough).toHaveBeenCalledTimes(1);
+});
+
+test("what cannot hold presses twice, as far apart as it would hold; one press is never enough", () => {
+  const enough = vi.fn();
+  const hold = new Hold(enough);
+  hold.press();
+  expect(hold.now.holding).toBe("pressed");
+  // Too early begins anew.
+  vi.advanceTimersByTime(HOLD_MS - 1);
+  hold.press();
+  vi.advanceTimersByTime(HOLD_MS - 1);
+  expect(hold.now.holding).toBe("pressed");
+  vi.advanceTimersByTime(1);
+  expect(hold.now.holding).toBe("press_again");
+  expect(enough).not.toHaveBeenCalled();
+  hold.press();
+  expect(enough).toHaveBeenCalledTimes(1);
+  expect(hold.now.holding).toBe("rest");
+  // The one after it is a first one again.
+  hold.press();
+  expect(enough).toHaveBeenCalledTimes(1);
+});
+
+test("a first press is forgotten after a while, when Approve is not available, and when it is held instead", () => {
+  const enough = vi.fn();
+  const hold = new Hold(enough);
+  hold.press();
+  vi.advanceTimersByTime(HOLD_MS + AGAIN_MS);
+  expect(hold.now.holding).toBe("rest");
+  hold.press();
+  vi.advanceTimersByTime(HOLD_MS);
+  hold.stop();
+  vi.advanceTimersByTime(AGAIN_MS);
+  expect(hold.now.holding).toBe("rest");
+  hold.press();
+  hold.begin();
+  // While it is held, a press beside it is nothing, and what was pressed before does not come back.
+  hold.press();
+  hold.letGo();
+  vi.advanceTimersByTime(HOLD_MS + AGAIN_MS);
+  expect(hold.now.holding).toBe("let_go");
+  expect(enough).not.toHaveBeenCalled();
 });
 
 test("time in which the window stood still is not held", () => {

@@ -191,6 +191,16 @@ test("the row of a closed request stays as long as its card is open", async () =
   expect(store.waiting.rows.map((row) => row.txn)).not.toContain("txn-sql");
 });
 
+test("what is over waits for nobody else: its row leaves the others, and its card stays", async () => {
+  const { store, played } = await started("inbox/voted");
+  expect(store.others.rows.map((row) => row.txn)).toContain("txn-sql");
+  played.changeCard("txn-sql", (card) => Object.assign(card.row, { outcome: "approved", approvals: 3 }));
+  played.change((state) => (state.others = state.others.filter((row) => row.txn !== "txn-sql")));
+  await settled();
+  expect(store.others.rows.map((row) => row.txn)).not.toContain("txn-sql");
+  expect(store.inboxSheet).toMatchObject({ card: { row: { txn: "txn-sql", outcome: "approved" } } });
+});
+
 test("tells since when it is offline, and reads again when it is back", async () => {
   const { store, played } = await started("inbox/sql");
   played.change((state) => (state.connection = "reconnecting"));

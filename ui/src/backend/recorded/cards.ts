@@ -282,6 +282,7 @@ export const assistant = (): Card => ({
   before: [],
   votes: [],
   who_may_vote: line("payments-owners"),
+  record: record("m3Vd0xQpT8sKc6WnZyR1uLhGfA4bJeOi2t7qEwX9CvM", "payments-refund@4", "wants 1 of payments-owners, the two words typed"),
   words: null,
   ballot: { ballot: "open", type_words: true, hold: false, reason: "optional", step_up: null },
   display_digest: "d-tool",
@@ -336,6 +337,18 @@ export const longNames = (): Card => ({
     name("configuration 7f3d9a60-9b1d-4c5e-8a87-2f1f0c9f8e21"), ours(" in "), name("cross-regional-settlement-reconciliation-service-for-northern-europe-and-the-baltics"),
   ),
   stamp: null,
+  exhibit: {
+    title: line(verb("PUT"), ours("  "), "https://settlement.northern-europe.internal.example.com", name("/v2/configurations/"), value("7f3d9a60-9b1d-4c5e-8a87-2f1f0c9f8e21")),
+    lines: [
+      line(punct("{")),
+      indented(1, key("reconciliation_window_for_instructions_that_arrive_after_the_cut_off"), punct(": "), '"PT4H30M"'),
+      indented(1, key("counterparties"), punct(": [")),
+      indented(2, '"urn:settlement:counterparty:nordic-central-securities-depository-and-clearing-house:production:primary"'),
+      indented(1, punct("]")),
+      line(punct("}")),
+    ],
+    details: [field("body", line(ours("application/json, 231 bytes, all shown")))],
+  },
   lifted: [field("environment", "production"), field("regions", "eu-north-1, eu-north-2, eu-central-1, eu-central-2, eu-west-1, eu-west-3")],
   who: {
     ...idris().who,
@@ -348,6 +361,7 @@ export const longNames = (): Card => ({
     authenticated: signedIn(3, "pwd", "hwk"),
   },
   who_may_vote: line("settlement-approvers-northern-europe"),
+  record: record("pL0Zr8vN4hQk2mYtC7wGxS1dUaJ9eBfI3oR5iEq6HnM", "settlement-configuration@112", "wants 3 of settlement-approvers-northern-europe"),
   ballot: { ballot: "open", type_words: false, hold: false, reason: "optional", step_up: null },
   display_digest: "d-long",
 });
@@ -546,5 +560,5 @@ export const longQuery = (): Card => {
   const card = mara();
   const ids = Array.from({ length: 5460 }, (_, n) => `'${String(n * 7919 + 10_000_000).slice(0, 8)}',`);
   const wide = Array.from({ length: Math.ceil(ids.length / 10) }, (_, n) => line("   ", ids.slice(n * 10, n * 10 + 10).join(" ")));
-  return { ...card, exhibit: { title: line(), lines: numbered([line(verb("DELETE"), key(" FROM "), name("events"), key(" WHERE"), " id ", key("IN"), " ("), ...wide, line(")")]), details: [field("size", "61,214 bytes")] }, display_digest: "d-query" };
+  return { ...card, lifted: [], exhibit: { title: line(), lines: numbered([line(verb("DELETE"), key(" FROM "), name("customers"), key(" WHERE"), " id ", key("IN"), " ("), ...wide, line(")")]), details: [field("size", "61,214 bytes")] }, display_digest: "d-query" };
 };

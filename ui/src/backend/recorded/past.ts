@@ -1,6 +1,6 @@
 /** The history, reports of verifying, and devices, as recorded. */
-import type { Card, Device, HistoryQuery, Row, VerifyReport } from "../../generated/ipc";
-import { line, name, ours, verb } from "./lines";
+import type { Card, Device, HistoryQuery, Line, Row, VerifyReport } from "../../generated/ipc";
+import { field, key, line, name, ours, punct, verb } from "./lines";
 import { entry } from "./entries";
 import { mara, NOW, row, vote } from "./cards";
 
@@ -10,7 +10,7 @@ const at = (days: number, h: number, m: number) => NOW - (NOW % DAY) - days * DA
 type Entry = [txn: string, what: string, who: string, initials: string, where: string, outcome: Row["outcome"], ended: number, by: string | null];
 const entries: Entry[] = [
   ["past-1", "Deploy storefront 4.17.2", "Aino Korhonen", "AK", "deploy-prod", "redeemed", at(0, 11, 32), null],
-  ["past-2", "Delete 812 rows from customers", "Mara Lindqvist", "ML", "orders-prod", "redeemed", at(0, 9, 48), null],
+  ["past-2", "Delete 1,204 rows from customers", "Mara Lindqvist", "ML", "orders-prod", "redeemed", at(0, 9, 48), null],
   ["past-3", "Call refund_payment", "ops-assistant", "OA", "payments", "denied", at(0, 9, 20), "Elin Varga"],
   ["past-4", "Update prices", "Tomas Wren", "TW", "catalog-prod", "redeemed", at(0, 8, 55), null],
   ["past-5", "Delete tenant 4301", "Idris Halloran", "IH", "billing-api", "expired", at(0, 8, 11), null],
@@ -49,19 +49,34 @@ export function page(query: HistoryQuery, at: number, limit: number): { rows: Ro
   return { rows: found.slice(at, at + limit), total: found.length };
 }
 
+/** The card of an entry of which no more is recorded than its row says. */
+function plain(found: Row): Card {
+  const text = (of: Line) => of.spans.map((span) => span.text).join("");
+  const [did, ...rest] = text(found.summary).split(" ");
+  const who = text(found.requester);
+  const card = mara();
+  return {
+    ...card,
+    sentence: line(name(who), ours(" asks to "), verb((did ?? "").toLowerCase()), ours(" "), name(rest.join(" ")), ours(" in "), name(text(found.resource))),
+    stamp: null,
+    lifted: [],
+    exhibit: { title: line(), lines: [line(key("action"), punct(": "), verb(did ?? ""), ` ${rest.join(" ")}`), line(key("resource"), punct(": "), text(found.resource))], details: [] },
+    who: { ...card.who, name: found.requester, sub: line(who.toLowerCase().replace(/ /g, "-")), claims: card.who.claims.map((each) => (each.label === "email" ? field("email") : each)) },
+    why: [field("justification")],
+    before: [],
+  };
+}
+
 export function pastCard(txn: string): Card | null {
   const old = /^old-(-?\d+)$/.exec(txn);
   const found = old === null ? pastRows.find((r) => r.txn === txn) : entry(Number(old[1]));
   if (found === undefined) return null;
   const ended = found.ended_at ?? NOW;
   const good = found.outcome === "redeemed" || found.outcome === "approved";
-  const card = mara();
+  const card = txn === "past-2" ? { ...mara(), lifted: [] } : plain(found);
   return {
     ...card,
     row: { ...found, asked_at: ended - 412 },
-    sentence: line(name(found.requester.spans[0]?.text ?? ""), ours(" asked to "), verb("delete"), ours(" from "), name("customers"), ours(" in "), name("orders-prod")),
-    lifted: [],
-    who: { ...card.who, name: found.requester },
     votes: good
       ? [vote("Jonas Petersen", "approve", ended - 247, "List checked with billing."), vote("Elin Varga", "approve", ended - 4, null, true)]
       : found.outcome === "denied"

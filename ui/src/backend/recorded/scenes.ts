@@ -203,7 +203,9 @@ export const scenes: Record<string, () => Scene> = {
   "inbox/elsewhere": () => over("denied", NOW - 9, "Aino Korhonen", (card) => {
     card.votes = [...card.votes, vote("Aino Korhonen", "deny", NOW - 9, "Two of these accounts are on legal hold.")];
   }),
-  "inbox/expired": () => over("expired", NOW - 1, null),
+  "inbox/expired": () => over("expired", NOW - 1, null, (card) => {
+    card.row = { ...card.row, asked_at: NOW - 601, expires_at: NOW - 1 };
+  }),
   "inbox/withdrawn": () => over("withdrawn", NOW - 30, null),
   "inbox/voided": () => over("voided", NOW - 30, null),
   "inbox/failed": () => {
