@@ -48,7 +48,23 @@ pub fn config_of_machine() -> Vec<PathBuf> {
 /// # Errors
 /// When nothing says where home is.
 pub fn applications() -> Result<PathBuf, FolderError> {
-    Ok(base("XDG_DATA_HOME", ".local/share")?.join("applications"))
+    Ok(share()?.join("applications"))
+}
+
+/// What the person's programs share: fonts, themes, their own data.
+///
+/// # Errors
+/// When nothing says where home is.
+pub fn share() -> Result<PathBuf, FolderError> {
+    base("XDG_DATA_HOME", ".local/share")
+}
+
+/// What can be made again.
+///
+/// # Errors
+/// When nothing says where home is.
+pub fn cache() -> Result<PathBuf, FolderError> {
+    base("XDG_CACHE_HOME", ".cache")
 }
 
 /// Where the machine's programs are listed, the most important folder first.
@@ -65,7 +81,7 @@ pub fn applications_of_machine() -> Vec<PathBuf> {
 /// # Errors
 /// When nothing says where home is.
 pub fn data() -> Result<PathBuf, FolderError> {
-    Ok(base("XDG_DATA_HOME", ".local/share")?.join("countersign"))
+    Ok(share()?.join("countersign"))
 }
 
 /// Where a person looks for a file that a program wrote for them; made where it is missing.
@@ -155,7 +171,11 @@ fn listed(variable: &str, otherwise: &str) -> Vec<PathBuf> {
         .collect()
 }
 
-fn home() -> Result<PathBuf, FolderError> {
+/// The person's home.
+///
+/// # Errors
+/// When nothing says where it is.
+pub fn home() -> Result<PathBuf, FolderError> {
     std::env::var_os("HOME")
         .map(PathBuf::from)
         .filter(|path| path.is_absolute())

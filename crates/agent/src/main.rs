@@ -22,7 +22,7 @@ use countersign_agent::notify::Notifier as _;
 use countersign_agent::notify::freedesktop::{Freedesktop, SETTLED};
 use countersign_agent::open_socket::{self, OpenRequest};
 use countersign_agent::prefs::Prefs;
-use countersign_agent::sandbox::Sandbox;
+use countersign_agent::sandbox::{Looks, Sandbox};
 use countersign_agent::security_key::{Hidraw, Keys};
 use countersign_agent::session::{self, Session};
 use countersign_agent::text::catalogue::Tongue;
@@ -37,7 +37,7 @@ use countersign_approver::{Accounts, Deps, Options, Route, SecurityKey, Way};
 use countersign_model::{Clock, UnixSecs};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use url::Url;
 
 #[global_allocator]
@@ -47,6 +47,8 @@ static MEMORY: Wiped = Wiped::new();
 const INTENTS: usize = 32;
 /// How long a call that is under way may hold up the end.
 const SETTLE_PATIENCE: Duration = Duration::from_secs(5);
+/// How long everything else waits for the window to be started, which takes some milliseconds.
+const HEAD_START: Duration = Duration::from_secs(1);
 
 /// Countersign in your desktop session: tells you what waits for your vote, and holds your keys.
 #[derive(Debug, Parser)]
@@ -181,6 +183,23 @@ async fn come(window: Window, request: OpenRequest) -> Result<(), String> {
     }
 }
 
+/// Starts the window before everything else: of all that starts here it takes the longest, and the rest is done meanwhile.
+async fn begin(window: &Window, request: OpenRequest) {
+    let mut presence = window.presence();
+    let window = window.clone();
+    let came = tokio::spawn(async move {
+        if let Err(sentence) = come(window, request).await {
+            tracing::warn!(sentence, "the window did not come");
+        }
+    });
+    tokio::select! {
+        _ = presence.wait_for(|presence| presence.running) => {}
+        // It could not even be started.
+        _ = came => {}
+        () = sleep(HEAD_START) => {}
+    }
+}
+
 /// The desktop's proof that a person started this, which lets the window come forward.
 fn activation_token() -> Option<String> {
     let named = |name| std::env::var(name).ok().filter(|token| !token.is_empty());
@@ -203,6 +222,16 @@ async fn live(
         Some(program) => program,
         None => Window::beside_agent().context("find the window's program")?,
     };
+    let window_socket = claim.dir().window_socket();
+    let for_window = claim
+        .listen(&window_socket)
+        .context("listen for the window")?;
+    let looks = Looks::of_session().ok();
+    let sandbox = Sandbox::of_session(Bus::Session, looks);
+    let window = Window::new(program, window_socket, sandbox);
+    if let Some(request) = open {
+        begin(&window, request).await;
+    }
     let this_program = std::env::current_exe().context("find this program")?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let deps = Deps {
@@ -238,9 +267,6 @@ async fn live(
     let (content, shown) = watch::channel(content);
     let (tell_tray, tray) = watch::channel(countersign_api::ipc::Tray::NoHost);
     let in_tray = tokio::spawn(tray::run(shown, intend.clone(), tell_tray));
-    let window_socket = claim.dir().window_socket();
-    let sandbox = Sandbox::of_session(Bus::Session).await;
-    let window = Window::new(program, window_socket.clone(), sandbox);
     let (state, states) = watch::channel(Arc::new(nothing));
     let (prefer, preferred) = watch::channel(prefs.window.clone());
     let desk = Arc::new(Desk {
@@ -255,10 +281,11 @@ async fn live(
         prefer,
         state: states,
     });
-    let listener = claim
-        .listen(&window_socket)
-        .context("listen for the window")?;
-    tokio::spawn(window_socket::serve(listener, window.clone(), desk.clone()));
+    tokio::spawn(window_socket::serve(
+        for_window,
+        window.clone(),
+        desk.clone(),
+    ));
     let listener = claim
         .listen(&claim.dir().open_socket())
         .context("listen for second launches")?;
@@ -282,15 +309,6 @@ async fn live(
     let woken = tokio::spawn(wake::run(Bus::System, move || waking.wake()));
     let waking = approver.clone();
     let set = tokio::spawn(wake::by_clock(clock.clone(), move || waking.wake()));
-    if let Some(request) = open {
-        let window = window.clone();
-        tokio::spawn(async move {
-            if let Err(sentence) = come(window, request).await {
-                tracing::warn!(sentence, "the window did not come");
-            }
-        });
-    }
-
     let suggested_server = server.or(prefs.server);
     let session = Session {
         approver: approver.clone(),
@@ -359,7 +377,7 @@ async fn quit_when_closed(
     preferred: watch::Receiver<ipc::Prefs>,
     intend: mpsc::Sender<Intent>,
 ) {
-    let mut was_running = false;
+    let mut was_running = presence.borrow_and_update().running;
     while presence.changed().await.is_ok() {
         let Presence {
             running, trouble, ..

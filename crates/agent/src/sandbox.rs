@@ -1,7 +1,9 @@
 //! Shutting the window in: its process draws what came from outside, and so it gets nothing that it does not need. By
-//! bubblewrap, where the system has it: no network, no session bus, nothing of the person's files, a read-only system, no
-//! sight of other processes. What is let through: the window's own socket, the display's, the graphics device, and the
-//! accessibility bus where assistive technology is on.
+//! bubblewrap, where the system has it: no network, no session bus, nothing of the person's files but fonts and theme
+//! ([`Looks`]), a read-only system, no sight of other processes. What is let through: the window's own socket, the
+//! display's, the graphics device, and the accessibility bus where assistive technology is on.
+//!
+//! Whether it works is seen by the window that comes, or does not: trying it out before would keep the first one waiting.
 //!
 //! What it is not: a wall on X11, where every program that may draw can watch all others. There the display is the way out.
 
@@ -19,6 +21,10 @@ use zbus::names::BusName;
 
 use crate::bus::Bus;
 use crate::checks::Words;
+
+mod looks;
+
+pub use looks::Looks;
 
 /// How long trying it out, or asking for the accessibility bus, may take. Both take some milliseconds.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -80,8 +86,9 @@ const ENVIRONMENT: [&str; 18] = [
 /// What lets other programs drive the page. A window that was not built for tests refuses to start with it.
 const AUTOMATION: [&str; 2] = ["TAURI_WEBVIEW_AUTOMATION", "WEBKIT_INSPECTOR_SERVER"];
 
-/// Inside.
+/// Inside, where the person has none.
 const HOME: &str = "/run/home";
+/// Inside.
 const SESSION: &str = "/run/session";
 const PROGRAM: &str = "/run/countersign-window";
 
@@ -106,7 +113,7 @@ pub enum Why {
     Missing,
     /// The system does not let it work.
     Refused,
-    /// It worked when it was tried out, and no window came by it.
+    /// It works, and no window came by it.
     Failed,
 }
 
@@ -133,14 +140,20 @@ pub struct Sandbox {
     by: Result<PathBuf, Why>,
     /// Where assistive technology is asked for.
     bus: Bus,
+    /// What they see of the person's own, where there is a home.
+    looks: Option<Looks>,
 }
 
 impl Sandbox {
-    /// Looks whether and how windows can be shut in here, and tries it out.
-    pub async fn of_session(bus: Bus) -> Self {
+    /// Looks how windows can be shut in here.
+    #[must_use]
+    pub fn of_session(bus: Bus, looks: Option<Looks>) -> Self {
+        // A home that is the whole system would hide it.
+        let looks = looks.filter(|looks| looks.home().parent().is_some());
         Self {
-            by: find().await,
+            by: find(),
             bus,
+            looks,
         }
     }
 
@@ -150,6 +163,7 @@ impl Sandbox {
         Self {
             by: Err(why),
             bus: Bus::Session,
+            looks: None,
         }
     }
 
@@ -159,6 +173,15 @@ impl Sandbox {
         match &self.by {
             Ok(_) => Standing::On,
             Err(why) => Standing::Off(*why),
+        }
+    }
+
+    /// Why no window came by it.
+    pub async fn why_none_came(&self) -> Why {
+        match &self.by {
+            Ok(program) if works(program).await => Why::Failed,
+            Ok(_) => Why::Refused,
+            Err(why) => *why,
         }
     }
 
@@ -175,6 +198,7 @@ impl Sandbox {
         };
         let mut shut_in = ShutIn::default();
         shut_in.system();
+        shut_in.home(self.looks.as_ref());
         shut_in.pass("--ro-bind", program, PROGRAM);
         shut_in.socket(socket, "window.sock", "COUNTERSIGN_SOCKET");
         shut_in.display();
@@ -194,8 +218,8 @@ impl Sandbox {
     }
 }
 
-/// The program that shuts in, tried out.
-async fn find() -> Result<PathBuf, Why> {
+/// The program that shuts in.
+fn find() -> Result<PathBuf, Why> {
     if AUTOMATION
         .iter()
         .any(|name| std::env::var_os(name).is_some())
@@ -208,11 +232,15 @@ async fn find() -> Result<PathBuf, Why> {
         return Err(Why::Remote);
     }
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let program = std::env::split_paths(&path)
+    std::env::split_paths(&path)
         .map(|folder| folder.join("bwrap"))
         .find(|program| program.is_file())
-        .ok_or(Why::Missing)?;
-    let tried = Command::new(&program)
+        .ok_or(Why::Missing)
+}
+
+/// Whether the system lets it do anything at all.
+async fn works(program: &Path) -> bool {
+    let tried = Command::new(program)
         .args(["--unshare-all", "--die-with-parent", "--ro-bind", "/", "/"])
         .args([
             "--proc", "/proc", "--dev", "/dev", "--", "/bin/sh", "-c", ":",
@@ -222,10 +250,7 @@ async fn find() -> Result<PathBuf, Why> {
         .stderr(Stdio::null())
         .kill_on_drop(true)
         .status();
-    match timeout(PATIENCE, tried).await {
-        Ok(Ok(status)) if status.success() => Ok(program),
-        Ok(Ok(_) | Err(_)) | Err(_) => Err(Why::Refused),
-    }
+    matches!(timeout(PATIENCE, tried).await, Ok(Ok(status)) if status.success())
 }
 
 /// The words for bubblewrap, in order.
@@ -273,20 +298,30 @@ impl ShutIn {
         for path in DEVICES {
             self.pass("--dev-bind-try", path, path);
         }
-        self.say(&["--dir", HOME, "--dir", SESSION, "--chmod", "0700", SESSION]);
-        self.say(&["--chdir", HOME]);
+        self.say(&["--dir", SESSION, "--chmod", "0700", SESSION]);
         for name in ENVIRONMENT {
             if let Some(value) = std::env::var_os(name) {
                 self.set(name, value);
             }
         }
-        self.set("HOME", HOME);
         self.set("PATH", "/usr/local/bin:/usr/bin:/bin");
         self.set("XDG_RUNTIME_DIR", SESSION);
         // There is no other: what wants one must not look for it.
         self.set("DBUS_SESSION_BUS_ADDRESS", "disabled:");
         // Settings would be looked for over that bus.
         self.set("GSETTINGS_BACKEND", "memory");
+    }
+
+    /// A home that is empty but for what changes how things look, and goes with the window.
+    fn home(&mut self, looks: Option<&Looks>) {
+        let home = looks.map_or(Path::new(HOME), Looks::home);
+        for how in ["--tmpfs", "--chdir"] {
+            self.words.extend([how.into(), home.into()]);
+        }
+        self.set("HOME", home);
+        for (from, to) in looks.into_iter().flat_map(Looks::all) {
+            self.pass("--ro-bind-try", from, to);
+        }
     }
 
     fn socket(&mut self, from: &Path, name: &str, variable: &str) {

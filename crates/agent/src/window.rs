@@ -15,7 +15,7 @@ use tokio::process::Child;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{sleep, timeout};
 
-use crate::sandbox::{Sandbox, Standing, Why};
+use crate::sandbox::{Sandbox, Standing};
 
 /// From start to the first frame it takes half a second; past this whoever waits for it is told.
 const START_PATIENCE: Duration = Duration::from_secs(20);
@@ -231,7 +231,7 @@ impl Window {
         };
         if trouble.is_some() && is_early && sandbox.standing() == Standing::On {
             tracing::warn!("shut in, the window does not come: it is started without that");
-            return self.start(Sandbox::none(Why::Failed));
+            return self.start(Sandbox::none(sandbox.why_none_came().await));
         }
         self.gone(trouble);
     }
@@ -485,6 +485,7 @@ mod tests {
     use tokio::time;
 
     use super::*;
+    use crate::sandbox::Why;
 
     /// A window's program that never connects. Written by another process: one that this process writes may be held open
     /// by a child that another test starts meanwhile, and does not start then.

@@ -6,6 +6,7 @@
 #[allow(dead_code, reason = "each test program uses a part")]
 mod session;
 
+use std::fs::OpenOptions;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
@@ -13,16 +14,17 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use countersign_agent::bus::Bus;
-use countersign_agent::sandbox::{Sandbox, Standing, Why};
+use countersign_agent::sandbox::{Looks, Sandbox, Standing, Why};
 use serde::{Deserialize, Serialize};
 use session::PrivateBus;
+use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixListener;
 
 /// What is tried.
 #[derive(Debug, Serialize, Deserialize)]
 struct Asked {
-    file: PathBuf,
+    files: Vec<PathBuf>,
     port: u16,
     bus: PathBuf,
 }
@@ -30,10 +32,11 @@ struct Asked {
 /// What came of it.
 #[derive(Debug, Serialize, Deserialize)]
 struct Reached {
-    file: bool,
+    /// Of these files, those that could be read.
+    read: Vec<PathBuf>,
     network: bool,
     bus: bool,
-    /// Of these paths, those that could be written to.
+    /// Of them and of what the system holds, what could be written to.
     written: Vec<PathBuf>,
     /// The names of the environment's variables.
     environment: Vec<String>,
@@ -55,10 +58,16 @@ fn from_inside() {
     BufReader::new(stream.try_clone().unwrap())
         .read_line(&mut line)
         .unwrap();
-    let Asked { file, port, bus } = serde_json::from_str(&line).unwrap();
-    let written = SYSTEM
+    let Asked { files, port, bus } = serde_json::from_str(&line).unwrap();
+    let beside = SYSTEM
         .iter()
         .map(|folder| Path::new(folder).join(".countersign-test"));
+    let beside = beside
+        .filter(|path| std::fs::write(path, "x").is_ok() && std::fs::remove_file(path).is_ok());
+    let opened = |how: &OpenOptions| -> Vec<PathBuf> {
+        let files = files.iter().filter(|file| how.open(file).is_ok());
+        files.cloned().collect()
+    };
     let processes = std::fs::read_dir("/proc").unwrap().filter(|entry| {
         let name = entry.as_ref().unwrap().file_name();
         name.to_string_lossy()
@@ -70,11 +79,11 @@ fn from_inside() {
         UnixStream::connect(path).is_ok()
     });
     let reached = Reached {
-        file: std::fs::read(file).is_ok(),
+        read: opened(OpenOptions::new().read(true)),
         network: TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok(),
         bus: UnixStream::connect(bus).is_ok(),
-        written: written
-            .filter(|path| std::fs::write(path, "x").is_ok() && std::fs::remove_file(path).is_ok())
+        written: beside
+            .chain(opened(OpenOptions::new().append(true)))
             .collect(),
         environment: std::env::vars().map(|(name, _)| name).collect(),
         processes: processes.count(),
@@ -85,21 +94,58 @@ fn from_inside() {
     stream.write_all(&told).unwrap();
 }
 
+/// A person's home: what changes how windows look, and what is nobody's business.
+struct Home {
+    dir: TempDir,
+}
+
+/// Of a home's files, those that the window needs.
+const LOOKS: [&str; 4] = [
+    ".local/share/fonts/own.ttf",
+    ".config/fontconfig/fonts.conf",
+    ".config/gtk-3.0/settings.ini",
+    ".icons/own/cursors/left_ptr",
+];
+/// The others.
+const SECRETS: [&str; 4] = [
+    "secret",
+    ".config/gtk-3.0/bookmarks",
+    ".config/countersign/agent.toml",
+    ".local/share/countersign/history",
+];
+
+impl Home {
+    fn make() -> Self {
+        let home = Self {
+            dir: tempfile::tempdir().unwrap(),
+        };
+        for file in home.files(&LOOKS).chain(home.files(&SECRETS)) {
+            std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+            std::fs::write(file, "x").unwrap();
+        }
+        home
+    }
+
+    fn files(&self, names: &[&str]) -> impl Iterator<Item = PathBuf> {
+        names.iter().map(|name| self.dir.path().join(name))
+    }
+
+    fn sandbox(&self, bus: &PrivateBus) -> Sandbox {
+        let looks = Looks::below(self.dir.path());
+        Sandbox::of_session(Bus::At(bus.address.clone()), Some(looks))
+    }
+}
+
 /// Starts the process and hears what it reached.
-async fn reached(sandbox: &Sandbox, bus: &PrivateBus) -> Reached {
-    let home = tempfile::tempdir().unwrap();
-    let asked = Asked {
-        file: home.path().join("secret"),
-        port: 0,
-        bus: bus.dir.path().join("bus"),
-    };
-    std::fs::write(&asked.file, "secret").unwrap();
+async fn reached(sandbox: &Sandbox, home: &Home, bus: &PrivateBus) -> Reached {
     let network = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let asked = Asked {
+        files: home.files(&LOOKS).chain(home.files(&SECRETS)).collect(),
         port: network.local_addr().unwrap().port(),
-        ..asked
+        bus: bus.dir.path().join("bus"),
     };
-    let socket = home.path().join("window.sock");
+    let runtime = tempfile::tempdir().unwrap();
+    let socket = runtime.path().join("window.sock");
     let listener = UnixListener::bind(&socket).unwrap();
     let program = std::env::current_exe().unwrap();
     let mut command = sandbox.command(&program, &socket).await;
@@ -125,16 +171,21 @@ async fn reached(sandbox: &Sandbox, bus: &PrivateBus) -> Reached {
 }
 
 #[tokio::test]
-async fn a_window_that_is_shut_in_reaches_no_file_no_network_and_no_bus() {
-    let bus = PrivateBus::start();
-    let sandbox = Sandbox::of_session(Bus::At(bus.address.clone())).await;
+async fn a_window_that_is_shut_in_reaches_fonts_and_theme_and_no_other_file_no_network_and_no_bus()
+{
+    let (bus, home) = (PrivateBus::start(), Home::make());
+    let sandbox = home.sandbox(&bus);
     assert_eq!(
         sandbox.standing(),
         Standing::On,
         "this test needs bubblewrap (Debian: bubblewrap), and a system that lets it work"
     );
-    let inside = reached(&sandbox, &bus).await;
-    assert!(!inside.file, "a file of the person");
+    let inside = reached(&sandbox, &home, &bus).await;
+    let looks: Vec<PathBuf> = home.files(&LOOKS).collect();
+    assert_eq!(
+        inside.read, looks,
+        "fonts and theme of the person, and nothing else"
+    );
     assert!(!inside.network, "the network");
     assert!(!inside.bus, "the session bus");
     assert!(inside.written.is_empty(), "{:?}", inside.written);
@@ -148,8 +199,9 @@ async fn a_window_that_is_shut_in_reaches_no_file_no_network_and_no_bus() {
         );
     }
 
-    let outside = reached(&Sandbox::none(Why::Automation), &bus).await;
-    assert!(outside.file && outside.network && outside.bus);
+    let outside = reached(&Sandbox::none(Why::Automation), &home, &bus).await;
+    assert_eq!(outside.read.len(), LOOKS.len() + SECRETS.len());
+    assert!(outside.network && outside.bus);
     assert!(outside.processes > 3);
     assert!(
         outside
@@ -203,9 +255,9 @@ async fn assistive_technology_is_let_through_where_it_is_on() {
             .unwrap();
         server.at("/org/a11y/bus", Status { on }).await.unwrap();
         launcher.request_name("org.a11y.Bus").await.unwrap();
-        let sandbox = Sandbox::of_session(Bus::At(bus.address.clone())).await;
-        let inside = reached(&sandbox, &bus).await;
+        let home = Home::make();
+        let inside = reached(&home.sandbox(&bus), &home, &bus).await;
         assert_eq!(inside.assistive, on);
-        assert!(!inside.bus && !inside.network && !inside.file);
+        assert!(!inside.bus && !inside.network);
     }
 }

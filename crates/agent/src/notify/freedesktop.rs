@@ -221,6 +221,14 @@ struct Past {
     opens: Option<String>,
 }
 
+/// A person clicked.
+struct Click {
+    /// What they want by it.
+    intent: Intent,
+    /// The notification is there still.
+    is_on_screen: bool,
+}
+
 /// What a person wants by a click.
 enum Wish {
     /// To see it.
@@ -305,10 +313,17 @@ impl Desk {
                     }
                     Some(Heard::Properties) => self.look_if_held(front).await,
                     Some(Heard::Said { by, id, what }) => {
-                        if let Some(open) = self.hear(&by, id, what).await
-                            && front.intents.send(open).await.is_err()
-                        {
-                            return Over::Ended;
+                        if let Some(Click { intent, is_on_screen }) = self.hear(&by, id, what) {
+                            // The window first: a daemon that is busy with its picture takes its time to close one.
+                            let is_heard = front.intents.send(intent).await.is_ok();
+                            if is_on_screen {
+                                // Daemons differ in whether a click closes: we do, always.
+                                self.daemon.close(id).await;
+                                self.write_left();
+                            }
+                            if !is_heard {
+                                return Over::Ended;
+                            }
                         }
                     }
                 },
@@ -492,7 +507,7 @@ impl Desk {
     }
 
     /// What the daemon said of a notification; yields what a person wants by it.
-    async fn hear(&mut self, by: &OwnedUniqueName, id: u32, what: Said) -> Option<Intent> {
+    fn hear(&mut self, by: &OwnedUniqueName, id: u32, what: Said) -> Option<Click> {
         let key = self
             .shown
             .iter()
@@ -520,11 +535,9 @@ impl Desk {
                     .take()
                     .filter(|(of, _)| *of == id)
                     .map(|(_, token)| token);
-                let open = |txn| {
-                    Some(Intent::Open {
-                        txn,
-                        activation_token,
-                    })
+                let open = |txn| Intent::Open {
+                    txn,
+                    activation_token,
                 };
                 match key.and_then(|key| self.shown.remove(&key)) {
                     Some(shown) => {
@@ -534,20 +547,23 @@ impl Desk {
                             self.shown.insert(shown.notice.key.clone(), shown);
                             return None;
                         };
-                        // Daemons differ in whether a click closes: we do, always.
-                        self.daemon.close(id).await;
                         self.dismiss(&shown.notice);
-                        self.write_left();
-                        match wish {
-                            Wish::Open => open(shown.notice.opens),
-                            Wish::Other(intent) => Some(intent),
-                        }
+                        Some(Click {
+                            intent: match wish {
+                                Wish::Open => open(shown.notice.opens),
+                                Wish::Other(intent) => intent,
+                            },
+                            is_on_screen: true,
+                        })
                     }
                     // INVARIANT: what has left the screen only ever opens. A button counts while it can be seen.
                     None => {
                         let is_it = |past: &&Past| past.id == id && past.at == *by;
                         let past = self.past.iter().find(is_it)?;
-                        open(past.opens.clone())
+                        Some(Click {
+                            intent: open(past.opens.clone()),
+                            is_on_screen: false,
+                        })
                     }
                 }
             }

@@ -3,12 +3,29 @@
 use std::io::Cursor;
 use std::sync::LazyLock;
 
+use serde::{Serialize, Serializer};
+use zbus::zvariant::{Signature, Type};
+
 const FILE: &[u8] = include_bytes!("../../../../../icons/icon-128.png");
 
 /// The hint `image-data` of the Desktop Notifications Specification: width, height, bytes in a row, whether there is
-/// alpha, bits of a sample, samples of a pixel, and the pixels. They are borrowed: made into D-Bus values one by one, as
-/// a generic value would be, they take forty times their size for a moment, and the allocator keeps that.
-pub(super) type Image = (i32, i32, i32, bool, i32, i32, &'static [u8]);
+/// alpha, bits of a sample, samples of a pixel, and the pixels.
+pub(super) type Image = (i32, i32, i32, bool, i32, i32, Pixels);
+
+/// They are borrowed, and written in one piece: made into D-Bus values one by one, as a generic value would be, they take
+/// forty times their size for a moment, and the allocator keeps that.
+#[derive(Debug)]
+pub(super) struct Pixels(&'static [u8]);
+
+impl Type for Pixels {
+    const SIGNATURE: &'static Signature = <[u8]>::SIGNATURE;
+}
+
+impl Serialize for Pixels {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(self.0)
+    }
+}
 
 /// Width, height and RGBA bytes.
 static PIXELS: LazyLock<Option<(i32, i32, Vec<u8>)>> = LazyLock::new(|| {
@@ -36,14 +53,12 @@ pub(super) fn icon() -> Option<Image> {
         has_alpha,
         bits,
         channels,
-        pixels.as_slice(),
+        Pixels(pixels),
     ))
 }
 
 #[cfg(test)]
 mod tests {
-    use zbus::zvariant::Type;
-
     use super::*;
 
     #[test]
