@@ -13,6 +13,7 @@
 //! It deliberately does not judge ASCII look-alikes (`l`, `1`, `I`): those are a matter of the typeface.
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 use unicode_normalization::char::is_combining_mark;
 use unicode_script::{Script, UnicodeScript};
@@ -35,7 +36,8 @@ pub(crate) fn lookalikes(text: &str) -> Vec<bool> {
     while at < chars.len() {
         let end = at + chars[at..].iter().take_while(|c| in_word(**c)).count();
         if end == at {
-            marked[at] = punctuation_passes(chars[at], has_cjk);
+            let before = at.checked_sub(1).map(|before| chars[before]);
+            marked[at] = punctuation_passes(chars[at], before, has_cjk);
             at += 1;
         } else {
             judge_word(&chars[at..end], at, &mut marked, &mut whole_words);
@@ -77,23 +79,38 @@ fn is_cjk(script: Script) -> bool {
     )
 }
 
-/// The one ASCII character that it looks like.
-fn ascii_twin(c: char) -> Option<char> {
+/// What the characters of ASCII look like that the tables write with several: `m` as `rn`, `"` as `''`.
+static ASCII_AS_SEVERAL: LazyLock<Vec<Vec<char>>> = LazyLock::new(|| {
+    let looks = ('!'..='~').map(looks_like);
+    looks.filter(|looks| looks.len() > 1).collect()
+});
+
+/// What it looks like, by the tables.
+fn looks_like(c: char) -> Vec<char> {
+    skeleton(c.encode_utf8(&mut [0; 4])).collect()
+}
+
+/// Whether it looks like a character of ASCII without being one, or is a Latin letter that looks like several (`ﬁ`).
+fn passes_for_ascii(c: char) -> bool {
     if c.is_ascii() {
-        return None;
+        return false;
     }
-    let mut buffer = [0; 4];
-    let mut looks_like = skeleton(c.encode_utf8(&mut buffer));
-    match (looks_like.next(), looks_like.next()) {
-        (Some(twin), None) if twin.is_ascii() => Some(twin),
-        _ => None,
+    match looks_like(c).as_slice() {
+        [] => false,
+        [twin] => twin.is_ascii(),
+        several => {
+            ASCII_AS_SEVERAL.iter().any(|ascii| ascii == several)
+                || (c.script() == Script::Latin && several.iter().all(char::is_ascii))
+        }
     }
 }
 
-fn punctuation_passes(c: char, has_cjk: bool) -> bool {
-    // Full-width punctuation is what Chinese and Japanese texts are written with.
-    let at_home = has_cjk && matches!(c, '\u{FF01}'..='\u{FF5E}' | '\u{3000}'..='\u{303F}');
-    !TYPOGRAPHY.contains(c) && !at_home && ascii_twin(c).is_some()
+fn punctuation_passes(c: char, before: Option<char>, has_cjk: bool) -> bool {
+    // Full-width punctuation is what Chinese and Japanese texts are written with; Hebrew and Arabic have marks of their
+    // own behind a letter (`צה״ל`).
+    let at_home = (has_cjk && matches!(c, '\u{FF01}'..='\u{FF5E}' | '\u{3000}'..='\u{303F}'))
+        || (is_right_to_left(c) && before.is_some_and(is_right_to_left));
+    !TYPOGRAPHY.contains(c) && !at_home && passes_for_ascii(c)
 }
 
 fn judge_word(word: &[char], at: usize, marked: &mut [bool], whole_words: &mut WholeWords) {
@@ -106,14 +123,17 @@ fn judge_word(word: &[char], at: usize, marked: &mut [bool], whole_words: &mut W
     let has_ascii = letters().any(|c| c.is_ascii_alphanumeric());
     let home = home_script(word);
     for (offset, c) in word.iter().copied().enumerate() {
-        if c.is_ascii() || is_combining_mark(c) {
+        if c.is_ascii() {
             continue;
         }
         let script = c.script();
-        marked[at + offset] = if script == Script::Latin || !is_of_one_script(script) {
-            !c.identifier_allowed() && ascii_twin(c).is_some()
+        marked[at + offset] = if is_combining_mark(c) {
+            // Some stand beside their letter: behind a Latin one, the sign of another script for a breath is a colon.
+            has_ascii && passes_for_ascii(c)
+        } else if script == Script::Latin || !is_of_one_script(script) {
+            !c.identifier_allowed() && passes_for_ascii(c)
         } else if is_cjk(script) {
-            has_ascii && ascii_twin(c).is_some()
+            has_ascii && passes_for_ascii(c)
         } else {
             has_latin || (c.is_numeric() && has_ascii) || home.is_some_and(|home| home != script)
         };
@@ -160,7 +180,7 @@ impl WholeWords {
         if !foreign || letters().any(|c| c.script() != script || is_right_to_left(c)) {
             return;
         }
-        if letters().all(|c| ascii_twin(c).is_some()) {
+        if letters().all(|c| passes_for_ascii(c)) {
             self.passing
                 .entry(script.full_name())
                 .or_default()
@@ -210,6 +230,11 @@ mod tests {
             ("\u{1D41A}dmin", "\u{1D41A}"),
             ("\u{0261}roup", "\u{0261}"),
             ("Мοсква", "\u{3bf}"),
+            // What the tables write with several: `m` is `rn` there, `ﬁ` is `fi`.
+            ("ad\u{1D5C6}in", "\u{1D5C6}"),
+            ("ad\u{FF4D}in", "\u{FF4D}"),
+            ("\u{FB01}nance", "\u{FB01}"),
+            ("https\u{903}//evil", "\u{903}"),
         ] {
             assert_eq!(marked(text), expected, "{text}");
         }
@@ -232,6 +257,24 @@ mod tests {
         assert_eq!(marked("“we’ll” do it – now"), "");
         assert_eq!(marked("请删除，谢谢！"), "");
         assert_eq!(marked("a，b"), "，");
+        assert_eq!(
+            marked("\u{FF02}x\u{2033} 5\u{FF05}"),
+            "\u{FF02}\u{2033}\u{FF05}"
+        );
+        assert_eq!(marked("\u{5F4}x\u{5F3}"), "\u{5F4}\u{5F3}");
+    }
+
+    #[test]
+    fn no_character_passes_for_ascii_in_a_word_of_ascii_but_letters_of_living_languages() {
+        let passing = ('\u{80}'..=char::MAX).filter(|c| passes_for_ascii(*c));
+        let unmarked: String = passing
+            .filter(|c| {
+                let text = format!("a{c}b");
+                let line = crate::visible::safe_line(&text, crate::document::Role::Data);
+                line.plain_text() == text && !TYPOGRAPHY.contains(*c)
+            })
+            .collect();
+        assert_eq!(unmarked, "ÆæþıŒœƁƊƒƖƘƳƷɌɣɩʋʻʼ");
     }
 
     #[test]
@@ -244,6 +287,7 @@ mod tests {
             "Yıldız Işık",
             "محمد علي",
             "דוד בן־גוריון",
+            "ג׳ורג׳, צה״ל, ٥٠٪",
             "山田太郎",
             "김민수",
             "Алексей Смирнов",
@@ -252,7 +296,7 @@ mod tests {
             "🦀 Ferris",
             "नरेन्द्र",
             "François",
-            "10 µs",
+            "10 µs, ½ m², 5 ㎏, ⑴ Ærø œuvre",
         ] {
             assert_eq!(marked(name), "", "{name}");
         }

@@ -3,7 +3,7 @@
 
 use countersign_display::{Card, Kind, Role, card, initials, kind, requester, resource, summary};
 use countersign_model::{
-    By, Digest, MatchWords, NotifyButtons, Operation, ReasonRule, Requirement, StepUp,
+    By, Digest, MatchWords, NotifyButtons, Operation, ReasonRule, Requirement, Stage, StepUp,
 };
 use serde_json::{Value, json};
 
@@ -485,4 +485,120 @@ fn members_of_other_types_make_a_tree_of_all_of_it() {
             "{lines:?}"
         );
     }
+}
+
+/// Our own words of a card, part for part. Its raw bytes and the plain text's headings have none that a window shows.
+fn own_words(card: &Card) -> Vec<String> {
+    let Card {
+        kind: _,
+        gate: _,
+        sentence,
+        stamp: _,
+        lifted,
+        made_visible: _,
+        exhibit,
+        who,
+        why,
+        record,
+        raw: _,
+        words: _,
+        ..
+    } = card;
+    let fields = [
+        lifted,
+        &exhibit.details,
+        &who.claims,
+        &who.reported,
+        why,
+        record,
+    ];
+    let lines = fields.into_iter().flatten().flat_map(|field| &field.lines);
+    lines
+        .chain([sentence, &exhibit.title])
+        .chain(&exhibit.lines)
+        .flat_map(|line| &line.spans)
+        .filter(|span| span.role == Role::Ours)
+        .map(|span| span.text.clone())
+        .collect()
+}
+
+/// What a window says again in other languages (`ui/src/text/ours.ts`): its test reads this list.
+#[test]
+fn all_that_a_card_says_by_itself() {
+    let none = |_: &mut Value| {};
+    let operations = [
+        changed(none),
+        changed(|value| {
+            let properties = &mut value["action"]["properties"];
+            properties.as_object_mut().unwrap().remove("title");
+            properties["headers"] = json!([["content-type", "application/json"]]);
+            properties["body"] = body(r#"{"a":[1],"b":[1,2],"c":{"d":1}}"#);
+            value["subject"]["properties"]["act"] =
+                json!({ "iss": "https://a.example", "sub": "x" });
+            value["subject"]["properties"]["claims"]["groups"] = json!([]);
+        }),
+        changed(|value| value["action"]["properties"]["body"] = body("x")),
+        changed(|value| value["action"]["properties"]["body"] = body("x\n")),
+        changed(|value| {
+            value["action"]["properties"]["body"] = json!({ "size": 7, "sha256": "x" });
+        }),
+        called(json!({
+            "kind": "sql", "statement": "DELETE FROM t WHERE a = $1 AND b = $2", "parameters": [["text", "x"]],
+            "preview": { "how": "rolled_back", "rows": 1, "of": 2, "cascade": [["orders", 3]] },
+        })),
+        called(json!({
+            "kind": "sql", "statement": "DELETE FROM t", "parameters": [["int4", "7"]],
+            "preview": { "how": "estimated", "rows": 1 },
+        })),
+        called(json!({
+            "kind": "command", "argv": ["a", ""], "program": { "path": "/a", "sha256": "x" },
+            "env": [["B", { "size": 1, "sha256": "x" }], ["C", { "size": 2, "sha256": "x" }]],
+        })),
+        called(json!({
+            "kind": "tool", "tool": "refund", "server": "payments", "server_version": "2", "arguments": "{}",
+        })),
+        called(json!({ "kind": "fax" })),
+    ];
+    let stage = |name: &str, approvals| Stage {
+        name: name.to_owned(),
+        approvals,
+    };
+    let requirements = [
+        requirement(),
+        Requirement {
+            by: By::Requester,
+            step_up: StepUp::Webauthn,
+            reason: ReasonRule::Always,
+            notify_buttons: NotifyButtons::Both,
+            ttl_secs: 1,
+            grant_secs: 60,
+            fresh_claims_secs: 3_600,
+            release_claims_secs: Some(86_400),
+            ..requirement()
+        },
+        Requirement {
+            approvals: 1,
+            stages: vec![stage("lead", 1), stage("owner", 2)],
+            step_up: StepUp::Oidc,
+            acr: Some("mfa".to_owned()),
+            scope: Some("approve:x".to_owned()),
+            match_words: MatchWords::Words,
+            hold: true,
+            notify_buttons: NotifyButtons::Deny,
+            urgent: true,
+            ttl_secs: 90,
+            grant_secs: 7_200,
+            fresh_claims_secs: 172_800,
+            ..requirement()
+        },
+    ];
+    let mut all = std::collections::BTreeSet::new();
+    for operation in &operations {
+        for requirement in &requirements {
+            all.extend(own_words(&shown(operation, requirement)));
+        }
+    }
+    // In quotes: the spaces at their edges are part of them.
+    let all: Vec<String> = all.iter().map(|text| json!(text).to_string()).collect();
+    insta::assert_snapshot!("ours", all.join("\n"));
 }
