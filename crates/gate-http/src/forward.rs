@@ -1,30 +1,27 @@
 //! Sending calls on: streamed where the policy allows them outright, once and whole where people approved them.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use countersign_model::Operation;
 use countersign_pep::Permit;
+use http::Response;
 use http::header::{self, HeaderMap, HeaderName};
-use http::{Request, Response};
 use http_body_util::{Either, Full};
 use hyper::body::Incoming;
 use hyper_rustls::{ConfigBuilderExt as _, HttpsConnector};
-use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
 
 use crate::call::{Call, Sent, Upstream};
+use crate::lane::{Answered, Failed, Lanes};
 use crate::outgoing::Outgoing;
 use crate::overrides::{Verdict, Watch};
 use crate::problem::Problem;
 
 /// What is answered: the upstream's stream, or the gate's own words.
-pub(crate) type Answer = Response<Either<Incoming, Full<Bytes>>>;
+pub(crate) type Answer = Response<Either<Answered, Full<Bytes>>>;
 
-/// Idle connections to the upstream that are kept.
-const MAX_IDLE: usize = 256;
-const IDLE: Duration = Duration::from_secs(30);
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 /// Removed from answers: they belong to the connection behind the gate.
 const HOP_BY_HOP: [HeaderName; 6] = [
@@ -39,29 +36,15 @@ const HOP_BY_HOP: [HeaderName; 6] = [
 /// The way to the upstream.
 pub(crate) struct Forwarder {
     upstream: Upstream,
-    /// Keeps connections. Resends nothing that was begun.
-    pooled: Client<HttpsConnector<HttpConnector>, Outgoing>,
-    /// A new connection for each approved call: one attempt, with nothing that could have gone stale.
-    single: Client<HttpsConnector<HttpConnector>, Outgoing>,
+    lanes: Arc<Lanes>,
     timeout: Duration,
 }
 
 impl Forwarder {
     pub(crate) fn new(upstream: Upstream, timeout: Duration) -> Result<Self, rustls::Error> {
-        let connector = connector()?;
-        let mut pooled = Client::builder(TokioExecutor::new());
-        pooled
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(IDLE)
-            .pool_max_idle_per_host(MAX_IDLE);
-        let mut single = Client::builder(TokioExecutor::new());
-        single
-            .pool_max_idle_per_host(0)
-            .retry_canceled_requests(false);
         Ok(Self {
+            lanes: Lanes::new(connector()?, upstream.clone()),
             upstream,
-            pooled: pooled.build(connector.clone()),
-            single: single.build(connector),
             timeout,
         })
     }
@@ -72,7 +55,7 @@ impl Forwarder {
         let request = call
             .into_request(&self.upstream, Sent::AsAllowed, Outgoing::whole(body))
             .map_err(|_| unsendable())?;
-        self.send(&self.pooled, request).await
+        self.send(self.lanes.send(request)).await
     }
 
     /// The same with a body that streams through, watched where there is something to watch for.
@@ -87,7 +70,7 @@ impl Forwarder {
         let request = call
             .into_request(&self.upstream, Sent::AsAllowed, body)
             .map_err(|_| unsendable())?;
-        let sent = self.send(&self.pooled, request).await;
+        let sent = self.send(self.lanes.send(request)).await;
         match verdict.get() {
             // Whatever the upstream made of half a body is not the answer to this call.
             Some(overridden) => Err(Problem::bad_call(
@@ -113,7 +96,7 @@ impl Forwarder {
         let body = call.body.take().unwrap_or_default();
         let sent = match call.into_request(&self.upstream, Sent::AsApproved, Outgoing::whole(body))
         {
-            Ok(request) => self.send(&self.single, request).await,
+            Ok(request) => self.send(self.lanes.send_once(request)).await,
             Err(_) => Err(unsendable()),
         };
         // CRASH G1: sent, and the outcome not told. The server's history says that it was redeemed, not how it went.
@@ -125,19 +108,26 @@ impl Forwarder {
         sent
     }
 
+    /// Ends connections that nobody has used for a while.
+    pub(crate) fn sweep(&self) {
+        self.lanes.sweep();
+    }
+
     async fn send(
         &self,
-        client: &Client<HttpsConnector<HttpConnector>, Outgoing>,
-        request: Request<Outgoing>,
+        sending: impl Future<Output = Result<Response<Answered>, Failed>>,
     ) -> Result<Answer, Problem> {
-        let answer = match tokio::time::timeout(self.timeout, client.request(request)).await {
+        let answer = match tokio::time::timeout(self.timeout, sending).await {
             Ok(Ok(answer)) => answer,
-            Ok(Err(error)) => {
-                tracing::warn!(connect = error.is_connect(), "the upstream failed: {error}");
-                return Err(Problem::upstream(if error.is_connect() {
-                    "The service behind the gate cannot be reached; the call was not made."
-                } else {
-                    "The service behind the gate broke off; whether it did what was asked is not known."
+            Ok(Err(failed)) => {
+                tracing::warn!("the upstream failed: {failed}");
+                return Err(Problem::upstream(match failed {
+                    Failed::Unreachable(_) => {
+                        "The service behind the gate cannot be reached; the call was not made."
+                    }
+                    Failed::Broken(_) | Failed::Ended => {
+                        "The service behind the gate broke off; whether it did what was asked is not known."
+                    }
                 }));
             }
             Err(_) => {

@@ -20,6 +20,7 @@ pub mod credential;
 mod forward;
 mod gate;
 pub mod headers;
+mod lane;
 mod outgoing;
 pub mod overrides;
 pub mod problem;

@@ -23,6 +23,7 @@ use crate::config::{GateConfig, ProviderConfig};
 use crate::credential::CredentialKey;
 use crate::forward::Forwarder;
 use crate::gate::{self, Shared};
+use crate::lane::IDLE;
 use crate::wire::Wire;
 
 /// Connections at once, at most.
@@ -92,6 +93,7 @@ impl Gate {
         let watched = Arc::clone(&policy);
         tasks.spawn(watched.watch(POLICY_EVERY, stopping.clone().cancelled_owned()));
         tasks.spawn(compare_routes(Arc::clone(&shared), stopping.clone()));
+        tasks.spawn(sweep(Arc::clone(&shared), stopping.clone()));
         tasks.spawn(accept(shared, listener, stopping.clone()));
         tasks.close();
         Ok(Running {
@@ -254,6 +256,17 @@ async fn compare_routes(shared: Arc<Shared>, stopping: CancellationToken) {
                 action,
                 "the new policy names no such action: calls of its routes are denied"
             );
+        }
+    }
+}
+
+/// Ends connections to the upstream that nobody uses.
+async fn sweep(shared: Arc<Shared>, stopping: CancellationToken) {
+    let mut rounds = tokio::time::interval(IDLE);
+    loop {
+        tokio::select! {
+            _ = rounds.tick() => shared.forwarder.sweep(),
+            () = stopping.cancelled() => return,
         }
     }
 }

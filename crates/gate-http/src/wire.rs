@@ -3,26 +3,35 @@
 //! hyper looks for a hang-up while a call is under way only as long as it has read nothing beyond that call: one
 //! byte of a next one, and a caller who goes away would keep their request open. So whoever holds a call reads on
 //! by itself ([`Line::hung_up`]), into a bounded memory from which hyper is served afterwards.
+//!
+//! A connection that is closed over bytes that nobody read is reset, and a reset takes along an answer that its caller
+//! has not read yet. So after the last answer what a caller is still sending is read and dropped, for a bounded time.
 
 use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::{Buf as _, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::time::Sleep;
 
 /// A caller whose call is held may send this much more, in bytes.
 const MAX_AHEAD: usize = 64 * 1024;
 const PIECE: usize = 4096;
+/// How long a caller who was refused half-way may go on sending.
+const LINGER: Duration = Duration::from_secs(5);
 
 /// What hyper has.
 #[derive(Debug)]
 pub(crate) struct Wire {
     line: Arc<Line>,
     write: OwnedWriteHalf,
+    /// Once the last answer is out: until when the rest is read.
+    lingering: Option<Pin<Box<Sleep>>>,
 }
 
 /// What a call that is held has: the reading side.
@@ -48,6 +57,7 @@ impl Wire {
         Self {
             line: Arc::new(Line(Mutex::new(reading))),
             write,
+            lingering: None,
         }
     }
 
@@ -81,6 +91,17 @@ impl Reading {
                 // hyper meets the same error at its next read or write.
                 Err(_) => self.ended = true,
             }
+        }
+        Poll::Ready(())
+    }
+
+    /// Reads to the end, and keeps nothing.
+    fn poll_rest(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut piece = [0; PIECE];
+        while !self.ended {
+            let mut buffer = ReadBuf::new(&mut piece);
+            let read = ready!(Pin::new(&mut self.half).poll_read(cx, &mut buffer));
+            self.ended = read.is_err() || buffer.filled().is_empty();
         }
         Poll::Ready(())
     }
@@ -131,8 +152,24 @@ impl AsyncWrite for Wire {
         Pin::new(&mut self.write).poll_flush(cx)
     }
 
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.write).poll_shutdown(cx)
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Self {
+            line,
+            write,
+            lingering,
+        } = self.get_mut();
+        let until = match lingering {
+            Some(until) => until,
+            None => {
+                ready!(Pin::new(write).poll_shutdown(cx))?;
+                lingering.insert(Box::pin(tokio::time::sleep(LINGER)))
+            }
+        };
+        // The time first: reading from somebody who sends without end never lets it have its turn.
+        if until.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(Ok(()));
+        }
+        line.reading().poll_rest(cx).map(Ok)
     }
 }
 
@@ -159,6 +196,21 @@ mod tests {
         let mut read = Vec::new();
         wire.read_to_end(&mut read).await.unwrap();
         assert_eq!(read, b"GET / ");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_sends_without_end_is_left_after_a_while() {
+        let (mut caller, mut wire) = connected().await;
+        let sending = tokio::spawn(async move {
+            caller.write_all(&[b'x'; PIECE]).await.unwrap();
+            caller
+        });
+        let begun = tokio::time::Instant::now();
+        // The caller keeps their side open: only the time ends this.
+        wire.shutdown().await.unwrap();
+        let took = begun.elapsed();
+        assert!(LINGER <= took && took < 2 * LINGER, "{took:?}");
+        drop(sending.await.unwrap());
     }
 
     #[tokio::test]

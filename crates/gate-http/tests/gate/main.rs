@@ -9,6 +9,7 @@ mod challenges;
 mod federation;
 mod held;
 mod keys;
+mod lanes;
 mod refused;
 mod reload;
 mod retries;

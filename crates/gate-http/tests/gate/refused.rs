@@ -41,6 +41,24 @@ async fn oversized_and_unreadable_bodies_are_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_caller_who_is_still_sending_reads_the_refusal() {
+    let scene = Scene::new().await;
+    // More than the buffers on the way hold: the gate has answered and said its last long before the end of it.
+    let body = vec![b'x'; 16 * 1024 * 1024];
+    let head = format!(
+        "PATCH /customers/42 HTTP/1.1\r\nhost: gate\r\nauthorization: Bearer {}\r\ncontent-length: {}\r\n\r\n",
+        scene.token(),
+        body.len()
+    );
+    let mut caller = scene.connect().await;
+    caller.write_all(head.as_bytes()).await.unwrap();
+    caller.write_all(&body).await.unwrap();
+    let mut answer = Vec::new();
+    caller.read_to_end(&mut answer).await.unwrap();
+    assert!(answer.starts_with(b"HTTP/1.1 413 "));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn calls_that_two_servers_could_read_differently_are_refused() {
     let scene = Scene::new().await;
     let token = scene.token();

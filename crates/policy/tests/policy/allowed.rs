@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use crate::properties::claims;
+use crate::properties::{add, claims};
 use crate::world::{ISSUER, changed, load};
 use countersign_model::{Operation, PolicyAnswer, PolicyCheck, TokenRule};
 use countersign_policy::{Policy, Requester, Seen};
@@ -78,15 +78,7 @@ proptest! {
                 if acted_for {
                     value["subject"]["properties"]["act"] = json!({ "iss": ISSUER, "sub": "robot" });
                 }
-                for (name, claim) in &claims {
-                    value["subject"]["properties"]["claims"][name] = claim.clone();
-                }
-                for (name, property) in &properties {
-                    value["resource"]["properties"][name] = property.clone();
-                }
-                for (name, property) in &call {
-                    value["action"]["properties"][name] = property.clone();
-                }
+                add(value, &claims, &properties, &call);
             });
             let with_one = (POLICY.answer(&asked) == PolicyAnswer::Allow)
                 .then(|| POLICY.token_rule(&asked));

@@ -169,17 +169,7 @@ proptest! {
     fn every_operation_has_an_answer(claims in claims(), properties in claims(), call in claims()) {
         let policy = &*ORDERS;
         for action in ["orders.customers.read", "orders.customers.delete", "x"] {
-            let asked = changed("mara", action, |value| {
-                for (name, claim) in &claims {
-                    value["subject"]["properties"]["claims"][name] = claim.clone();
-                }
-                for (name, property) in &properties {
-                    value["resource"]["properties"][name] = property.clone();
-                }
-                for (name, property) in &call {
-                    value["action"]["properties"][name] = property.clone();
-                }
-            });
+            let asked = changed("mara", action, |value| add(value, &claims, &properties, &call));
             let answer = policy.answer(&asked);
             if let PolicyAnswer::Deny { reason } = &answer {
                 prop_assert!(!reason.contains("cannot be put"), "{reason}");
@@ -190,6 +180,25 @@ proptest! {
                 prop_assert!(!reason.contains("cannot be put"), "{reason}");
             }
             prop_assert!(!policy.who_may_vote(&asked, None).is_empty());
+        }
+    }
+}
+
+/// Puts members where an operation has its claims, the properties of its resource, and those of its action.
+pub(crate) fn add(
+    operation: &mut Value,
+    claims: &[(String, Value)],
+    properties: &[(String, Value)],
+    call: &[(String, Value)],
+) {
+    for (pointer, members) in [
+        ("/subject/properties/claims", claims),
+        ("/resource/properties", properties),
+        ("/action/properties", call),
+    ] {
+        let place = operation.pointer_mut(pointer).unwrap();
+        for (name, value) in members {
+            place[name] = value.clone();
         }
     }
 }

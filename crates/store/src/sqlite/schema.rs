@@ -219,8 +219,14 @@ CREATE TABLE authenticators (
 ) STRICT, WITHOUT ROWID;
 ";
 
+/// The pages of a new file, in bytes. A request changes some fifteen pages, each of which is summed, written and synced
+/// whole: half the usual size makes half of that work.
+const PAGE_BYTES: u32 = 2_048;
+
 /// Settings of every connection.
 pub(crate) fn configure(connection: &Connection) -> rusqlite::Result<()> {
+    // First: from the next setting on a file keeps the pages that it has.
+    connection.pragma_update(None, "page_size", PAGE_BYTES)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "foreign_keys", "ON")?;
