@@ -18,24 +18,32 @@ const LIMITS = {
   LINE: 14,
 };
 
-/** Sums over all pixels above and to the left, for each channel: the mean of any block is four look-ups. */
-function sums({ width, height, pixels }) {
-  const table = new Float64Array((width + 1) * (height + 1) * 3);
-  for (let y = 0; y < height; y++) {
-    const row = [0, 0, 0];
-    for (let x = 0; x < width; x++) {
-      for (let c = 0; c < 3; c++) {
-        row[c] += pixels[(y * width + x) * 3 + c];
-        table[((y + 1) * (width + 1) + x + 1) * 3 + c] = table[(y * (width + 1) + x + 1) * 3 + c] + row[c];
-      }
+/** Where else the same thing may stand, the nearest first: most blocks are where they were. */
+const around = (near) => {
+  const steps = Array.from({ length: 2 * near + 1 }, (_, n) => n - near);
+  return steps.flatMap((dy) => steps.map((dx) => ({ dx, dy }))).sort((a, b) => Math.abs(a.dx) + Math.abs(a.dy) - Math.abs(b.dx) - Math.abs(b.dy));
+};
+
+/** The mean color of a block. */
+function meanOf({ width, pixels }, x, y, wide, high) {
+  let [red, green, blue] = [0, 0, 0];
+  for (let py = y; py < y + high; py++) {
+    for (let n = (py * width + x) * 3; n < (py * width + x + wide) * 3; n += 3) {
+      red += pixels[n];
+      green += pixels[n + 1];
+      blue += pixels[n + 2];
     }
   }
-  return table;
+  return [red / (wide * high), green / (wide * high), blue / (wide * high)];
 }
 
-function mean(table, width, x, y, wide, high, c) {
-  const at = (px, py) => table[(py * (width + 1) + px) * 3 + c];
-  return (at(x + wide, y + high) - at(x, y + high) - at(x + wide, y) + at(x, y)) / (wide * high);
+/** Whether no pixel of a block is another one, as far as anybody sees: so it is with most of them. */
+function isSame(one, two, x, y, wide, high, step) {
+  for (let py = y; py < y + high; py++) {
+    const row = (py * one.width + x) * 3;
+    for (let n = row; n < row + wide * 3; n++) if (Math.abs(one.pixels[n] - two.pixels[n]) > step) return false;
+  }
+  return true;
 }
 
 function isFlat({ width, pixels }, means, x, y, wide, high, even) {
@@ -51,30 +59,32 @@ function isFlat({ width, pixels }, means, x, y, wide, high, even) {
 export function differences(was, is, { NEAR, FLAT, DRAWN, EVEN, LINE } = LIMITS) {
   if (was.width !== is.width || was.height !== is.height) return { size: `${is.width} × ${is.height} instead of ${was.width} × ${was.height}`, blocks: [] };
   const { width, height } = was;
-  const [before, after] = [sums(was), sums(is)];
-  const found = new Map();
-  for (const [one, own, two, other] of [[was, before, is, after], [is, after, was, before]]) {
-    for (let y = 0; y < height; y += BLOCK) {
-      for (let x = 0; x < width; x += BLOCK) {
-        const [wide, high] = [Math.min(BLOCK, width - x), Math.min(BLOCK, height - y)];
-        const means = [0, 1, 2].map((c) => mean(own, width, x, y, wide, high, c));
+  const offsets = around(NEAR);
+  const blocks = [];
+  for (let y = 0; y < height; y += BLOCK) {
+    for (let x = 0; x < width; x += BLOCK) {
+      const [wide, high] = [Math.min(BLOCK, width - x), Math.min(BLOCK, height - y)];
+      if (isSame(was, is, x, y, wide, high, FLAT)) continue;
+      for (const [one, two] of [[was, is], [is, was]]) {
+        const means = meanOf(one, x, y, wide, high);
         const flat = isFlat(one, means, x, y, wide, high, EVEN);
         const allowed = flat ? FLAT : DRAWN;
         let least = Infinity;
-        for (let dy = -NEAR; dy <= NEAR && least > allowed; dy++) {
-          for (let dx = -NEAR; dx <= NEAR && least > allowed; dx++) {
-            if (x + dx < 0 || y + dy < 0 || x + dx + wide > width || y + dy + high > height) continue;
-            const theirs = [0, 1, 2].map((c) => mean(other, width, x + dx, y + dy, wide, high, c));
-            const by = Math.max(...means.map((value, c) => Math.abs(value - theirs[c])));
-            // Where nothing is drawn, nothing may be drawn: a hairline hardly moves the mean.
-            if (by < least && (!flat || by > FLAT || isFlat(two, theirs, x + dx, y + dy, wide, high, LINE))) least = by;
-          }
+        for (const { dx, dy } of offsets) {
+          if (x + dx < 0 || y + dy < 0 || x + dx + wide > width || y + dy + high > height) continue;
+          const theirs = meanOf(two, x + dx, y + dy, wide, high);
+          const by = Math.max(Math.abs(means[0] - theirs[0]), Math.abs(means[1] - theirs[1]), Math.abs(means[2] - theirs[2]));
+          // Where nothing is drawn, nothing may be drawn: a hairline hardly moves the mean.
+          if (by < least && (!flat || by > FLAT || isFlat(two, theirs, x + dx, y + dy, wide, high, LINE))) least = by;
+          if (least <= allowed) break;
         }
-        if (least > allowed) found.set(`${x} ${y}`, { x, y });
+        if (least <= allowed) continue;
+        blocks.push({ x, y });
+        break;
       }
     }
   }
-  return { size: null, blocks: [...found.values()] };
+  return { size: null, blocks };
 }
 
 /** The picture with what differs framed in red and the rest faded, to be looked at. */

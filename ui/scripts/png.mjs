@@ -66,13 +66,19 @@ export function encode({ width, height, pixels }) {
     const color = (pixels[n] << 16) | (pixels[n + 1] << 8) | pixels[n + 2];
     counts.set(color, (counts.get(color) ?? 0) + 1);
   }
-  // Shades of antialiasing stand in for each other; a color that covers something stays what it is.
-  const kept = [];
+  // Shades of antialiasing and of shadows stand in for each other, as few as must; what covers something stays what it is.
   const far = (one, other, least) => Math.abs((one >> 16) - (other >> 16)) + Math.abs(((one >> 8) & 255) - ((other >> 8) & 255)) + Math.abs((one & 255) - (other & 255)) > least;
-  for (const [color, count] of [...counts].sort(([, a], [, b]) => b - a)) {
-    if (kept.length === 256) break;
-    if (count > 2000 || kept.every((other) => far(color, other, 24))) kept.push(color);
-  }
+  const sorted = [...counts].sort(([, a], [, b]) => b - a);
+  const apart = (least) => {
+    const kept = [];
+    for (const [color, count] of sorted) {
+      if (count <= 2000 && !kept.every((other) => far(color, other, least))) continue;
+      if (kept.push(color) > 256) return null;
+    }
+    return kept;
+  };
+  const kept = [0, 3, 6, 9, 12, 16, 24, 36, 48].reduce((found, least) => found ?? apart(least), null);
+  if (kept === null) throw new Error("a picture of too many colors");
   const nearest = new Map();
   for (const color of counts.keys()) {
     let best = 0;

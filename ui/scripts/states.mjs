@@ -9,7 +9,7 @@ export const hands = () => {
       const look = () => {
         const found = ready();
         if (found) return done(found);
-        if (performance.now() - began > 20_000) return fail(new Error(`waited in vain for ${what ?? ready}`));
+        if (performance.now() - began > 60_000) return fail(new Error(`waited in vain for ${what ?? ready}`));
         setTimeout(look, 30);
       };
       look();
@@ -96,6 +96,7 @@ export const states = [
   ["first-waiting", "first/waiting"],
   ["first-binding", "first/binding"],
   ["first-failed", "first/failed"],
+  ["first-keyring", "first/keyring"],
   ["first-ready", "first/waiting", step(async (ui) => {
     await ui.find("#app > *");
     globalThis.played.signIn();

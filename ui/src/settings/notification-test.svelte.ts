@@ -2,7 +2,7 @@
 import { problemOf } from "../backend/backend";
 import type { Call } from "../generated/ipc";
 import type { Store } from "../store.svelte";
-import { t } from "../text";
+import { inWords } from "../text/problem";
 
 export class NotificationTest {
   /** Why the last thing did not work. */
@@ -22,7 +22,7 @@ export class NotificationTest {
       await this.store.backend.call(call);
     } catch (thrown) {
       const problem = problemOf(thrown);
-      this.problem = problem.sentence || t.problem[problem.code];
+      this.problem = inWords(problem);
     }
     this.busy = false;
   }

@@ -2,7 +2,7 @@
 import { problemOf } from "../backend/backend";
 import type { Prefs } from "../generated/ipc";
 import type { Store } from "../store.svelte";
-import { t } from "../text";
+import { inWords } from "../text/problem";
 
 export class Preferring {
   /** By preference. */
@@ -18,7 +18,7 @@ export class Preferring {
       await this.store.prefer(change);
     } catch (thrown) {
       const problem = problemOf(thrown);
-      this.problems[of] = problem.sentence || t.problem[problem.code];
+      this.problems[of] = inWords(problem);
     }
   }
 }

@@ -1,6 +1,6 @@
 /**
- * Every word that the window says, in German. What the agent says by itself (problems, the sentence of a
- * card, which is signed) comes in English. Voice as in `en.ts`: short, plain, present tense.
+ * Every word that the window says, in German. What the agent says of a problem comes in
+ * English, and so does what is signed: its words are said again in German under `ours`. Voice as in `en.ts`: short, plain, present tense.
  *
  * One file because a language is one file to translate.
  */
@@ -303,6 +303,7 @@ export const de: Catalogue = {
     asksToToo: slotted(", fragt an: "),
     doAction: slotted("Aktion "),
     onThing: slotted(" an "),
+    inKeyring: slotted("Schlüssel im Schlüsselbund des Systems: Programme, die als Sie laufen, könnten ihn verwenden."),
     empty: slotted("(leer)"),
     none: slotted("(keine)"),
     nothingAfter: slotted("(nichts nach dem letzten Zeilenumbruch)"),
@@ -357,6 +358,32 @@ export const de: Catalogue = {
     hours: slotted("{n} Stunden"),
     day: slotted("1 Tag"),
     days: slotted("{n} Tage"),
+    ofDevice: slotted("Gerät "),
+    deviceKey: slotted("-Schlüssel"),
+    noLongerCounts: slotted(", zählt nicht mehr"),
+    stepOperation: slotted("Der Vorgang ist vollständig und auf nur eine Weise zu lesen"),
+    stepSameness: slotted("Frage, Anfrage, Stimmen und Freigabe sind signiert und sprechen vom selben Vorgang"),
+    stepRequirement: slotted("Die Bedingung verlangt mindestens, was die Regel verlangt"),
+    stepVotes: slotted("Jede Stimme ist von ihrem Gerät signiert, stimmt zu und kam rechtzeitig"),
+    stepBindings: slotted("Jedes Gerät ist durch die Signatur des Anbieters an seine Person gebunden"),
+    stepStepUp: slotted("Alle haben sich für diese Stimme neu angemeldet"),
+    stepPeople: slotted("Genug verschiedene Personen haben zugestimmt, und jede darf es"),
+    stepLog: slotted("All das steht im prüfbaren Protokoll"),
+    proven: slotted("Alles hält stand, nach Schlüsseln, die dieses Gerät selbst geholt hat."),
+    consistent: slotted("Nichts widerspricht sich, aber nicht alles lässt sich auf diesem Gerät beweisen. Eine Prüfung mit der Regel und den Anmeldungen aller kann es beweisen."),
+    doesNotHold: slotted("Der Beweis hält nicht stand. {name}"),
+    withoutGrant: slotted("{ended} Deshalb gibt es keine Freigabe zu beweisen; die Anfrage selbst ist echt."),
+    noGrant: slotted("Es gibt keine Freigabe zu beweisen."),
+    askAndRequest: slotted("Frage und Anfrage; es gibt keine Freigabe."),
+    noLog: slotted("Dieser Server führt noch kein prüfbares Protokoll."),
+    notAskedFor: slotted("Die Bedingung verlangt es nicht."),
+    keysNotGiven: slotted("Alle Teile stimmen überein; wessen Schlüssel sie signiert haben, ist hier nicht bekannt."),
+    policyNotGiven: slotted("Die Regel liegt hier nicht vor."),
+    providersNotGiven: slotted("Welchen Anbietern zu trauen ist, liegt hier nicht vor."),
+    stillOpen: slotted("Sie ist noch offen."),
+    denied: slotted("Sie wurde abgelehnt."),
+    expired: slotted("Ihre Zeit lief ab."),
+    withdrawn: slotted("Sie wurde zurückgenommen."),
   },
 
   // Die Stimme
@@ -631,6 +658,9 @@ export const de: Catalogue = {
   binding: "Einen Moment",
   bindingSo: "Ihr Anbieter hat geantwortet. Countersign macht auf diesem Gerät einen Schlüssel und bindet ihn an Sie.",
   bindingBusy: "Bindet den Schlüssel dieses Geräts",
+  keysUnreadable: "Die Schlüssel dieses Geräts sind nicht lesbar",
+  keysUnreadableSo: "Bis der Schlüsselbund offen ist, erreichen Sie hier keine Anfragen. Countersign versucht es von selbst wieder, und alles ist wie zuvor.",
+  signInAnew: "Neu anmelden, mit neuen Schlüsseln",
   signInFailed: "Die Anmeldung hat nicht geklappt",
   signInFailedSo: "Nichts wurde behalten.",
   tryAgain: "Noch einmal",
@@ -864,6 +894,7 @@ export const de: Catalogue = {
   diagnosticsSo: "Versionen, Desktop, Einstellungen, Verbindung und das Ende des Protokolls: für jemanden, der Ihnen hilft. Geheimnisse sind nicht darin.",
   diagnosticsDo: "Kopieren",
 
+  problemIn: (p) => (p.words === "" ? `Countersign meldet: ${p.sentence}` : `${p.words} (${p.sentence})`),
   problem: {
     server_unreachable: "Unter dieser Adresse antwortet kein Server.",
     provider_unreachable: "Der Identitätsanbieter antwortet nicht.",
@@ -875,6 +906,6 @@ export const de: Catalogue = {
     wrong_words: "Das sind nicht die zwei Wörter, die das anfragende Terminal zeigt.",
     not_found: "Eine solche Anfrage gibt es nicht.",
     version: "Fenster und Agent sind von verschiedenen Versionen. Starten Sie Countersign neu.",
-    other: "Der Agent hat nicht geantwortet.",
+    other: "Es hat nicht geklappt.",
   },
 };

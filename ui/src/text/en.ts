@@ -313,6 +313,8 @@ export const en = {
     doAction: slotted("do "),
     onThing: slotted(" on "),
     empty: slotted("(empty)"),
+    /** Where the keys of a device are, as its agent says it. */
+    inKeyring: slotted("Key in the system keyring: programs that run as you could use it."),
     none: slotted("(none)"),
     nothingAfter: slotted("(nothing after the last line break)"),
     notBound: slotted(" (not bound)"),
@@ -366,6 +368,33 @@ export const en = {
     hours: slotted("{n} hours"),
     day: slotted("1 day"),
     days: slotted("{n} days"),
+    // The lines of a vote, and of the proof.
+    ofDevice: slotted("device "),
+    deviceKey: slotted(" key"),
+    noLongerCounts: slotted(", no longer counts"),
+    stepOperation: slotted("The operation is complete and readable in one way only"),
+    stepSameness: slotted("Ask, request, votes and grant are signed and speak of the same operation"),
+    stepRequirement: slotted("The requirement is at least what the policy demands"),
+    stepVotes: slotted("Every vote is signed by its device, approves, and was cast in time"),
+    stepBindings: slotted("Every device is bound to its person by the provider's own signature"),
+    stepStepUp: slotted("Every voter signed in again for this vote"),
+    stepPeople: slotted("Enough different people approved, each of whom may"),
+    stepLog: slotted("All of it stands in the verifiable log"),
+    proven: slotted("Everything holds, by keys that this device got itself."),
+    consistent: slotted("Nothing contradicts, but not all of it can be proven on this device. An auditor with the policy and everybody's sign-ins can prove it."),
+    doesNotHold: slotted("The evidence does not hold. {name}"),
+    withoutGrant: slotted("{ended} So there is no grant to prove; the request itself is genuine."),
+    noGrant: slotted("There is no grant to prove."),
+    askAndRequest: slotted("Ask and request; there is no grant."),
+    noLog: slotted("This server keeps no verifiable log yet."),
+    notAskedFor: slotted("The requirement does not ask for it."),
+    keysNotGiven: slotted("All parts agree; whose keys signed them was not given."),
+    policyNotGiven: slotted("The policy was not given to this verifier."),
+    providersNotGiven: slotted("Which providers to trust was not given."),
+    stillOpen: slotted("It is still open."),
+    denied: slotted("It has been denied."),
+    expired: slotted("Its time ran out."),
+    withdrawn: slotted("The requester took it back."),
   },
 
   // The vote
@@ -637,6 +666,9 @@ export const en = {
   binding: "One moment",
   bindingSo: "Your provider has answered. Countersign makes a key on this device and binds it to you.",
   bindingBusy: "Binding the key of this device",
+  keysUnreadable: "The keys of this device cannot be read",
+  keysUnreadableSo: "Until the keyring is open, requests do not reach you here. Countersign asks again by itself, and everything is as it was.",
+  signInAnew: "Sign in anew, with new keys",
   signInFailed: "The sign-in did not work",
   signInFailedSo: "Nothing was kept.",
   tryAgain: "Try again",
@@ -870,6 +902,8 @@ export const en = {
   diagnosticsSo: "Versions, desktop, settings, connection and the end of the log: for someone who helps you. No secrets are in it.",
   diagnosticsDo: "Copy",
 
+  /** A problem with the agent's own sentence, which is English: here that is all. `words`: ours for its kind, if there are any. */
+  problemIn: (p: { words: string; sentence: string }) => p.sentence,
   /** For problems whose sentence is missing. */
   problem: {
     server_unreachable: "No server answers at that address.",
@@ -882,6 +916,6 @@ export const en = {
     wrong_words: "These are not the two words that the requester’s terminal shows.",
     not_found: "There is no such request.",
     version: "Window and agent are of different versions. Restart Countersign.",
-    other: "The agent did not answer.",
+    other: "It did not work.",
   } satisfies Record<ProblemCode, string>,
 };

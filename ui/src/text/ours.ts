@@ -1,5 +1,5 @@
 /**
- * Our own words on a card, in the language in use. What is signed is their English: it comes with the card, part for part,
+ * Our own words on a card and of a proof, in the language in use. What is signed is their English: it comes with the card, part for part,
  * and this only says it again. What the catalogue does not know stays as it came.
  */
 import { t } from "./catalogue.svelte";
@@ -12,7 +12,7 @@ const parts = (text: Slotted<string>) => text.parts;
 
 /** These stand for words of ours again; any other place holds what a policy names. */
 const NUMBER = "n";
-const AGAIN = ["duration", "people"];
+const AGAIN = ["duration", "people", "ended"];
 
 const escaped = (text: string) => text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
 const pattern = (key: Key) =>

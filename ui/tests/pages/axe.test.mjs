@@ -39,7 +39,7 @@ const pages = [
   ["first"], ["first", async (page) => {
     await page.getByRole("button", { name: "Go on" }).click();
     await page.getByRole("heading", { name: "Where do you sign in?" }).waitFor();
-  }], ["first/waiting"], ["first/binding"], ["first/failed"],
+  }], ["first/waiting"], ["first/binding"], ["first/failed"], ["first/keyring"],
   ["inbox/sql"], ["inbox/sql", readAll], ["inbox/http"], ["inbox/tool", readAll], ["inbox/hostile"], ["inbox/rtl"], ["inbox/han"], ["inbox/query"], ["inbox/long"], ["inbox/voted"], ["inbox/own"],
   ["inbox/step-up", readAll], ["inbox/step-up-key", readAll], ["inbox/step-up-waiting"], ["inbox/step-up-touch"], ["inbox/step-up-sending"], ["inbox/step-up-down"], ["inbox/step-up-over"], ["inbox/stages", readAll], ["inbox/confirm-own", readAll], ["inbox/chain", readAll], ["inbox/approved-unused"],
   ["inbox/approved"], ["inbox/denied"], ["inbox/elsewhere"], ["inbox/expired"], ["inbox/many"], ["inbox/storm", async (page) => {

@@ -463,12 +463,12 @@ test("a fresh sign-in is told before, waited for, stopped, and begun again; noth
   scene("inbox/step-up", async (page) => {
     await readAll(page);
     await armed(page);
-    assert.match(await say(page), /Approve opens your browser: sign in again at Example Login and agree to approve:orders\.delete\./);
+    assert.match(await say(page), /Approve opens your browser: sign in again at Example Login \(login\.example\.com\) and agree to approve:orders\.delete\./);
     assert.match(await page.locator("#approve").innerText(), /Approve and sign in/);
     const spot = await page.locator("#deny").boundingBox();
     await page.locator("#reason").fill("Checked the list.");
     await page.locator("#approve").dblclick();
-    await page.locator("#say", { hasText: "Waiting for your sign-in at Example Login. Nothing is approved until it comes back." }).waitFor();
+    await page.locator("#say", { hasText: "Waiting for your sign-in at Example Login (login.example.com). Nothing is approved until it comes back." }).waitFor();
     assert.equal((await calls(page, "vote")).length, 1);
     // The second half of the double click has stopped nothing.
     assert.deepEqual(await calls(page, "cancel_step_up"), []);

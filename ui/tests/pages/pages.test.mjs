@@ -48,6 +48,15 @@ test("first run: server, provider, browser, ready", () =>
     await page.getByRole("navigation", { name: "Pages" }).waitFor();
   }));
 
+test("keys that cannot be read are not taken for a first run", () =>
+  scene("first/keyring", async (page) => {
+    await page.getByRole("heading", { name: "The keys of this device cannot be read" }).waitFor();
+    await page.getByRole("alert").filter({ hasText: "The keyring is locked." }).waitFor();
+    assert.equal(await page.getByLabel("Server address").count(), 0);
+    await page.getByRole("button", { name: "Sign in anew, with new keys" }).click();
+    await page.getByRole("heading", { name: "Which server do you approve for?" }).waitFor();
+  }));
+
 test("a sign-in can be stopped, and a failed one tried again", () =>
   scene("first/failed", async (page) => {
     await page.getByText("did not answer within 30 seconds").waitFor();

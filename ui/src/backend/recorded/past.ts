@@ -90,23 +90,22 @@ export function pastCard(txn: string): Card | null {
 }
 
 const titles = [
-  "The bytes shown are the bytes that were voted on",
-  "All parts speak of the same server, gate and operation",
-  "The request asks for at least what the policy asks for",
-  "Each vote is signed by the device that cast it",
-  "Each device was bound to its person by the provider’s own signature",
-  "No fresh sign-in was asked for",
-  "Two distinct people, neither is the requester",
-  "It stands in the server’s log",
-  "It was used once, by gate pg-eu-2",
+  "The operation is complete and readable in one way only",
+  "Ask, request, votes and grant are signed and speak of the same operation",
+  "The requirement is at least what the policy demands",
+  "Every vote is signed by its device, approves, and was cast in time",
+  "Every device is bound to its person by the provider's own signature",
+  "Every voter signed in again for this vote",
+  "Enough different people approved, each of whom may",
+  "All of it stands in the verifiable log",
 ];
-const details = ["SHA-256 f3Q9xUu0b1hT7eWq2cJm5yKpVd8sLr4nZgA6iHoXB-E", "", "2 of dba-approvers", "Ed25519", "login.example.com", "", "iss and sub", "This server keeps no verifiable log yet", "09:48:02"];
+const details = ["SHA-256 f3Q9xUu0b1hT7eWq2cJm5yKpVd8sLr4nZgA6iHoXB-E", "", "2 of dba-approvers", "Ed25519", "login.example.com", "", "iss and sub", "This server keeps no verifiable log yet."];
 
 export const reports: Record<"passed" | "failed" | "unproven", VerifyReport> = {
   passed: {
     conclusion: "proven",
-    sentence: "Nothing here had to be taken on trust from the server.",
-    steps: titles.map((title, n) => ({ title, outcome: n === 5 ? "not_applicable" : "passed", detail: n === 7 ? "leaf 7,204,118" : (details[n] ?? "") })),
+    sentence: "Everything holds, by keys that this device got itself.",
+    steps: titles.map((title, n) => ({ title, outcome: n === 5 ? "not_applicable" : "passed", detail: n === 5 ? "The requirement does not ask for it." : n === 7 ? "leaf 7,204,118" : (details[n] ?? "") })),
     millis: 38,
   },
   failed: {
@@ -121,7 +120,7 @@ export const reports: Record<"passed" | "failed" | "unproven", VerifyReport> = {
   },
   unproven: {
     conclusion: "consistent",
-    sentence: "The other voters’ sign-ins stay with the gate and the auditors, so this device cannot check them.",
+    sentence: "Nothing contradicts, but not all of it can be proven on this device. An auditor with the policy and everybody's sign-ins can prove it.",
     steps: titles.map((title, n) => ({
       title,
       outcome: n === 5 ? "not_applicable" : n === 4 || n === 7 ? "not_proven" : "passed",

@@ -42,7 +42,7 @@ export const account: Account = {
   groups: [line("dba-approvers"), line("billing-owners"), line("auditors")],
   binding_id: "q1vN3mYxS0b7rT2uKpVd8sLr4nZgA6iHoXBf3Q9xUu0",
   session_ends_at: NOW + 21_483,
-  key_storage: "In the system keyring: programs that run as you could use it.",
+  key_storage: "Key in the system keyring: programs that run as you could use it.",
 };
 
 const base = (cards: Card[]): Scene => ({
@@ -130,6 +130,11 @@ const locked = (why: "own_request" | "not_eligible" | "not_supported", sentence:
 export const scenes: Record<string, () => Scene> = {
   "first": () => signedOut({ state: "idle" }),
   "first/waiting": () => signedOut({ state: "waiting_for_browser", provider_name: "Example Staff", url: "https://login.example.com/authorize?response_type=code&client_id=countersign-approver&redirect_uri=http%3A%2F%2F127.0.0.1%3A40123%2Fcallback&code_challenge_method=S256&code_challenge=E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM&state=af0ifjsldkj" }),
+  "first/keyring": () => {
+    const scene = signedOut({ state: "idle" });
+    scene.state.troubles = [{ code: "keyring", sentence: "The keyring is locked. Unlock it; Countersign asks again by itself." }];
+    return scene;
+  },
   "first/binding": () => signedOut({ state: "binding" }),
   "first/failed": () => signedOut({ state: "failed", problem: { code: "provider_unreachable", sentence: "Example Staff did not answer within 30 seconds. Check the network, then try again." } }),
   "inbox": usual,
