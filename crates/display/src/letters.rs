@@ -180,7 +180,7 @@ impl WholeWords {
         if !foreign || letters().any(|c| c.script() != script || is_right_to_left(c)) {
             return;
         }
-        if letters().all(|c| passes_for_ascii(c)) {
+        if letters().all(passes_for_ascii) {
             self.passing
                 .entry(script.full_name())
                 .or_default()
