@@ -1,6 +1,6 @@
 //! The transport to one server: bounded, no redirects, problems decoded, clocks compared.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use countersign_api::http::{Endpoints, Problem, TokenProblem, WellKnown};
@@ -35,7 +35,9 @@ pub struct RoundTrip {
 pub struct ServerHttp {
     id: ServerId,
     base: Url,
-    client: reqwest::Client,
+    route: Route,
+    /// With its connections. Clones share it.
+    client: Arc<RwLock<reqwest::Client>>,
     clock: Arc<dyn Clock>,
 }
 
@@ -66,27 +68,25 @@ impl ServerHttp {
         let base = Url::parse(id.as_str()).map_err(|_| ApiError::Setup {
             why: format!("`{id}` is not a URL"),
         })?;
-        let mut builder = reqwest::Client::builder()
-            .redirect(reqwest::redirect::Policy::none())
-            .referer(false)
-            .connect_timeout(Duration::from_secs(5))
-            .pool_idle_timeout(Duration::from_secs(60))
-            .user_agent(concat!("countersign/", env!("CARGO_PKG_VERSION")));
-        // `ServerId` allows http on this computer only: no proxy has business there, and no root certificate.
-        if base.scheme() == "http" {
-            builder = builder.no_proxy().tls_certs_only([]);
-        } else {
-            builder = builder.no_proxy().proxy(route.proxy());
-        }
-        let client = builder
-            .build()
-            .map_err(|error| ApiError::Setup { why: cause(&error) })?;
+        let client = client_for(&base, route)?;
         Ok(Self {
             id,
             base,
-            client,
+            route: route.clone(),
+            client: Arc::new(RwLock::new(client)),
             clock,
         })
+    }
+
+    /// The network or the computer came back: connections of before are not used any more. They may look alive and
+    /// never answer.
+    pub fn anew(&self) {
+        match client_for(&self.base, &self.route) {
+            Ok(client) => {
+                *self.client.write().unwrap_or_else(PoisonError::into_inner) = client;
+            }
+            Err(error) => tracing::warn!(code = error.code(), "connections are kept: {error}"),
+        }
     }
 
     /// The server.
@@ -101,8 +101,10 @@ impl ServerHttp {
         self.clock.now()
     }
 
-    pub(crate) fn client(&self) -> &reqwest::Client {
-        &self.client
+    /// Clones share their connections.
+    pub(crate) fn client(&self) -> reqwest::Client {
+        let client = self.client.read().unwrap_or_else(PoisonError::into_inner);
+        client.clone()
     }
 
     pub(crate) fn host(&self) -> String {
@@ -120,7 +122,7 @@ impl ServerHttp {
     /// As any call; [`ApiError::BadAnswer`] when it describes another server.
     pub async fn well_known(&self) -> Result<WellKnown, ApiError> {
         let request = self
-            .client
+            .client()
             .get(format!("{}/.well-known/countersign", self.id));
         let known: WellKnown = self.json(request).await?;
         if known.server != self.id.as_str() {
@@ -162,7 +164,7 @@ impl ServerHttp {
     /// As any call.
     pub async fn keys(&self) -> Result<countersign_api::http::Keys, ApiError> {
         self.json(
-            self.client
+            self.client()
                 .get(format!("{}/.well-known/countersign/keys", self.id)),
         )
         .await
@@ -186,7 +188,7 @@ impl ServerHttp {
 
     async fn touch(&self) -> Result<Option<i64>, ApiError> {
         let request = self
-            .client
+            .client()
             .get(format!("{}/.well-known/countersign", self.id));
         let asked_at = self.clock.now();
         let (status, headers, _) = self.answer(request, CALL_LIMIT).await?;
@@ -359,6 +361,25 @@ impl ServerHttp {
     }
 }
 
+fn client_for(base: &Url, route: &Route) -> Result<reqwest::Client, ApiError> {
+    let builder = reqwest::Client::builder()
+        .redirect(reqwest::redirect::Policy::none())
+        .referer(false)
+        .connect_timeout(Duration::from_secs(5))
+        .pool_idle_timeout(Duration::from_secs(60))
+        .user_agent(concat!("countersign/", env!("CARGO_PKG_VERSION")))
+        .no_proxy();
+    // `ServerId` allows http on this computer only: no proxy has business there, and no root certificate.
+    let builder = if base.scheme() == "http" {
+        builder.tls_certs_only([])
+    } else {
+        builder.proxy(route.proxy())
+    };
+    builder
+        .build()
+        .map_err(|error| ApiError::Setup { why: cause(&error) })
+}
+
 fn printable(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(120).collect()
 }
@@ -371,8 +392,20 @@ pub(crate) fn cause(error: &reqwest::Error) -> String {
     let mut text = "the exchange failed".to_owned();
     let mut source = std::error::Error::source(error);
     while let Some(inner) = source {
+        if is_no_tls(inner) {
+            return "what answers there does not encrypt".to_owned();
+        }
         text = inner.to_string();
         source = inner.source();
     }
     text
+}
+
+/// An answer that is no TLS: most often that of a plain HTTP server. An I/O error does not name what it wraps as its
+/// source.
+fn is_no_tls(error: &(dyn std::error::Error + 'static)) -> bool {
+    match error.downcast_ref::<std::io::Error>() {
+        Some(wrapping) => wrapping.get_ref().is_some_and(|inner| is_no_tls(inner)),
+        None => matches!(error.downcast_ref(), Some(rustls::Error::InvalidMessage(_))),
+    }
 }

@@ -327,3 +327,32 @@ async fn nobody_there_is_unreachable_and_says_where() {
         "{error}"
     );
 }
+
+#[tokio::test]
+async fn after_a_wake_up_no_call_waits_for_a_connection_of_before() {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let id = format!("http://{}", listener.local_addr().unwrap());
+    // Each connection answers once, stays open, and never answers again: as one whose other end is gone.
+    tokio::spawn(async move {
+        let mut open = Vec::new();
+        loop {
+            let (mut socket, _) = listener.accept().await.unwrap();
+            let mut asked = [0; 4096];
+            socket.read(&mut asked).await.unwrap();
+            let body = "{\"server\":[],\"peps\":[]}";
+            let answer = format!(
+                "HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}",
+                body.len()
+            );
+            socket.write_all(answer.as_bytes()).await.unwrap();
+            open.push(socket);
+        }
+    });
+    let http = ServerHttp::new(ServerId::parse(&id).unwrap(), Arc::new(Off(0))).unwrap();
+    let other = http.clone();
+    for _ in 0..3 {
+        http.keys().await.unwrap();
+        other.anew();
+    }
+}
