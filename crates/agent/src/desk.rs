@@ -199,6 +199,10 @@ impl<N: Notifier> Desk<N> {
                 self.mutes.resume();
                 Ok(Reply::Nothing)
             }
+            Call::TryAgain => {
+                self.approver.wake();
+                Ok(Reply::Nothing)
+            }
             Call::Devices { account } => Ok(Reply::Devices {
                 devices: approver.devices(account.as_deref()).await?,
             }),

@@ -521,6 +521,12 @@ pub struct BindingView {
     pub bound_at: i64,
     /// Unix seconds.
     pub session_ends_at: i64,
+    /// The algorithm of the device key, by its name in JOSE.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alg: Option<String>,
+    /// When its last vote was counted. Unix seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub voted_at: Option<i64>,
 }
 
 /// `GET` on bindings.

@@ -19,7 +19,7 @@ use ts_rs::TS;
 pub use absence::{AbsenceView, Away, AwayLine, Colleague};
 pub use card::{
     Actor, Authenticated, Ballot, Before, By, Card, DeniedBefore, Exhibit, Field, Identity, Means,
-    Noticed, Party, ReasonRule, StageLine, StageState, StepUpAsked, StepUpPhase, VoteLine,
+    Noticed, Party, ReasonRule, Since, StageLine, StageState, StepUpAsked, StepUpPhase, VoteLine,
     WhyLocked,
 };
 pub use checks::{Check, CheckOf, CheckState, Sandbox};
@@ -270,6 +270,8 @@ pub enum Call {
     },
     /// Ends a pause. → [`Reply::Nothing`]
     Resume,
+    /// Tries now what waits for its time, or for the person: the keyring, the connection. → [`Reply::Nothing`]
+    TryAgain,
     /// The person's bindings. → [`Reply::Devices`]
     Devices {
         /// Of which account; the first one where none is named.
@@ -649,6 +651,10 @@ pub struct Row {
     pub kind: Kind,
     /// Who asks.
     pub requester: Line,
+    /// Tells them from all others, whatever they call themselves: [`PersonChoice::id`]. Absent where the request does not
+    /// verify.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requester_id: Option<String>,
     /// Two letters for the face.
     pub initials: String,
     /// What kind of party asks.
@@ -779,6 +785,13 @@ pub struct Device {
     /// When its session ends. Unix seconds.
     #[ts(type = "number")]
     pub session_ends_at: i64,
+    /// The algorithm of its key, where the server says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    /// When a vote by it was last counted, where the server says. Unix seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional, type = "number")]
+    pub voted_at: Option<i64>,
     /// It is this one.
     pub this_device: bool,
 }

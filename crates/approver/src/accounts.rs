@@ -503,6 +503,7 @@ impl Shared {
         let (mut states, mut events) = (approver.state(), approver.events());
         let shared = Arc::downgrade(self);
         let watching = tokio::spawn(async move {
+            let mut was_in = false;
             loop {
                 let event = tokio::select! {
                     // How a request ended is told before it is gone from the state.
@@ -522,6 +523,13 @@ impl Shared {
                     return;
                 };
                 shared.join();
+                let is_in = states.borrow().account.is_some();
+                if is_in && !was_in {
+                    for other in shared.all() {
+                        other.keyring_opened();
+                    }
+                }
+                was_in = is_in;
                 if let Some(event) = event {
                     // Nobody listening is fine.
                     let _ = shared.events.send(event);

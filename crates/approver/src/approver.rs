@@ -179,7 +179,15 @@ impl Approver {
         // Kept for whoever waits next: a wake-up while a call is under way is not lost.
         self.inner.wake.notify_one();
         if let Some(session) = self.inner.session() {
+            session.api.http().anew();
             session.with_stream(countersign_client::stream::Stream::wake);
+        }
+    }
+
+    /// The keyring was opened for another account: it need not ask again.
+    pub(crate) fn keyring_opened(&self) {
+        if self.inner.session().is_none() {
+            self.inner.wake.notify_one();
         }
     }
 
@@ -187,6 +195,7 @@ impl Approver {
     pub fn rerouted(&self) {
         self.inner.wake.notify_one();
         if let Some(session) = self.inner.session() {
+            session.api.http().anew();
             session.with_stream(countersign_client::stream::Stream::anew);
         }
     }
@@ -431,7 +440,7 @@ impl Approver {
                 }
             });
         }
-        self.inner.draw(&session, &item)
+        self.inner.draw(&session, &item).await
     }
 }
 

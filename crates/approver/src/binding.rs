@@ -49,23 +49,35 @@ pub(crate) async fn look_up(
     } else {
         format!("https://{address}")
     };
-    let id = ServerId::parse(&address).map_err(|error| {
-        problem(
-            ProblemCode::Other,
-            format!("That is not the address of a server: {error}."),
-        )
+    let id = ServerId::parse(&address).map_err(|_| {
+        let encrypted = address.replacen("http://", "https://", 1);
+        let sentence = if encrypted != address && ServerId::parse(&encrypted).is_ok() {
+            "The connection to a server has to be encrypted. Write https:// before its address."
+        } else {
+            "That is not an address. Write it like https://approvals.example.com."
+        };
+        problem(ProblemCode::Other, sentence)
     })?;
     let http = ServerHttp::through(id, Arc::clone(&hands.clock), &hands.route)
         .map_err(|error| of_api(&error))?;
-    let known = http.well_known().await.map_err(|error| {
-        if matches!(error, ApiError::NotFound { .. }) {
-            problem(
-                ProblemCode::ServerUnreachable,
-                "There is a server at that address, but it is not a Countersign server. Check the address.",
-            )
-        } else {
-            of_api(&error)
-        }
+    let known = http.well_known().await.map_err(|error| match error {
+        // Everybody may read a server's description: whoever refuses it is something else.
+        ApiError::Unauthorized { .. }
+        | ApiError::Forbidden { .. }
+        | ApiError::NotFound { .. }
+        | ApiError::Conflict { .. }
+        | ApiError::Gone { .. }
+        | ApiError::Refused { .. }
+        | ApiError::TokenRefused { .. } => problem(
+            ProblemCode::ServerUnreachable,
+            "There is a server at that address, but it is not a Countersign server. Check the address.",
+        ),
+        ApiError::Setup { .. }
+        | ApiError::Unreachable { .. }
+        | ApiError::ClockOff { .. }
+        | ApiError::Busy { .. }
+        | ApiError::Fault { .. }
+        | ApiError::BadAnswer { .. } => of_api(&error),
     })?;
     Ok((http, known))
 }

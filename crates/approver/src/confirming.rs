@@ -364,17 +364,19 @@ impl Inner {
         });
     }
 
-    /// The card, with what is under way.
-    pub(crate) fn draw(&self, session: &Session, item: &Item) -> Result<Card, Problem> {
+    /// The card, with what is under way and what is new.
+    pub(crate) async fn draw(&self, session: &Session, item: &Item) -> Result<Card, Problem> {
         let requirement = &item.genuine()?.open.request().requirement;
-        item.card(Around {
+        let mut card = item.card(Around {
             me: &session.account.subject,
             now: session.now(),
             connection: self.connection(),
             provider_name: &session.account.file.provider.name,
             cannot_confirm: session.cannot_confirm(requirement, &self.options, &self.folder),
             phase: self.phase(&item.txn),
-        })
+        })?;
+        card.since = self.since(session, item, &card.exhibit).await;
+        Ok(card)
     }
 }
 

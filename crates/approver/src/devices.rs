@@ -30,6 +30,8 @@ impl Approver {
                     device_name,
                     bound_at,
                     session_ends_at,
+                    alg,
+                    voted_at,
                 } = binding;
                 let this_device = binding_id == mine;
                 let name = wire::safe(&device_name, Role::Name);
@@ -38,6 +40,11 @@ impl Approver {
                     name,
                     bound_at,
                     session_ends_at,
+                    // Names of algorithms are short and plain: what is neither is not one.
+                    key: alg.filter(|alg| {
+                        alg.len() <= 16 && alg.bytes().all(|byte| byte.is_ascii_alphanumeric())
+                    }),
+                    voted_at,
                     this_device,
                 }
             })

@@ -268,7 +268,8 @@ impl Filling {
 
 #[cfg(test)]
 mod tests {
-    use countersign_model::{ServerId, UnixSecs};
+    use countersign_evidence::SecretKey;
+    use countersign_model::{Digest, ServerId, UnixSecs};
     use serde_json::json;
 
     use super::*;
@@ -285,6 +286,7 @@ mod tests {
             server: &ServerId::parse("https://approvals.example").unwrap(),
             server_keys: &[],
             pep_keys: &[],
+            device: (Digest::of(b""), &SecretKey::generate([1; 32]).public()),
         };
         let view = serde_json::from_value(view).unwrap();
         let item = Arc::new(Item::read(view, &pins, UnixSecs(0)));

@@ -36,6 +36,8 @@ pub(crate) struct Pins<'a> {
     pub(crate) server: &'a ServerId,
     pub(crate) server_keys: &'a [PublicKey],
     pub(crate) pep_keys: &'a [(PepId, PublicKey)],
+    /// This device's own binding, and its key.
+    pub(crate) device: (Digest, &'a PublicKey),
 }
 
 /// A request, as it was last read.
@@ -120,6 +122,8 @@ struct CastVote {
     step_up: Option<ipc::Means>,
     /// The server says that it counts no more.
     void: bool,
+    /// It bears the signature of this device.
+    from_here: bool,
 }
 
 /// Whether a pending request can still be voted on.
@@ -288,6 +292,7 @@ impl Item {
             lifted: wire::fields(lifted),
             made_visible,
             exhibit: wire::exhibit(exhibit),
+            since: None, // Beside the request: `crate::since`.
             who: wire::identity(who),
             why: wire::fields(why),
             before: before
@@ -499,6 +504,7 @@ fn row(
                 account,
                 kind: wire::kind(display::kind(operation)),
                 requester: wire::short(display::requester(operation)),
+                requester_id: Some(person_id(operation.subject())),
                 initials: display::initials(display::stated_name(operation)),
                 party: wire::party(display::party(operation)),
                 summary: wire::short(display::summary(operation)),
@@ -520,6 +526,7 @@ fn row(
             account,
             kind: Kind::Other,
             requester: wire::ours("Unknown"),
+            requester_id: None,
             initials: "?".to_owned(),
             party: Party::Person,
             summary: wire::ours("Not genuine: what the server sent does not verify"),
@@ -534,6 +541,11 @@ fn row(
             ended_by: None,
         },
     }
+}
+
+/// As [`ipc::PersonChoice::id`].
+fn person_id(subject: &Subject) -> String {
+    format!("{}\n{}", subject.iss.as_str(), subject.sub)
 }
 
 impl Genuine {
@@ -557,6 +569,15 @@ impl Genuine {
             .iter()
             .find(|cast| cast.vote.vote == vote::Choice::Deny)
             .map(|cast| cast.name.as_str())
+    }
+
+    /// This person approved what is drawn here, from this device.
+    fn is_approved_from_here(&self) -> bool {
+        self.votes.iter().any(|cast| {
+            cast.from_here
+                && cast.vote.vote == vote::Choice::Approve
+                && cast.vote.display.sha256 == self.display_digest
+        })
     }
 
     /// This person's own approval, which a deny may replace.
@@ -588,9 +609,8 @@ impl CastVote {
             digest: _,
             step_up,
             void,
+            from_here: _,
         } = self;
-        let counts = if *void { ", no longer counts" } else { "" };
-        let binding: String = vote.binding_id.to_string().chars().take(10).collect();
         VoteLine {
             name: wire::safe(name, display::Role::Name),
             subject: wire::safe(&vote.sub_id.to_string(), display::Role::Data),
@@ -603,7 +623,7 @@ impl CastVote {
                 .reason
                 .as_deref()
                 .map(|reason| wire::safe(reason, display::Role::Data)),
-            device: wire::ours(format!("device {binding}…, {alg} key{counts}")),
+            device: device(vote.binding_id, alg, *void),
             mine: vote.sub_id == *me,
             stage: vote
                 .stage
@@ -612,6 +632,26 @@ impl CastVote {
             step_up: *step_up,
         }
     }
+}
+
+/// `device kAP02FfySr…, Ed25519 key`: our words apart from the data, so that a window can say them in its language.
+fn device(binding: Digest, alg: &str, void: bool) -> ipc::Line {
+    let binding: String = binding.to_string().chars().take(10).collect();
+    let data = |text: &str| wire::safe(text, display::Role::Data);
+    let ours = |text: &str| wire::ours(text);
+    let counts = void.then(|| ours(", no longer counts"));
+    let mut line = ours("device ");
+    for part in [
+        data(&format!("{binding}…")),
+        ours(", "),
+        data(alg),
+        ours(" key"),
+    ] {
+        line.spans.extend(part.spans);
+    }
+    line.spans
+        .extend(counts.into_iter().flat_map(|counts| counts.spans));
+    line
 }
 
 fn genuine(
@@ -634,6 +674,7 @@ fn genuine(
         server,
         server_keys,
         pep_keys,
+        device,
     } = pins;
     let of_any_age =
         || read_request_bundle(request_jws, ask_jws, &bytes, server, server_keys, pep_keys);
@@ -660,7 +701,7 @@ fn genuine(
     }
     let votes = votes
         .into_iter()
-        .map(|view| cast(view, &open))
+        .map(|view| cast(view, &open, *device))
         .collect::<Result<_, _>>()?;
     let display_digest = Digest::of(render(&open).plain_text().as_bytes());
     Ok((
@@ -674,8 +715,12 @@ fn genuine(
 }
 
 /// A vote that stands beside a request must be about it and by whom the server says. Its signature is proven
-/// by the evidence, which brings the key: here it is only told about.
-fn cast(view: VoteView, open: &OpenRequest) -> Result<CastVote, String> {
+/// by the evidence, which brings the key: here it is only told about, save for this device's own.
+fn cast(
+    view: VoteView,
+    open: &OpenRequest,
+    (binding, key): (Digest, &PublicKey),
+) -> Result<CastVote, String> {
     let VoteView {
         jws,
         name,
@@ -685,10 +730,9 @@ fn cast(view: VoteView, open: &OpenRequest) -> Result<CastVote, String> {
         step_up,
         void,
     } = view;
-    let alg = jose::peek(&jws, Vote::TYP).map(|peeked| peeked.alg.as_str());
-    let (Ok((_, vote)), Ok(alg)) = (Vote::unverified(&jws), alg) else {
-        return Err("A vote on it cannot be read.".to_owned());
-    };
+    let unreadable = || "A vote on it cannot be read.".to_owned();
+    let peeked = jose::peek(&jws, Vote::TYP).map_err(|_| unreadable())?;
+    let vote = Vote::from_value(&peeked.payload).map_err(|_| unreadable())?;
     if vote.request_jws_digest != open.request_jws_digest() || vote.txn != open.request().txn {
         return Err("A vote that comes with it is about another request.".to_owned());
     }
@@ -697,8 +741,9 @@ fn cast(view: VoteView, open: &OpenRequest) -> Result<CastVote, String> {
     }
     let digest = countersign_evidence::jws_digest(&jws);
     Ok(CastVote {
+        from_here: vote.binding_id == binding && Vote::verify(&jws, key).is_ok(),
         vote,
-        alg,
+        alg: peeked.alg.as_str(),
         name,
         at,
         digest,

@@ -37,6 +37,7 @@ mod report;
 mod runner;
 mod security_key;
 mod session;
+mod since;
 mod state;
 mod vote;
 mod voting;

@@ -18,13 +18,15 @@ use crate::binding::resume;
 use crate::filling::{Ahead, fill};
 use crate::inner::{Inner, When};
 use crate::kept::{ACCOUNT, Account, Secrets};
-use crate::keys::{KeyStoreError, with_store};
+use crate::keys::KeyStoreError;
 use crate::problem::{of_api, problem};
 use crate::session::{Over, Session, SessionError};
 use crate::state::Event;
 
-/// Between two looks at a keyring that is locked or missing.
+/// Between two looks at a keyring that is missing or does not work.
 const KEYRING_PAUSE: Duration = Duration::from_secs(15);
+/// A keyring that takes longer asks the person something.
+const KEYRING_PATIENCE: Duration = Duration::from_secs(1);
 
 /// Between two renewals of an access token that the stream did not take.
 const RENEWAL_PAUSE: Duration = Duration::from_secs(5);
@@ -40,7 +42,7 @@ pub(crate) async fn from_the_start(inner: Arc<Inner>) {
         return;
     };
     loop {
-        match with_store(&inner.hands.keys, |store| store.get(ACCOUNT)).await {
+        match keys_of(&inner).await {
             Ok(secrets) => {
                 let secrets = secrets.and_then(|bytes| Secrets::from_bytes(&bytes));
                 let Some(secrets) = secrets.filter(|secrets| secrets.binding() == account.binding)
@@ -49,10 +51,11 @@ pub(crate) async fn from_the_start(inner: Arc<Inner>) {
                     inner.change(|state| {
                         state.troubles = vec![problem(
                             ProblemCode::Keyring,
-                            "The keyring does not hold this device's keys. If it is the wrong keyring, start again with the right one; else sign in again.",
+                            "The keyring does not hold this device's keys. If it is the wrong keyring, open the right one, then try again; else sign in again.",
                         )];
                     });
-                    return;
+                    inner.wake.notified().await;
+                    continue;
                 };
                 let hands = &inner.hands;
                 match Session::new(account, secrets, Arc::clone(&hands.clock), &hands.route) {
@@ -66,10 +69,38 @@ pub(crate) async fn from_the_start(inner: Arc<Inner>) {
             }
             Err(error) => {
                 keyring_trouble(&inner, &error);
-                pause(&inner, KEYRING_PAUSE).await;
+                match error {
+                    // Asked again it shows its dialog again: not before the person wants that.
+                    KeyStoreError::Locked(_) => inner.wake.notified().await,
+                    KeyStoreError::Missing(_) | KeyStoreError::Failed(_) => {
+                        pause(&inner, KEYRING_PAUSE).await;
+                    }
+                }
             }
         }
     }
+}
+
+/// The secrets in use. As long as a dialog is open it is said, and waited for: nothing else can be done without them.
+async fn keys_of(inner: &Inner) -> Result<Option<Vec<u8>>, KeyStoreError> {
+    let keys = Arc::clone(&inner.hands.keys);
+    let mut asked = tokio::task::spawn_blocking(move || keys.get(ACCOUNT));
+    let answer = match tokio::time::timeout(KEYRING_PATIENCE, &mut asked).await {
+        Ok(answer) => answer,
+        Err(_) => {
+            inner.change(|state| {
+                state.troubles = vec![problem(
+                    ProblemCode::Keyring,
+                    "The keyring has not given this device's keys yet. Where it asks for its password, answer its dialog.",
+                )];
+            });
+            asked.await
+        }
+    };
+    answer.unwrap_or_else(|_| {
+        let sentence = "The place for keys failed. Try again.";
+        Err(KeyStoreError::Failed(sentence.to_owned()))
+    })
 }
 
 fn keyring_trouble(inner: &Inner, error: &KeyStoreError) {
@@ -247,6 +278,8 @@ impl Keeper {
                 self.absence().await;
                 self.dealt_with(seq);
             }
+            // It may have been renewed while this was on its way.
+            Frame::SessionExpiring { at } if self.session.outlives(at) => {}
             Frame::SessionExpiring { .. } => return self.renew().await,
             Frame::Reset { seq: _ } => self.list().await,
             Frame::Unknown { seq } => self.dealt_with(seq),

@@ -1,7 +1,7 @@
 //! One signed-in account at one server: its keys, its access token, the requests that it knows.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use countersign_api::http::{
     TokenRequest, WellKnownProvider,
 };
 use countersign_api::ipc::{self, Connection, Means, Row};
-use countersign_client::{ApiError, ApproverApi, Route, ServerHttp};
+use countersign_client::{ApiError, ApproverApi, CLOCK_SKEW_SECS, Route, ServerHttp};
 use countersign_display::Role;
 use countersign_evidence::op_token::{AcrClaim, KeyBinding, OpConfig, peek_bound};
 use countersign_evidence::{Ask, Pop, PublicKey, Statement};
@@ -62,11 +62,15 @@ pub(crate) struct Session {
     pub(crate) statement: Statement,
     clock: Arc<dyn Clock>,
     pep_keys: Mutex<Vec<(PepId, PublicKey)>>,
+    /// How many of them are in the account's file. They only grow.
+    pep_keys_kept: AtomicUsize,
     /// Gates that the server was asked about and did not know, and when.
     unknown_gates: Mutex<HashMap<PepId, Instant>>,
     items: Mutex<BTreeMap<String, Arc<Item>>>,
     /// When the access token should be renewed.
     renew_at: Mutex<Option<Instant>>,
+    /// When it ends. Unix seconds.
+    token_ends: AtomicI64,
     renewing: tokio::sync::Mutex<()>,
     /// What makes claims newer, and keeps the refresh token that comes with them.
     inner: OnceLock<Weak<Inner>>,
@@ -155,9 +159,11 @@ impl Session {
             nonce: statement.nonce(),
             statement,
             pep_keys: Mutex::new(account.pep_keys.clone()),
+            pep_keys_kept: AtomicUsize::new(account.pep_keys.len()),
             unknown_gates: Mutex::default(),
             items: Mutex::default(),
             renew_at: Mutex::default(),
+            token_ends: AtomicI64::new(0),
             renewing: tokio::sync::Mutex::default(),
             inner: OnceLock::new(),
             stream: Mutex::default(),
@@ -195,6 +201,13 @@ impl Session {
         // At four fifths of its life, so that a slow network still makes it in time.
         let life = Duration::from_secs(u64::from(answer.expires_in)) * 4 / 5;
         *lock(&self.renew_at) = Some(Instant::now() + life);
+        let ends = self.now() + i64::from(answer.expires_in);
+        self.token_ends.store(ends.0, Ordering::Relaxed);
+    }
+
+    /// Whether the access token lasts beyond the end of a session at the server: that was of an older one then.
+    pub(crate) fn outlives(&self, ends_at: i64) -> bool {
+        self.token_ends.load(Ordering::Relaxed) > ends_at.saturating_add(CLOCK_SKEW_SECS)
     }
 
     pub(crate) fn renew_at(&self) -> Option<Instant> {
@@ -339,6 +352,7 @@ impl Session {
             server: &self.account.server,
             server_keys: &self.account.server_keys,
             pep_keys: &pep_keys,
+            device: (self.account.binding, &self.statement.key),
         };
         Arc::new(Item::read(view, &pins, self.now()))
     }
@@ -382,19 +396,22 @@ impl Session {
 
     /// The account's file with everything that was learned since.
     pub(crate) fn keep_pins(&self, folder: &Folder) {
-        let pep_keys: Vec<_> = self
-            .pep_keys()
+        let known = self.pep_keys();
+        let count = known.len();
+        if count == self.pep_keys_kept.load(Ordering::Relaxed) {
+            return;
+        }
+        let pep_keys = known
             .into_iter()
             .map(|(pep, key)| (pep.to_string(), key.to_jwk()))
             .collect();
-        if pep_keys != self.account.file.pep_keys {
-            let file = AccountFile {
-                pep_keys,
-                ..self.account.file.clone()
-            };
-            if let Err(error) = folder.write(ACCOUNT, &file) {
-                tracing::warn!("pinned keys not kept: {error}");
-            }
+        let file = AccountFile {
+            pep_keys,
+            ..self.account.file.clone()
+        };
+        match folder.write(ACCOUNT, &file) {
+            Ok(()) => self.pep_keys_kept.store(count, Ordering::Relaxed),
+            Err(error) => tracing::warn!("pinned keys not kept: {error}"),
         }
     }
 

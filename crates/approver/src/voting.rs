@@ -73,7 +73,7 @@ impl Approver {
             .map_err(|error| refused(&error))?;
         let item = session.read(&id).await.map_err(|error| of_api(&error))?;
         inner.learned(&session, &item);
-        inner.draw(&session, &item)
+        inner.draw(&session, &item).await
     }
 
     /// Gives up a confirmation that is under way or failed. Nothing was voted.
@@ -369,7 +369,7 @@ impl Inner {
                 .await
                 .map_err(|error| of_api(&error))?,
         };
-        self.draw(session, &item)
+        self.draw(session, &item).await
     }
 }
 

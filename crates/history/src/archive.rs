@@ -5,9 +5,11 @@ use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 
 use countersign_api::ipc::{Figures, Filling, HistoryQuery, PersonChoice, Row};
+use countersign_model::Digest;
 use tokio::sync::{oneshot, watch};
 
 use crate::HistoryError;
+use crate::approved::Approved;
 use crate::cache::{Put, Range};
 use crate::worker::{Job, Tell, Worker};
 
@@ -184,6 +186,24 @@ impl Archive {
         self.ask(|reply| Job::People {
             text,
             account,
+            reply,
+        })
+        .await
+    }
+
+    /// The last operation like this that the account's person approved from this device.
+    ///
+    /// # Errors
+    /// As the disk has it.
+    pub async fn approved(
+        &self,
+        account: &str,
+        likeness: Digest,
+    ) -> Result<Option<Approved>, HistoryError> {
+        let account = account.to_owned();
+        self.ask(|reply| Job::Approved {
+            account,
+            likeness,
             reply,
         })
         .await

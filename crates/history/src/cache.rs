@@ -13,7 +13,7 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 use crate::HistoryError;
 use crate::entry::{Cast, Class, Entry, Person, Spans, Stored, key};
 pub use crate::schema::Found as Opened;
-use crate::{schema, words};
+use crate::{approved, schema, words};
 
 /// Begins words that no text has: persons, outcomes, kinds.
 pub(crate) const MARK: char = '\u{E000}';
@@ -123,6 +123,9 @@ impl Cache {
         entries.sort_by_key(|entry| std::cmp::Reverse(entry.ended()));
         for entry in entries {
             changes.extend(put_entry(&tx, entry)?);
+            if let Some(approved) = &entry.approved {
+                approved::put(&tx, approved)?;
+            }
         }
         let words: BTreeSet<&String> = changes.iter().flat_map(|change| &change.words).collect();
         for word in words.into_iter().filter(|word| !words::is_short(word)) {

@@ -3,6 +3,8 @@
 use countersign_api::ipc::{Choice, Kind, Line, Outcome, Party, Role, Row, Span};
 use serde::{Deserialize, Serialize};
 
+use crate::approved::Approved;
+
 /// A closed request, verified by whoever puts it in.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Entry {
@@ -16,6 +18,8 @@ pub struct Entry {
     pub votes: Vec<Cast>,
     /// More texts that it is found by: the statement, what the requester says. They are not kept.
     pub texts: Vec<String>,
+    /// What its person approved from this device, where they did: the next one like it is compared with it.
+    pub approved: Option<Approved>,
 }
 
 /// A person, as their provider says.
@@ -49,8 +53,12 @@ pub struct Cast {
 impl Person {
     /// Names them in queries.
     pub(crate) fn id(&self) -> String {
-        format!("{}\n{}", self.issuer, self.sub)
+        id(&self.issuer, &self.sub)
     }
+}
+
+fn id(issuer: &str, sub: &str) -> String {
+    format!("{issuer}\n{sub}")
 }
 
 impl Entry {
@@ -287,6 +295,7 @@ impl Stored {
             account: _, // The cache's.
             kind: _,    // In the class.
             requester,
+            requester_id: _, // That of `asked_by`.
             initials,
             party,
             summary,
@@ -341,6 +350,7 @@ impl Stored {
             account: account.to_owned(),
             kind,
             requester: self.requester.line(),
+            requester_id: self.asked_by.as_ref().map(|(issuer, sub)| id(issuer, sub)),
             initials: self.initials,
             party: if self.workload {
                 Party::Workload

@@ -4,6 +4,7 @@
 //!   blocks a program's loop. Files are open only while they are used
 //! - [`Cache`]: the file of one account, and what is written into it
 //! - [`Entry`]: what is kept of a request
+//! - [`Approved`]: the last operation of its kind that the person approved here, as digests
 //!
 //! A cache is no truth and no proof: it is filled from the server with what its owner has verified, and can be thrown
 //! away and filled again at any time. Of an operation it keeps what a row shows, and the words that find it; the
@@ -17,6 +18,7 @@
 //! hundred rows, from which any place of the list is a short walk (module `select`).
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod approved;
 mod archive;
 mod cache;
 mod csv;
@@ -27,6 +29,7 @@ mod select;
 mod words;
 mod worker;
 
+pub use approved::{Approved, MAX_PARTS, Part};
 pub use archive::{Archive, CsvDone, Found};
 pub use cache::{Cache, MAX_TEXT_BYTES, Opened, Put, Range, Step};
 pub use csv::{csv_line, outcome_name};

@@ -11,7 +11,7 @@ use crate::HistoryError;
 
 /// Goes up with each change of the tables or of what they mean, the folding of words included: an older file is
 /// filled anew.
-const VERSION: i64 = 2;
+const VERSION: i64 = 3;
 
 /// Kibibytes of pages in memory while the file is open.
 const CACHE_KIB: i64 = 2_048;
@@ -22,6 +22,7 @@ const CACHE_KIB: i64 = 2_048;
 /// - `cast`: votes, for figures
 /// - `search`: the words of each entry, folded by us, and words that no text has for class and persons; it keeps no text
 /// - `word`: the words in `search` that are longer than its prefixes, to find those that begin as somebody types
+/// - `approved`: of operations that are alike, the last one that the person approved here ([`crate::approved`])
 /// - `todo`: what of the server's history is still to be fetched, newest first; `mark`: where its newest was
 const TABLES: &str = "
 CREATE TABLE entry (
@@ -55,6 +56,11 @@ CREATE TABLE cast (
   PRIMARY KEY (key, nth)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE word (word TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
+CREATE TABLE approved (
+  likeness BLOB NOT NULL UNIQUE,
+  at INTEGER NOT NULL,
+  parts BLOB NOT NULL
+) STRICT;
 CREATE TABLE todo (
   id INTEGER PRIMARY KEY AUTOINCREMENT,
   below TEXT,
@@ -151,6 +157,7 @@ fn try_open(path: &Path) -> Result<Option<Connection>, HistoryError> {
         ("part", "key"),
         ("cast", "key"),
         ("word", "word"),
+        ("approved", "at"),
         ("todo", "id"),
         ("search", "rowid"),
     ] {

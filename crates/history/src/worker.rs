@@ -10,15 +10,17 @@ use countersign_api::ipc::Line;
 use countersign_api::ipc::{
     Figures, Filling, HistoryQuery, MAX_PAGE_ROWS, PersonChoice, Role, Span,
 };
+use countersign_model::Digest;
 use tokio::sync::{oneshot, watch};
 
+use crate::approved::Approved;
 use crate::archive::{CsvDone, Found};
 use crate::cache::{Cache, Opened, Put, Range};
 use crate::csv::Table;
 use crate::entry::{Spans, plain};
 use crate::figures::Figuring;
 use crate::select::{Query, Selection};
-use crate::{HistoryError, schema, words};
+use crate::{HistoryError, approved, schema, words};
 
 /// Files are closed when nobody has asked for so long.
 const IDLE: Duration = Duration::from_secs(20);
@@ -70,6 +72,11 @@ pub(crate) enum Job {
         text: String,
         account: Option<String>,
         reply: Reply<Vec<PersonChoice>>,
+    },
+    Approved {
+        account: String,
+        likeness: Digest,
+        reply: Reply<Option<Approved>>,
     },
     Figures {
         query: HistoryQuery,
@@ -201,6 +208,17 @@ impl Worker {
                 reply,
             } => {
                 let done = self.people(&text, account.as_deref());
+                let done = self.noticed(done);
+                let _ = reply.send(done);
+            }
+            Job::Approved {
+                account,
+                likeness,
+                reply,
+            } => {
+                let done = self
+                    .open(&account)
+                    .and_then(|cache| approved::get(cache.connection(), likeness));
                 let done = self.noticed(done);
                 let _ = reply.send(done);
             }
@@ -613,6 +631,7 @@ mod tests {
                 account: String::new(),
                 kind: Kind::Other,
                 requester: nothing.clone(),
+                requester_id: None,
                 initials: String::new(),
                 party: Party::Person,
                 summary: nothing.clone(),
@@ -630,6 +649,7 @@ mod tests {
             requester: None,
             votes: Vec::new(),
             texts: Vec::new(),
+            approved: None,
         }
     }
 

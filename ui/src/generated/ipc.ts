@@ -366,7 +366,7 @@ id: string, } | { "call": "pause",
 /**
  * For so long: 1 to [`MAX_PAUSE_SECS`]; `None`: until resumed.
  */
-secs: number | null, } | { "call": "resume" } | { "call": "devices", 
+secs: number | null, } | { "call": "resume" } | { "call": "try_again" } | { "call": "devices", 
 /**
  * Of which account; the first one where none is named.
  */
@@ -448,6 +448,10 @@ made_visible: number,
  * The operation.
  */
 exhibit: Exhibit, 
+/**
+ * What of it is new, where it can be compared.
+ */
+since?: Since | null, 
 /**
  * Who asks, as the provider vouches.
  */
@@ -629,6 +633,14 @@ bound_at: number,
  * When its session ends. Unix seconds.
  */
 session_ends_at: number, 
+/**
+ * The algorithm of its key, where the server says.
+ */
+key?: string | null, 
+/**
+ * When a vote by it was last counted, where the server says. Unix seconds.
+ */
+voted_at?: number, 
 /**
  * It is this one.
  */
@@ -1304,6 +1316,11 @@ kind: Kind,
  */
 requester: Line, 
 /**
+ * Tells them from all others, whatever they call themselves: [`PersonChoice::id`]. Absent where the request does not
+ * verify.
+ */
+requester_id?: string | null, 
+/**
  * Two letters for the face.
  */
 initials: string, 
@@ -1394,6 +1411,26 @@ waits: KeyWaits, } | { "state": "binding" } | { "state": "failed",
  * Why, and what to do.
  */
 problem: Problem, };
+
+/**
+ * What is new beside the last operation like it (of the same requester, action and resource) that this person approved
+ * from this device, and that was run. A help for the eye and nothing else: all of it is shown, and signed for, all the
+ * same.
+ */
+export type Since = { 
+/**
+ * When that one was run. Unix seconds.
+ */
+at: number, 
+/**
+ * Spans that it did not have: from, and up to but not including, counted through the title, the lines and the lines of
+ * the details of the exhibit. None: it is the same, but for what is gone.
+ */
+fresh: Array<[number, number]>, 
+/**
+ * How many of its spans are not here.
+ */
+gone: number, };
 
 /**
  * A run of characters with one role. Plain text: never markup.

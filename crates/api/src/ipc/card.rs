@@ -22,6 +22,9 @@ pub struct Card {
     pub made_visible: u32,
     /// The operation.
     pub exhibit: Exhibit,
+    /// What of it is new, where it can be compared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Since>,
     /// Who asks, as the provider vouches.
     pub who: Identity,
     /// The requester's own words and what the client says: nobody has checked them.
@@ -79,6 +82,21 @@ pub struct Exhibit {
     pub lines: Vec<Line>,
     /// What else is sent on: headers, size and digest of the body.
     pub details: Vec<Field>,
+}
+
+/// What is new beside the last operation like it (of the same requester, action and resource) that this person approved
+/// from this device, and that was run. A help for the eye and nothing else: all of it is shown, and signed for, all the
+/// same.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+pub struct Since {
+    /// When that one was run. Unix seconds.
+    #[ts(type = "number")]
+    pub at: i64,
+    /// Spans that it did not have: from, and up to but not including, counted through the title, the lines and the lines of
+    /// the details of the exhibit. None: it is the same, but for what is gone.
+    pub fresh: Vec<(u32, u32)>,
+    /// How many of its spans are not here.
+    pub gone: u32,
 }
 
 /// A party, as somebody vouches for it.

@@ -1,13 +1,14 @@
 //! A closed request as the history on this device keeps it: from the verified bytes, like all that is shown of it.
 
+use countersign_api::http::RequestState;
 use countersign_api::ipc;
 use countersign_display as display;
-use countersign_history::{Cast, Entry, MAX_TEXT_BYTES, Person};
+use countersign_history::{Approved, Cast, Entry, MAX_TEXT_BYTES, Person};
 use countersign_model::Subject;
 use serde_json::Value;
 
-use super::{CastVote, Content, Item};
-use crate::wire;
+use super::{CastVote, Content, Genuine, Item};
+use crate::{since, wire};
 
 /// Members of an operation that nobody looks for.
 const SKIPPED: [&str; 2] = ["nonce", "sha256"];
@@ -28,6 +29,7 @@ impl Item {
                     requester: Some(person(operation.subject(), display::stated_name(operation))),
                     votes: genuine.votes.iter().map(|vote| vote.cast(me)).collect(),
                     texts: texts(operation.value()),
+                    approved: self.approved(genuine),
                 }
             }
             // Nothing that it claims is believed, and none of it is found by.
@@ -37,8 +39,21 @@ impl Item {
                 requester: None,
                 votes: Vec::new(),
                 texts: Vec::new(),
+                approved: None,
             },
         })
+    }
+}
+
+impl Item {
+    /// It was run, after this person had approved it from this device.
+    fn approved(&self, genuine: &Genuine) -> Option<Approved> {
+        let at = self.row.ended_at?;
+        let is_one = self.state == RequestState::Redeemed && genuine.is_approved_from_here();
+        is_one.then(|| {
+            let exhibit = wire::exhibit(genuine.render().exhibit);
+            since::approved(genuine.open.operation(), &exhibit, at)
+        })?
     }
 }
 

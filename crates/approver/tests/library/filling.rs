@@ -16,7 +16,7 @@ fn closed(world: &World, txn: &str, state: &str, ended_at: i64) {
 }
 
 /// The history as soon as it is so.
-async fn until(app: &Accounts, is: impl Fn(&HistoryPage) -> bool) -> HistoryPage {
+pub(super) async fn until(app: &Accounts, is: impl Fn(&HistoryPage) -> bool) -> HistoryPage {
     let mut events = app.events();
     loop {
         let page = app.history(&HistoryQuery::default(), 0, 200).await.unwrap();

@@ -25,8 +25,8 @@ use countersign_evidence::{
     Ask, Choice as Signed, Grant, GrantVote, Request, SecretKey, Statement, Vote, dpop,
 };
 use countersign_model::{
-    By, Clock, Digest, Issuer, MatchWords, NotifyButtons, Operation, PepId, ReasonRule,
-    Requirement, ServerId, StepUp, Subject, Txn, UnixSecs, b64u, b64u_decode,
+    By, Clock, Digest, Issuer, MatchWords, NotifyButtons, Operation, ReasonRule, Requirement,
+    ServerId, StepUp, Subject, Txn, UnixSecs, b64u, b64u_decode,
 };
 use serde_json::{Value, json};
 use tokio::sync::broadcast;
@@ -36,11 +36,13 @@ mod absence;
 mod accounts;
 mod filling;
 mod history;
+mod keyring;
 mod offline;
 mod provider;
 mod requests;
 mod security_key;
 mod signing_in;
+mod since;
 mod step_up;
 mod votes;
 
@@ -69,6 +71,10 @@ impl Clock for Hands {
 struct Store {
     kept: Mutex<BTreeMap<String, Vec<u8>>>,
     broken: Mutex<Option<KeyStoreError>>,
+    /// How often something was read.
+    reads: AtomicI64,
+    /// The next reading waits for this: a dialog is open.
+    dialog: Mutex<Option<std::sync::mpsc::Receiver<()>>>,
 }
 impl Store {
     fn names(&self) -> Vec<String> {
@@ -80,6 +86,11 @@ impl Store {
 }
 impl KeyStore for Store {
     fn get(&self, name: &str) -> Result<Option<Vec<u8>>, KeyStoreError> {
+        self.reads.fetch_add(1, Ordering::SeqCst);
+        let dialog = self.dialog.lock().unwrap().take();
+        if let Some(dialog) = dialog {
+            dialog.recv().unwrap();
+        }
         self.works()?;
         Ok(self.kept.lock().unwrap().get(name).cloned())
     }
@@ -683,10 +694,33 @@ impl World {
         pk: &SecretKey,
         change: impl FnOnce(&mut Requirement),
     ) -> Value {
-        let now = self.server.clock.now();
-        let server = ServerId::parse(&self.server.id).unwrap();
+        self.request_for(txn, self.operation(pep), pk, change)
+    }
+
+    /// Mara wants customer 42 deleted.
+    fn operation(&self, pep: &str) -> Value {
         let issuer = Issuer::parse(&format!("{}/op", self.server.id)).unwrap();
         let requester = Subject::new(issuer, "mara").unwrap();
+        json!({
+            "subject": {"type": "user", "id": requester.to_string(), "properties": {"claims": {"name": "Mara Lind", "groups": ["orders-dev"]}}},
+            "action": {"name": "orders.customers.delete", "properties": {
+                "kind": "http", "title": {"verb": "Delete", "thing": "customer 42"}, "method": "DELETE", "scheme": "http",
+                "authority": "127.0.0.1:8080", "path": "/customers/42", "headers": [], "body": {"size": 0, "sha256": Digest::of(b"").to_string()},
+            }},
+            "resource": {"type": "orders.customer", "id": "42", "properties": {"service": "orders-api"}},
+            "context": {"pep": pep, "nonce": countersign_model::Nonce::from_bytes([9; 16]).as_str()},
+        })
+    }
+
+    fn request_for(
+        &self,
+        txn: &str,
+        operation: Value,
+        pk: &SecretKey,
+        change: impl FnOnce(&mut Requirement),
+    ) -> Value {
+        let now = self.server.clock.now();
+        let server = ServerId::parse(&self.server.id).unwrap();
         let mut requirement = Requirement {
             by: By::Others,
             approvals: 2,
@@ -707,17 +741,8 @@ impl World {
             lift: Vec::new(),
         };
         change(&mut requirement);
-        let operation = Operation::build(json!({
-            "subject": {"type": "user", "id": requester.to_string(), "properties": {"claims": {"name": "Mara Lind", "groups": ["orders-dev"]}}},
-            "action": {"name": "orders.customers.delete", "properties": {
-                "kind": "http", "title": {"verb": "Delete", "thing": "customer 42"}, "method": "DELETE", "scheme": "http",
-                "authority": "127.0.0.1:8080", "path": "/customers/42", "headers": [], "body": {"size": 0, "sha256": Digest::of(b"").to_string()},
-            }},
-            "resource": {"type": "orders.customer", "id": "42", "properties": {"service": "orders-api"}},
-            "context": {"pep": pep, "nonce": countersign_model::Nonce::from_bytes([9; 16]).as_str()},
-        }))
-        .unwrap();
-        let pep = PepId::parse(pep).unwrap();
+        let operation = Operation::build(operation).unwrap();
+        let pep = operation.pep().clone();
         let ask = Ask {
             iss: pep.clone(),
             aud: server.clone(),
@@ -736,7 +761,7 @@ impl World {
             operation_digest: operation.digest(),
             ask_digest: countersign_evidence::jws_digest(&ask_jws),
             pep,
-            sub_id: requester,
+            sub_id: operation.subject().clone(),
             requirement,
             policy_digest: Digest::of(b"policy"),
         };

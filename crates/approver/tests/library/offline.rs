@@ -60,3 +60,21 @@ async fn what_ended_while_the_computer_slept_is_not_voted_on() {
         "the access token was renewed in passing"
     );
 }
+
+#[tokio::test]
+async fn a_session_that_was_renewed_in_time_is_not_renewed_once_more() {
+    let world = world().await;
+    let app = world.signed_in().await;
+    let mut events = app.events();
+    let ends = world.server.clock.now().0 + 600;
+    world.server.clock.forward(480);
+    // The server says it twice of the same token: the second time it is of the one before.
+    for seq in [0, 0] {
+        let frame = json!({"v": 1, "seq": seq, "type": "session.expiring", "data": {"at": ends}});
+        world.server.stream.send(frame).unwrap();
+    }
+    world.put(world.request("t1", |_| ()));
+    world.says("request.created", "t1", 6);
+    events.recv().await.unwrap();
+    assert_eq!(world.seen(|seen| seen.renewals), 1);
+}

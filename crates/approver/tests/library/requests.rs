@@ -154,6 +154,32 @@ async fn gates_are_pinned_when_first_seen_and_never_change_their_key() {
 }
 
 #[tokio::test]
+async fn what_was_pinned_is_written_once() {
+    let world = world().await;
+    let app = world.signed_in().await;
+    let mut events = app.events();
+    let second = SecretKey::generate([4; 32]);
+    let published = ("billing-gate".to_owned(), second.clone());
+    world.does(|does| does.published_peps.push(published));
+    let file = world.folder.path().join("data/account.json");
+    for (seq, txn) in (6..).zip(["t1", "t2", "t3", "t4"]) {
+        // One after the other: that the next one arrived says that all was done for the last.
+        if txn == "t3" {
+            let kept = std::fs::read_to_string(&file).unwrap();
+            assert!(kept.contains("billing-gate"));
+            std::fs::remove_file(&file).unwrap();
+        }
+        world.put(world.request_by(txn, "billing-gate", &second, |_| ()));
+        world.says("request.created", txn, seq);
+        let arrived = Event::Arrived {
+            txn: txn.to_owned(),
+        };
+        assert_eq!(events.recv().await.unwrap(), arrived);
+    }
+    assert!(!file.exists(), "nothing new was pinned");
+}
+
+#[tokio::test]
 async fn a_request_whose_time_ran_out_cannot_be_voted_on() {
     let world = world().await;
     world.put(world.request("t1", |_| ()));

@@ -40,6 +40,40 @@ async fn signing_in_binds_keys_shows_the_person_and_lasts_over_a_restart() {
 }
 
 #[tokio::test]
+async fn an_address_that_is_none_is_said_in_plain_words() {
+    let world = world().await;
+    let app = world.start();
+    let none = "That is not an address. Write it like https://approvals.example.com.";
+    let plain =
+        "The connection to a server has to be encrypted. Write https:// before its address.";
+    let other =
+        "There is a server at that address, but it is not a Countersign server. Check the address.";
+    let gate =
+        axum::Router::new().fallback(async || (StatusCode::UNAUTHORIZED, "Send an access token."));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move { axum::serve(listener, gate).await.unwrap() });
+    for (address, sentence) in [
+        ("not an address", none),
+        ("", none),
+        ("http://evil.example", plain),
+        (&format!("http://127.0.0.1:{port}"), other),
+    ] {
+        let problem = app.look_up_server(address).await.unwrap_err();
+        assert_eq!(problem.sentence, sentence, "{address}");
+    }
+    let encrypted = format!("https://127.0.0.1:{port}");
+    let problem = app.look_up_server(&encrypted).await.unwrap_err();
+    assert!(
+        problem
+            .sentence
+            .contains("(what answers there does not encrypt)"),
+        "{}",
+        problem.sentence
+    );
+}
+
+#[tokio::test]
 async fn a_missing_keyring_is_said_before_the_browser_opens() {
     let world = world().await;
     *world.store.broken.lock().unwrap() = Some(KeyStoreError::Missing(

@@ -86,6 +86,7 @@ pub(crate) fn entry(recipe: Recipe) -> Entry {
             account: String::new(),
             kind: KINDS[recipe.kind % KINDS.len()],
             requester: requester.name.clone(),
+            requester_id: Some(format!("{}\n{}", requester.issuer, requester.sub)),
             initials: "ML".to_owned(),
             party: Party::Person,
             summary: line(&format!(
@@ -116,6 +117,7 @@ pub(crate) fn entry(recipe: Recipe) -> Entry {
             void: false,
         }],
         texts: vec![format!("statement{} WHERE id = {}", recipe.thing, recipe.n)],
+        approved: None,
     }
 }
 

@@ -3,7 +3,8 @@
 use std::os::unix::fs::PermissionsExt as _;
 
 use countersign_api::ipc::HistoryQuery;
-use countersign_history::{Archive, Cache, Opened, Put, Range, Step};
+use countersign_history::{Approved, Archive, Cache, MAX_PARTS, Opened, Put, Range, Step};
+use countersign_model::Digest;
 
 use crate::entries::many;
 use crate::list::{archive, put};
@@ -208,4 +209,46 @@ fn a_file_of_another_version_is_filled_again() {
     drop(other);
     let (cache, found) = Cache::open(&path, "one").unwrap();
     assert_eq!((found, cache.entries().unwrap()), (Opened::PutAside, 0));
+}
+
+/// Entries of which each was approved here: its likeness, when, and how many parts it has.
+fn approved(kinds: &[(usize, i64, usize)]) -> Put {
+    let mut entries = many(kinds.len());
+    for (entry, (likeness, at, parts)) in entries.iter_mut().zip(kinds) {
+        entry.approved = Some(Approved {
+            likeness: like(*likeness),
+            at: *at,
+            parts: vec![[7; 32]; *parts],
+        });
+    }
+    put(entries)
+}
+
+fn like(likeness: usize) -> Digest {
+    Digest::of(&likeness.to_be_bytes())
+}
+
+#[tokio::test]
+async fn of_what_is_alike_the_last_one_approved_is_kept_and_only_so_many_kinds() {
+    let folder = tempfile::tempdir().unwrap();
+    let archive = archive(folder.path(), &[("one", Vec::new()), ("two", Vec::new())]).await;
+    let known = async |account: &str, likeness| {
+        let known = archive.approved(account, like(likeness)).await.unwrap();
+        known.map(|known| (known.at, known.parts.len()))
+    };
+    let newest_first = approved(&[
+        (1, 30, 3),
+        (1, 10, 1),
+        (2, 20, MAX_PARTS),
+        (3, 20, MAX_PARTS + 1),
+    ]);
+    archive.put("one", newest_first).await.unwrap();
+    assert_eq!(known("one", 1).await, Some((30, 3)));
+    assert_eq!(known("one", 2).await, Some((20, MAX_PARTS)));
+    assert_eq!(known("one", 3).await, None, "too long to be compared");
+    assert_eq!(known("two", 1).await, None, "another person's");
+    let many: Vec<_> = (10..310).map(|n| (n, 100, 1)).collect();
+    archive.put("one", approved(&many)).await.unwrap();
+    assert_eq!(known("one", 1).await, None, "the oldest went");
+    assert_eq!(known("one", 309).await, Some((100, 1)));
 }
