@@ -2,6 +2,7 @@
 import { mount } from "svelte";
 import App from "./App.svelte";
 import type { Backend } from "./backend/backend";
+import { tauri } from "./backend/tauri";
 import { Clock } from "./clock.svelte";
 import { Store } from "./store.svelte";
 import "./style/index.css";
@@ -16,7 +17,7 @@ async function start() {
     backend = scene.backend;
     readMillis = scene.readMillis;
   } else {
-    backend = (await import("./backend/tauri")).tauri;
+    backend = tauri;
   }
   const target = document.getElementById("app");
   if (target === null) throw new Error("index.html has no #app");

@@ -1,5 +1,5 @@
 /**
- * A storm: many requests that are alike (the same account, person, kind and resource), as one row. Opening it shows
+ * A storm: many requests that are alike (the same account, person, kind, deed and resource), as one row. Opening it shows
  * them all; each is still decided on its own, because a signature names one operation. Pure.
  */
 import type { Row } from "../generated/ipc";
@@ -17,7 +17,10 @@ export interface Storm {
 
 export type Entry = { readonly entry: "row"; readonly row: Row } | { readonly entry: "storm"; readonly storm: Storm };
 
-const likeness = (row: Row) => JSON.stringify([row.account, row.kind, plain(row.requester), plain(row.resource)]);
+/** What the row says is done: another deed is not alike. */
+const deed = (row: Row) => row.summary.spans.find((span) => span.role === "verb")?.text ?? null;
+/** A request that does not verify has nobody behind it, and is like no other. */
+const likeness = (row: Row) => JSON.stringify([row.account, row.kind, row.requester_id ?? row.txn, deed(row), row.irreversible, plain(row.resource)]);
 
 /** The list with each storm as one entry, where its most urgent request stands. */
 export function entries(rows: readonly Row[]): Entry[] {

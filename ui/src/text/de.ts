@@ -214,6 +214,11 @@ export const de: Catalogue = {
   nothingLeftOut: "Nichts ist ausgelassen.",
   seenPercent: (p) => `${p.percent} % haben Sie gesehen.`,
   fullHeight: "In voller Höhe zeigen",
+  newHere: "Neu:",
+  sinceNew: (p) => `Markiert: neu gegenüber der letzten gleichartigen Anfrage, die Sie genehmigt haben, ausgeführt ${p.time}.`,
+  sinceNotNew: (p) => `Nichts ist neu gegenüber der letzten gleichartigen Anfrage, die Sie genehmigt haben, ausgeführt ${p.time}.`,
+  sinceSame: (p) => `Dasselbe wie die letzte, die Sie genehmigt haben, ausgeführt ${p.time}.`,
+  sinceGone: (p) => `${plural(p.count, "Teil davon fehlt", "Teile davon fehlen")} hier.`,
   madeVisibleNote: "Zeichen, die sich verbergen oder täuschen, sind an Ort und Stelle markiert. Ausgeführt werden sie, wie sie sind.",
   beforeSentence: (p) => {
     const parts = [
@@ -758,6 +763,8 @@ export const de: Catalogue = {
   yourDevices: "Ihre Geräte",
   thisDevice: "dieses Gerät",
   deviceTimes: (p) => `Gebunden ${p.bound}. Sitzung bis ${p.ends}.`,
+  deviceKey: (p) => `Schlüssel: ${p.key}.`,
+  deviceVoted: (p) => `Letzte Stimme ${p.time}.`,
   deviceEnded: (p) => `Gebunden ${p.bound}. Sitzung endete ${p.ends}.`,
   revoke: "Widerrufen",
   revokeSure: "Jetzt widerrufen",

@@ -218,6 +218,11 @@ export const en = {
   nothingLeftOut: "Nothing is left out.",
   seenPercent: (p: { percent: number }) => `You have seen ${p.percent} %.`,
   fullHeight: "Show at full height",
+  newHere: "New:",
+  sinceNew: (p: { time: string }) => `Marked: new since the last one like it that you approved, run ${p.time}.`,
+  sinceNotNew: (p: { time: string }) => `Nothing is new since the last one like it that you approved, run ${p.time}.`,
+  sinceSame: (p: { time: string }) => `The same as the last one that you approved, run ${p.time}.`,
+  sinceGone: (p: { count: number }) => `${plural(p.count, "part of that one is", "parts of that one are")} missing here.`,
   madeVisibleNote: "Characters that hide or deceive are marked in place. They run as they are.",
   beforeSentence: (p: { count: number; approved: number; denied: number; lapsed: number }) => {
     const parts = [
@@ -766,6 +771,8 @@ export const en = {
   yourDevices: "Your devices",
   thisDevice: "this device",
   deviceTimes: (p: { bound: string; ends: string }) => `Bound ${p.bound}. Session until ${p.ends}.`,
+  deviceKey: (p: { key: string }) => `Key: ${p.key}.`,
+  deviceVoted: (p: { time: string }) => `Last vote ${p.time}.`,
   deviceEnded: (p: { bound: string; ends: string }) => `Bound ${p.bound}. Session ended ${p.ends}.`,
   revoke: "Revoke",
   revokeSure: "Revoke now",

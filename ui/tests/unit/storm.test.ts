@@ -13,9 +13,11 @@ test("a few alike are rows, many are one", () => {
   expect(shape(entries([...rows.slice(0, 2), mara().row, ...rows.slice(2, STORM_AT)]))).toEqual([STORM_AT, "txn-sql"]);
 });
 
-test("another person, resource, kind or account is not alike", () => {
+test("another person, resource, kind, account or deed is not alike, and nothing that does not verify", () => {
   const [a, b, c, d] = rows as [(typeof rows)[0], (typeof rows)[0], (typeof rows)[0], (typeof rows)[0]];
-  for (const other of [{ ...d, requester: mara().row.requester }, { ...d, resource: mara().row.resource }, { ...d, kind: "tool" as const }, { ...d, account: "other" }]) {
+  // Who asks is told by the subject: a name can be chosen.
+  const { requester_id: _, ...nobody } = d;
+  for (const other of [{ ...d, requester_id: "https://id.example.org other" }, nobody, { ...d, irreversible: true }, { ...d, summary: mara().row.summary }, { ...d, resource: mara().row.resource }, { ...d, kind: "tool" as const }, { ...d, account: "other" }]) {
     expect(entries([a, b, c, other])).toHaveLength(4);
   }
 });

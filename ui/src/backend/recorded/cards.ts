@@ -29,6 +29,7 @@ export const row = (base: Base): Row => ({
   account: base.account ?? ELIN,
   kind: base.kind,
   requester: base.requester,
+  requester_id: `https://login.example.com ${base.requester.spans.map((span) => span.text).join("")}`,
   initials: base.initials,
   party: base.party ?? "person",
   summary: base.summary,
@@ -394,6 +395,7 @@ export const aino = (): Card => ({
     reported: [],
   },
   gate: line("ci-runner-7"),
+  since: { at: NOW - 2 * 86_400 - 14_070, fresh: [[7, 8], [11, 12], [12, 14]], gone: 1 },
   display_digest: "d-ci",
 });
 

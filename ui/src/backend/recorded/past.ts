@@ -131,7 +131,7 @@ export const reports: Record<"passed" | "failed" | "unproven", VerifyReport> = {
 };
 
 export const devices = (): Device[] => [
-  { binding_id: "q1vN3mYxS0b7rT2uKpVd8sLr4nZgA6iHoXBf3Q9xUu0", name: line("workstation-ev"), bound_at: at(0, 8, 2), session_ends_at: at(0, 20, 2), this_device: true },
-  { binding_id: "Zr8vN4hQk2mYtC7wGxS1dUaJ9eBfI3oR5iEq6HnMpL0", name: line("travel-laptop"), bound_at: at(1, 18, 40), session_ends_at: at(0, 6, 40), this_device: false },
-  { binding_id: "uJ2tB8rM1yQ0kVe7nZ4sHwGaP9dLfO6iT3bRqN-UXc5", name: line("build-host terminal"), bound_at: at(0, 12, 15), session_ends_at: at(1, 0, 15) + 2 * DAY, this_device: false },
+  { binding_id: "q1vN3mYxS0b7rT2uKpVd8sLr4nZgA6iHoXBf3Q9xUu0", name: line("workstation-ev"), bound_at: at(0, 8, 2), session_ends_at: at(0, 20, 2), key: "Ed25519", voted_at: at(0, 9, 47), this_device: true },
+  { binding_id: "Zr8vN4hQk2mYtC7wGxS1dUaJ9eBfI3oR5iEq6HnMpL0", name: line("travel-laptop"), bound_at: at(1, 18, 40), session_ends_at: at(0, 6, 40), key: "ES256", voted_at: at(1, 18, 52), this_device: false },
+  { binding_id: "uJ2tB8rM1yQ0kVe7nZ4sHwGaP9dLfO6iT3bRqN-UXc5", name: line("build-host terminal"), bound_at: at(0, 12, 15), session_ends_at: at(1, 0, 15) + 2 * DAY, key: "Ed25519", this_device: false },
 ];
