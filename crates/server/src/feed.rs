@@ -15,7 +15,8 @@ use countersign_model::Txn;
 use countersign_store::{EventRow, Store, StoreError};
 use tokio::sync::watch;
 
-use crate::app::about::{About, Loaded};
+use crate::app::about::About;
+use crate::papers::Papers;
 
 /// Events kept in memory.
 const MAX_KEPT: usize = 4_096;
@@ -117,12 +118,12 @@ impl Feed {
     }
 
     /// Reads what is published, until the store is closed.
-    pub(crate) async fn run(&self, store: &dyn Store) {
+    pub(crate) async fn run(&self, store: &dyn Store, papers: &Papers) {
         let mut published = store.published();
         loop {
             let newest = *published.borrow_and_update();
             while self.newest() < newest {
-                if let Err(error) = self.catch_up(store, newest).await {
+                if let Err(error) = self.catch_up(store, papers, newest).await {
                     tracing::error!(%error, "events cannot be read; in a second it is tried again");
                     tokio::time::sleep(READ_PAUSE).await;
                 }
@@ -134,14 +135,19 @@ impl Feed {
     }
 
     /// Feeds some of the events up to `newest`, at least one.
-    async fn catch_up(&self, store: &dyn Store, newest: u64) -> Result<(), StoreError> {
+    async fn catch_up(
+        &self,
+        store: &dyn Store,
+        papers: &Papers,
+        newest: u64,
+    ) -> Result<(), StoreError> {
         let events = store.events_after(self.newest(), BATCH).await?;
         if events.is_empty() {
             // Forgotten since, by their age.
             self.newest.send_replace(newest);
         }
         for event in events {
-            self.put(Item::read(store, event).await?);
+            self.put(Item::read(store, papers, event).await?);
         }
         Ok(())
     }
@@ -195,9 +201,13 @@ impl Kept {
 
 impl Item {
     /// With what the store knows of its request.
-    pub(crate) async fn read(store: &dyn Store, event: EventRow) -> Result<Item, StoreError> {
+    pub(crate) async fn read(
+        store: &dyn Store,
+        papers: &Papers,
+        event: EventRow,
+    ) -> Result<Item, StoreError> {
         let about = match &event.txn {
-            Some(txn) => about(store, txn).await?,
+            Some(txn) => about(store, papers, txn).await?,
             None => None,
         };
         Ok(Item {
@@ -214,12 +224,16 @@ impl Item {
 }
 
 /// What decides who may see a request; none where it does not read as what was written.
-async fn about(store: &dyn Store, txn: &Txn) -> Result<Option<Arc<About>>, StoreError> {
+async fn about(
+    store: &dyn Store,
+    papers: &Papers,
+    txn: &Txn,
+) -> Result<Option<Arc<About>>, StoreError> {
     let row = match store.request(txn).await {
         Err(StoreError::Corrupt(_)) => None,
         row => row?,
     };
-    let loaded = row.and_then(|row| Loaded::of(row).ok());
+    let loaded = row.and_then(|row| papers.load(row).ok());
     Ok(loaded.map(|loaded| Arc::new(loaded.about)))
 }
 

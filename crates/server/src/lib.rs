@@ -18,6 +18,7 @@ mod config;
 mod feed;
 mod http;
 mod jobs;
+mod papers;
 mod refused;
 mod replay;
 mod secrets;
@@ -114,6 +115,7 @@ impl Server {
             refused_votes: replay::Rate::default(),
             absences: app::absence::Absences::new(absences),
             feed: Feed::new(newest),
+            papers: papers::Papers::default(),
             sockets: stream::Sockets::default(),
             deadlines: app::expire::Deadlines::default(),
             waiting: tokio::sync::Semaphore::new(MAX_WAITING),
@@ -187,7 +189,7 @@ impl Drop for Running {
 async fn feed(app: Arc<App>) {
     tokio::select! {
         () = app.stop.cancelled() => {}
-        () = app.feed.run(&*app.store) => {}
+        () = app.feed.run(&*app.store, &app.papers) => {}
     }
 }
 

@@ -693,7 +693,15 @@ async fn a_revoked_device_takes_its_votes_with_it() {
     let under_way = world.unbound("elin", |_| {});
 
     let list = laptop.get(&world, "/approver/v1/bindings").await.is(200);
-    assert_eq!(list["bindings"].as_array().unwrap().len(), 2);
+    let told = |device: &Device| {
+        let id = device.statement.id().to_string();
+        let mut all = list["bindings"].as_array().unwrap().iter();
+        let found = all.find(|it| it["binding_id"] == id).unwrap();
+        (found["alg"].clone(), found.get("voted_at").cloned())
+    };
+    let key = json!("Ed25519");
+    assert_eq!(told(&phone), (key.clone(), Some(json!(world.now().0))));
+    assert_eq!(told(&laptop), (key, None));
     let path = format!("/approver/v1/bindings/{}", phone.statement.id());
     let jonas = world.sign_in("jonas").await;
     Answer::of(jonas.call(&world, Method::DELETE, &path))

@@ -76,6 +76,8 @@ pub trait Store: Send + Sync {
     fn binding(&self, id: Digest) -> Answer<'_, Option<BindingRow>>;
     /// A person's live bindings at `now`, newest first.
     fn bindings_of(&self, person: &Subject, now: UnixSecs) -> Answer<'_, Vec<BindingRow>>;
+    /// When each of a person's bindings voted last. Those that never did are not among them.
+    fn last_votes(&self, person: &Subject) -> Answer<'_, Vec<(Digest, UnixSecs)>>;
     /// All live bindings at `now`, newest first.
     fn live_bindings(&self, now: UnixSecs, limit: usize) -> Answer<'_, Vec<BindingRow>>;
     /// People with a live binding at `now`, each with their newest claims, in no order.

@@ -1,6 +1,7 @@
 //! A stored request as the use cases read it, who looks at it, and the one test of who may see it.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use countersign_evidence::documents::Request;
 use countersign_lifecycle::Terms;
@@ -15,20 +16,17 @@ use crate::refused::Refused;
 #[derive(Debug, Clone)]
 pub(crate) struct Loaded {
     pub(crate) row: RequestRow,
-    pub(crate) request: Request,
-    pub(crate) terms: Terms,
+    pub(crate) request: Arc<Request>,
+    pub(crate) terms: Arc<Terms>,
     pub(crate) about: About,
 }
 
 /// What decides who may see a request.
 #[derive(Debug, Clone)]
 pub(crate) struct About {
-    pub(crate) requester: Subject,
-    pub(crate) acting: BTreeSet<Subject>,
     pub(crate) voters: BTreeSet<Subject>,
-    pub(crate) operation: Operation,
-    /// Names of its stages, in order.
-    pub(crate) stages: Vec<String>,
+    pub(crate) operation: Arc<Operation>,
+    pub(crate) terms: Arc<Terms>,
 }
 
 /// Somebody who looks: an approver by their binding's newest claims.
@@ -37,40 +35,10 @@ pub(crate) struct Viewer {
     pub(crate) voter: Voter,
 }
 
-impl Loaded {
-    pub(crate) fn of(row: RequestRow) -> Result<Loaded, Refused> {
-        let broken =
-            |what: &dyn std::fmt::Display| Refused::broken("a stored request cannot be read", what);
-        // What this server wrote is its own word: signatures are checked where votes and grants are judged.
-        let (_, request) = Request::unverified(&row.request_jws).map_err(|error| broken(&error))?;
-        let operation = Operation::parse(&row.operation).map_err(|error| broken(&error))?;
-        let acting: BTreeSet<Subject> = operation.act_chain().iter().cloned().collect();
-        let terms = Terms {
-            by: request.requirement.by,
-            approvals: request.requirement.approvals,
-            stages: request.requirement.stages.clone(),
-            requester: row.requester.clone(),
-            acting: acting.clone(),
-            vote_until: row.vote_until,
-            grant_secs: request.requirement.grant_secs,
-        };
-        let about = About {
-            requester: row.requester.clone(),
-            acting,
-            voters: row.votes.iter().map(|vote| vote.person.clone()).collect(),
-            operation,
-            stages: terms
-                .stages
-                .iter()
-                .map(|stage| stage.name.clone())
-                .collect(),
-        };
-        Ok(Loaded {
-            row,
-            request,
-            terms,
-            about,
-        })
+impl About {
+    /// Names of its stages, in order.
+    pub(crate) fn stages(&self) -> impl Iterator<Item = &str> {
+        self.terms.stages.iter().map(|stage| stage.name.as_str())
     }
 }
 
@@ -88,15 +56,15 @@ pub(crate) fn may_vote_sometime(policy: &dyn PolicyCheck, viewer: &Viewer, about
             .may_vote(&viewer.voter, &about.operation, stage)
             .is_ok()
     };
-    match about.stages.as_slice() {
+    match about.terms.stages.as_slice() {
         [] => may(None),
-        stages => stages.iter().any(|stage| may(Some(stage))),
+        _ => about.stages().any(|stage| may(Some(stage))),
     }
 }
 
 /// Whether this person asked for it, in person or through an actor.
 pub(crate) fn asked(who: &Subject, about: &About) -> bool {
-    *who == about.requester || about.acting.contains(who)
+    about.terms.is_requester(who)
 }
 
 impl App {
@@ -108,7 +76,7 @@ impl App {
             .request(txn)
             .await?
             .ok_or_else(Refused::not_found)?;
-        Loaded::of(row)
+        self.papers.load(row)
     }
 }
 

@@ -280,7 +280,7 @@ impl App {
         };
         let policy = self.policy();
         let open = self.store.pending(None, MAX_TOLD).await?;
-        for loaded in open.into_iter().flat_map(Loaded::of) {
+        for loaded in open.into_iter().flat_map(|row| self.papers.load(row)) {
             let viewer = super::about::Viewer {
                 voter: known.voter.clone(),
             };

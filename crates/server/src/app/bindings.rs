@@ -1,7 +1,10 @@
 //! A person's devices, and revoking one: its votes that are not yet redeemed are void (protocol, section 8).
 
+use std::collections::BTreeMap;
+
 use countersign_api::http::{BindingList, BindingView};
 use countersign_api::stream::ServerBody;
+use countersign_evidence::documents::Statement;
 use countersign_model::Digest;
 use countersign_store::{BindingRow, Conflict, Tx, Write};
 use serde_json::json;
@@ -18,10 +21,9 @@ const BATCH: usize = 100;
 impl App {
     /// The live ones.
     pub(crate) async fn bindings(&self, approver: &Approver) -> Result<BindingList, Refused> {
-        let rows = self
-            .store
-            .bindings_of(&approver.binding.person, self.now())
-            .await?;
+        let person = &approver.binding.person;
+        let rows = self.store.bindings_of(person, self.now()).await?;
+        let voted: BTreeMap<_, _> = self.store.last_votes(person).await?.into_iter().collect();
         let bindings = rows
             .into_iter()
             .map(|row| BindingView {
@@ -29,6 +31,10 @@ impl App {
                 device_name: row.device_name,
                 bound_at: row.bound_at.0,
                 session_ends_at: row.session_ends_at.0,
+                alg: Statement::from_bytes(&row.cic)
+                    .ok()
+                    .map(|statement| statement.key.alg().as_str().to_owned()),
+                voted_at: voted.get(&row.id).map(|at| at.0),
             })
             .collect();
         Ok(BindingList { bindings })
@@ -94,10 +100,11 @@ impl App {
     pub(crate) async fn void_revoked(&self) -> Result<(), Refused> {
         loop {
             let found = self.store.with_revoked_votes(BATCH).await?;
-            for row in &found {
-                self.void_in(Loaded::of(row.clone())?).await?;
+            let all = found.len();
+            for row in found {
+                self.void_in(self.papers.load(row)?).await?;
             }
-            if found.len() < BATCH {
+            if all < BATCH {
                 return Ok(());
             }
         }

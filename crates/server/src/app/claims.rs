@@ -92,7 +92,7 @@ impl App {
     pub(crate) async fn void_ineligible(&self, account: &Subject) -> Result<(), Refused> {
         // CRASH: between the newer claims and this nothing of it redeems: redeeming judges by the newest claims.
         for row in self.store.with_votes_of(account, MAX_OPEN).await? {
-            let mut loaded = Loaded::of(row)?;
+            let mut loaded = self.papers.load(row)?;
             while let Some(again) = self.void_one(&loaded, account).await? {
                 loaded = again;
             }

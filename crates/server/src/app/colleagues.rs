@@ -118,7 +118,8 @@ impl App {
         };
         let mut seen = BTreeSet::new();
         let mut samples = Vec::new();
-        for Loaded { about, .. } in rows.into_iter().flat_map(Loaded::of) {
+        let read = rows.into_iter().flat_map(|row| self.papers.load(row));
+        for Loaded { about, .. } in read {
             let operation = &about.operation;
             let kind = (
                 operation.action().to_owned(),
@@ -143,10 +144,10 @@ impl App {
 
 /// The stages that somebody may vote in.
 fn stages_of(policy: &dyn PolicyCheck, viewer: &Viewer, about: &About) -> Vec<Option<String>> {
-    let all: Vec<Option<String>> = match about.stages.as_slice() {
-        [] => vec![None],
-        names => names.iter().cloned().map(Some).collect(),
-    };
+    let mut all: Vec<Option<String>> = about.stages().map(|name| Some(name.to_owned())).collect();
+    if all.is_empty() {
+        all.push(None);
+    }
     let may = |stage: &Option<String>| {
         policy
             .may_vote(&viewer.voter, &about.operation, stage.as_deref())

@@ -7,7 +7,6 @@ use countersign_model::UnixSecs;
 use countersign_store::Tx;
 
 use super::App;
-use super::about::Loaded;
 use super::change::{With, write_step};
 use crate::refused::Refused;
 
@@ -73,7 +72,7 @@ impl App {
             let (found, mut read) = (due.len(), 0);
             for row in due {
                 // What cannot be read is logged and never answered; it does not hold up the others.
-                let Ok(loaded) = Loaded::of(row) else {
+                let Ok(loaded) = self.papers.load(row) else {
                     continue;
                 };
                 read += 1;

@@ -5,7 +5,7 @@ use countersign_lifecycle::Kind;
 use countersign_store::{HistoryFilter, HistoryPlace};
 
 use super::App;
-use super::about::{Loaded, Viewer, may_see};
+use super::about::{Viewer, may_see};
 use super::list::{MAX_LIST_BYTES, size_of_view};
 use crate::refused::Refused;
 
@@ -49,7 +49,7 @@ impl App {
             for (place, row) in slice.rows {
                 scanned += 1;
                 // What cannot be read is logged; the others are listed.
-                let Ok(loaded) = Loaded::of(row) else {
+                let Ok(loaded) = self.papers.load(row) else {
                     continue;
                 };
                 if may_see(&*policy, viewer, &loaded.about) {

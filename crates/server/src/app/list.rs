@@ -56,7 +56,7 @@ impl App {
         let mut found = BTreeMap::new();
         let mut take = |rows: Vec<RequestRow>| {
             // What cannot be read is logged; the others are listed.
-            for loaded in rows.into_iter().flat_map(Loaded::of) {
+            for loaded in rows.into_iter().flat_map(|row| self.papers.load(row)) {
                 if may_see(&*policy, viewer, &loaded.about) {
                     found.insert((loaded.row.vote_until, loaded.row.key), loaded);
                 }
@@ -193,9 +193,9 @@ fn locked(policy: &dyn PolicyCheck, viewer: &Viewer, loaded: &Loaded) -> Option<
         return None;
     }
     let later = || {
-        let stages = loaded.about.stages.iter();
+        let stages = loaded.about.stages();
         stages
-            .skip_while(|name| Some(name.as_str()) != stage)
+            .skip_while(|name| Some(*name) != stage)
             .skip(1)
             .any(|name| {
                 policy

@@ -37,6 +37,7 @@ use tokio_util::task::TaskTracker;
 use crate::clock::SteadyClock;
 use crate::config::{PepConfig, ProviderConfig, ServerConfig};
 use crate::feed::Feed;
+use crate::papers::Papers;
 use crate::refused::Refused;
 use crate::replay::{Rate, Replay};
 use crate::secrets::Secrets;
@@ -59,6 +60,7 @@ pub(crate) struct App {
     pub(crate) refused_votes: Rate,
     pub(crate) absences: absence::Absences,
     pub(crate) feed: Feed,
+    pub(crate) papers: Papers,
     pub(crate) sockets: Sockets,
     pub(crate) deadlines: expire::Deadlines,
     pub(crate) waiting: tokio::sync::Semaphore,

@@ -1,5 +1,7 @@
 //! Opening a request (ARAP), with the gate's signed ask.
 
+use std::sync::Arc;
+
 use countersign_api::http::Task;
 use countersign_api::stream::ServerBody;
 use countersign_evidence::documents::{Ask, Request, jws_digest};
@@ -14,6 +16,7 @@ use super::App;
 use super::change::{entry_of, publish};
 use super::evaluate::Tuple;
 use super::task::ForPep;
+use crate::papers::Paper;
 use crate::refused::{Kind, Refused};
 
 /// Open requests of one PEP.
@@ -42,7 +45,7 @@ pub(crate) struct Submission {
 /// What a request is made of.
 struct Asked<'a> {
     pep: &'a PepId,
-    operation: &'a Operation,
+    operation: &'a Arc<Operation>,
     ask_jws: &'a str,
     requirement: &'a Requirement,
     policy_digest: Digest,
@@ -56,7 +59,7 @@ impl App {
         submission: Submission,
     ) -> Result<Task, Refused> {
         let now = self.now();
-        let operation = submission.tuple.operation()?;
+        let operation = Arc::new(submission.tuple.operation()?);
         if let Some(known) = self
             .store
             .remembered(pep, &submission.idempotency_key)
@@ -273,6 +276,7 @@ impl App {
         Ok(())
     }
 
+    /// The request, its words still to be tried, and its digest. What it reads as is kept.
     fn draw(&self, asked: &Asked<'_>, now: UnixSecs) -> (NewRequest, Digest) {
         let Asked {
             pep,
@@ -301,6 +305,15 @@ impl App {
         };
         let request_jws = request.sign(&self.secrets.rk);
         let digest = jws_digest(&request_jws);
+        let requester = operation.subject().clone();
+        let paper = Paper::new(
+            Arc::clone(operation),
+            request,
+            &request_jws,
+            requester,
+            vote_until,
+        );
+        self.papers.keep(txn.clone(), paper);
         let new = NewRequest {
             txn,
             pep: pep.clone(),

@@ -30,7 +30,7 @@ impl App {
             let name = match by {
                 WithdrawnBy::Requester => Some(name_of(
                     loaded.about.operation.claims(),
-                    &loaded.about.requester,
+                    &loaded.terms.requester,
                 )),
                 WithdrawnBy::Pep => None,
             };

@@ -240,7 +240,9 @@ impl Socket<'_> {
         let events = store.events_after(self.cursor, BATCH).await;
         let mut items = Vec::new();
         for event in events.map_err(failed)? {
-            let item = Item::read(store, event).await.map_err(failed)?;
+            let item = Item::read(store, &self.app.papers, event)
+                .await
+                .map_err(failed)?;
             items.push(Arc::new(item));
         }
         Ok(items)

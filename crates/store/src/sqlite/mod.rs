@@ -259,6 +259,11 @@ impl Store for SqliteStore {
         self.read(move |connection| read::bindings_of(connection, &person, now))
     }
 
+    fn last_votes(&self, person: &Subject) -> Answer<'_, Vec<(Digest, UnixSecs)>> {
+        let person = person.clone();
+        self.read(move |connection| read::last_votes(connection, &person))
+    }
+
     fn live_bindings(&self, now: UnixSecs, limit: usize) -> Answer<'_, Vec<BindingRow>> {
         self.read(move |connection| read::live_bindings(connection, now, limit))
     }
@@ -325,6 +330,7 @@ mod tests {
             requests(read::PENDING_OF),
             requests(read::WITH_REVOKED_VOTES),
             requests(read::WITH_VOTES_OF),
+            read::LAST_VOTES.to_owned(),
             format!("{}{}", read::BINDING, read::LIVE_BINDINGS),
             apply::END_VOTE.to_owned(),
             apply::END_VOTES.to_owned(),

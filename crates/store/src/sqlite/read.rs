@@ -185,6 +185,20 @@ pub(crate) fn with_votes_of(
     requests(connection, WITH_VOTES_OF, &values)
 }
 
+pub(super) const LAST_VOTES: &str =
+    "SELECT binding, max(at) FROM votes WHERE person = ?1 GROUP BY binding";
+
+pub(crate) fn last_votes(
+    connection: &Connection,
+    person: &Subject,
+) -> Read<Vec<(Digest, UnixSecs)>> {
+    let mut statement = connection.prepare_cached(LAST_VOTES)?;
+    let rows = statement.query_map(params![person.to_string()], |row| {
+        Ok((digest_of(row.get(0)?), UnixSecs(row.get(1)?)))
+    })?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
 pub(crate) fn denied(
     connection: &Connection,
     same: Digest,
