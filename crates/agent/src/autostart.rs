@@ -134,7 +134,7 @@ impl Autostart {
     fn text(&self) -> Result<String, AutostartError> {
         let exec = entry::exec(&self.program, &["run"])?;
         Ok(format!(
-            "[Desktop Entry]\nType=Application\nName=Countersign\nComment=Tells you what waits for your approval\nComment[de]=Sagt, was auf Ihre Freigabe wartet\nExec={exec}\nIcon=countersign\nTerminal=false\nX-GNOME-Autostart-enabled=true\n"
+            "[Desktop Entry]\nType=Application\nName=Countersign\nComment=Tells you what waits for your approval\nComment[de]=Sagt, was auf Ihre Genehmigung wartet\nExec={exec}\nIcon=countersign\nTerminal=false\nX-GNOME-Autostart-enabled=true\n"
         ))
     }
 

@@ -17,6 +17,7 @@ pub mod diagnostics;
 pub mod entry;
 pub mod folders;
 pub mod frames;
+pub mod heap;
 pub mod instance;
 pub mod intent;
 pub mod keyring;

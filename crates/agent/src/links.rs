@@ -131,7 +131,7 @@ fn list(folder: &Path, program: &Path) -> Result<bool, ClaimError> {
     let path = folder.join(NAME);
     let exec = entry::exec(program, &["open", "%u"])?;
     let text = format!(
-        "[Desktop Entry]\nType=Application\nName=Countersign\nComment=Approve or deny what waits for you\nComment[de]=Geben Sie frei, was auf Sie wartet, oder lehnen Sie es ab\nExec={exec}\nIcon=countersign\nTerminal=false\nStartupNotify=true\nCategories=Office;\nMimeType=x-scheme-handler/{SCHEME};\n"
+        "[Desktop Entry]\nType=Application\nName=Countersign\nComment=Approve or deny what waits for you\nComment[de]=Genehmigen Sie, was auf Sie wartet, oder lehnen Sie es ab\nExec={exec}\nIcon=countersign\nTerminal=false\nStartupNotify=true\nCategories=Office;\nMimeType=x-scheme-handler/{SCHEME};\n"
     );
     let failed = |source| ClaimError::Io {
         path: path.clone(),

@@ -12,6 +12,7 @@ use countersign_agent::browser::Browser;
 use countersign_agent::bus::Bus;
 use countersign_agent::desk::Desk;
 use countersign_agent::folders;
+use countersign_agent::heap;
 use countersign_agent::instance::{Claim, RuntimeDir};
 use countersign_agent::intent::Intent;
 use countersign_agent::keyring::Keyring;
@@ -101,6 +102,7 @@ impl Clock for SystemClock {
 }
 
 fn main() -> ExitCode {
+    heap::keep_little();
     let args = Args::parse();
     match start(args, Log::start()) {
         Ok(code) => code,

@@ -47,7 +47,8 @@ impl Prefs {
     /// # Errors
     /// When it cannot be read, or holds anything unknown.
     pub fn read(path: &Path) -> Result<Self, PrefsError> {
-        let file: File = toml::from_str(&text(path)?).map_err(|error| content(path, &error))?;
+        let file: File =
+            toml_edit::de::from_str(&text(path)?).map_err(|error| content(path, &error))?;
         Ok(file.into())
     }
 }
@@ -64,7 +65,7 @@ pub fn write(path: &Path, prefs: &ipc::Prefs) -> Result<(), PrefsError> {
     }
     let text = document.to_string();
     // What is written is read again first: a value that there is not never gets into the file.
-    toml::from_str::<File>(&text).map_err(|error| content(path, &error))?;
+    toml_edit::de::from_str::<File>(&text).map_err(|error| content(path, &error))?;
     // A proxy's address may hold a password.
     folders::write_whole(path, text.as_bytes(), Readers::Nobody).map_err(|source| PrefsError::Io {
         path: path.to_owned(),
@@ -98,7 +99,7 @@ mod tests {
 
     #[test]
     fn the_example_is_accepted_and_says_what_is_so_anyway() {
-        let file: File = toml::from_str(include_str!("../agent.example.toml")).unwrap();
+        let file: File = toml_edit::de::from_str(include_str!("../agent.example.toml")).unwrap();
         assert_eq!(Prefs::from(file), Prefs::default());
         // Each line that the settings page writes is explained there.
         let example: toml::Table = toml::from_str(include_str!("../agent.example.toml")).unwrap();

@@ -13,6 +13,7 @@ use jiff::tz::TimeZone;
 use tokio::sync::{broadcast, mpsc, watch};
 
 use crate::alarm::Alarm;
+use crate::heap;
 use crate::intent::Intent;
 use crate::mutes::{Kept, Mutes, mute};
 use crate::notify::telling::{Around, Open, Telling, is_away};
@@ -173,12 +174,16 @@ impl<N: Notifier> Session<N> {
                 // Whether one can vote depends on it.
                 self.window.tell(Event::CardChanged { txn: txn.clone() });
             }
+            let is_idle = shown.inbox.is_empty() && !seen.visible;
             self.show(shown, tongue, now, &zone);
             self.notifier.show(Screen {
                 notices,
                 sound,
                 tongue,
             });
+            if is_idle {
+                heap::give_back();
+            }
             // The senders live as long as what is held here: the end of one is the end of all.
             let go_on = tokio::select! {
                 changed = approver.changed() => changed.is_ok(),

@@ -5,14 +5,14 @@ pub mod catalogue;
 
 use countersign_api::ipc::{Line, Role};
 
-/// The line as plain text. A character that was made visible stands in angle brackets, so that its name cannot be
-/// taken for text of the line.
+/// The line as plain text. A character that was made visible, or that looks like one of another script, stands in angle
+/// brackets, so that its name cannot be taken for text of the line.
 #[must_use]
 pub fn plain(line: &Line) -> String {
     let mut text = String::new();
     for span in &line.spans {
         match span.role {
-            Role::Chip => {
+            Role::Chip | Role::Confusable => {
                 text.push('⟨');
                 text.push_str(&span.text);
                 text.push('⟩');
@@ -23,8 +23,7 @@ pub fn plain(line: &Line) -> String {
             | Role::Verb
             | Role::Value
             | Role::Key
-            | Role::Punctuation
-            | Role::Confusable => text.push_str(&span.text),
+            | Role::Punctuation => text.push_str(&span.text),
         }
     }
     text
@@ -73,11 +72,11 @@ mod tests {
                 },
                 Span {
                     role: Role::Confusable,
-                    text: "а".into(),
+                    text: "Cyrillic а".into(),
                 },
             ],
         };
-        assert_eq!(plain(&line), "a⟨U+202E RLO⟩а");
+        assert_eq!(plain(&line), "a⟨U+202E RLO⟩⟨Cyrillic а⟩");
     }
 
     #[test]
