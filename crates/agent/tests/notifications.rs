@@ -558,7 +558,7 @@ async fn silence_and_german_are_kept() {
             "deny",
             "Ablehnen",
             "approve",
-            "Zustimmen"
+            "Genehmigen"
         ]
     );
     assert!(body.ends_with("noch 9 Minuten"), "{body}");

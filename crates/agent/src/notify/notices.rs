@@ -1,7 +1,7 @@
 //! How what waits is told: one notification for each request, or for a storm of like ones. Pure, but for remembering
 //! which requests were collapsed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use countersign_api::ipc::{Line, Role, Row};
 use countersign_approver::Buttons;
@@ -48,11 +48,11 @@ pub struct Notices {
 }
 
 impl Notices {
-    /// The notifications for these. The request on screen, if any, needs none.
+    /// The notifications for these. A request whose card was on screen needs none of its own any more.
     pub fn of(
         &mut self,
         waiting: &[Waiting<'_>],
-        on_screen: Option<&str>,
+        seen: &BTreeSet<String>,
         words: &Words,
     ) -> Vec<Notice> {
         let mut alike: BTreeMap<String, Vec<&Waiting<'_>>> = BTreeMap::new();
@@ -69,9 +69,7 @@ impl Notices {
                 *reminded |= members.iter().any(|member| member.reminder);
                 notices.extend(many(group, &members, *reminded, words));
             } else {
-                let unseen = members
-                    .iter()
-                    .filter(|w| Some(w.row.txn.as_str()) != on_screen);
+                let unseen = members.iter().filter(|w| !seen.contains(&w.row.txn));
                 notices.extend(unseen.map(|w| one(w, words)));
             }
         }
@@ -79,12 +77,18 @@ impl Notices {
     }
 }
 
-/// What like requests share: person, kind and resource.
+/// What like requests share: where they are from, person, deed and resource. Whoever is not known by more is known by name.
 fn likeness(row: &Row) -> String {
+    let person = row.requester_id.clone();
+    let person = person.unwrap_or_else(|| plain(&row.requester));
+    let mut spans = row.summary.spans.iter();
+    let deed = spans.find(|span| span.role == Role::Verb);
+    let deed = deed.map_or("", |span| &span.text);
     format!(
-        "{:?}\n{}\n{}",
+        "{}\n{person}\n{:?}\n{deed}\n{}\n{}",
+        row.account,
         row.kind,
-        plain(&row.requester),
+        row.irreversible,
         plain(&row.resource)
     )
 }
@@ -241,12 +245,9 @@ mod tests {
     use super::*;
     use crate::text::catalogue::Tongue;
 
-    fn told(
-        notices: &mut Notices,
-        waiting: &[Waiting<'_>],
-        on_screen: Option<&str>,
-    ) -> Vec<Notice> {
-        notices.of(waiting, on_screen, Tongue::En.words())
+    fn told(notices: &mut Notices, waiting: &[Waiting<'_>], seen: Option<&str>) -> Vec<Notice> {
+        let seen = seen.map(str::to_owned).into_iter().collect();
+        notices.of(waiting, &seen, Tongue::En.words())
     }
 
     fn line(role: Role, text: &str) -> Line {
@@ -265,6 +266,7 @@ mod tests {
             account: "harbor".to_owned(),
             kind: Kind::Http,
             requester: line(Role::Name, "Mara Lindqvist"),
+            requester_id: None,
             initials: "ML".into(),
             party: countersign_api::ipc::Party::Person,
             summary: Line {
@@ -321,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn the_request_on_screen_needs_no_notification() {
+    fn a_request_that_was_on_screen_needs_no_notification() {
         let (a, b) = (row("a", "customer 1"), row("b", "customer 2"));
         let notices = told(
             &mut Notices::default(),
@@ -362,15 +364,33 @@ mod tests {
 
     #[test]
     fn unlike_requests_stay_apart() {
-        let rows: Vec<Row> = (0..5)
-            .map(|i| {
-                let mut row = row(&format!("t{i}"), "customer");
-                row.resource = line(Role::Data, &format!("api-{i}"));
-                row
-            })
-            .collect();
-        let all: Vec<_> = rows.iter().map(waiting).collect();
-        assert_eq!(told(&mut Notices::default(), &all, None).len(), 5);
+        let notices_of = |make_unlike: fn(&mut Row, usize)| {
+            let rows: Vec<Row> = (0..5)
+                .map(|i| {
+                    let mut row = row(&format!("t{i}"), "customer");
+                    make_unlike(&mut row, i);
+                    row
+                })
+                .collect();
+            let all: Vec<_> = rows.iter().map(waiting).collect();
+            told(&mut Notices::default(), &all, None).len()
+        };
+        assert_eq!(notices_of(|_, _| {}), 1);
+        assert_eq!(notices_of(|row, i| row.account = format!("harbor {i}")), 5);
+        // Two people may have one name.
+        assert_eq!(
+            notices_of(|row, i| row.requester_id = Some(i.to_string())),
+            5
+        );
+        assert_eq!(
+            notices_of(|row, i| row.summary.spans[0].text = format!("Do {i}")),
+            5
+        );
+        assert_eq!(
+            notices_of(|row, i| row.resource = line(Role::Data, &format!("api-{i}"))),
+            5
+        );
+        assert_eq!(notices_of(|row, i| row.irreversible = i % 2 == 0), 5);
     }
 
     #[test]
@@ -441,8 +461,8 @@ mod tests {
     fn it_speaks_german() {
         let row = row("t1", "customer 42");
         let notice = Notices::default()
-            .of(&[waiting(&row)], None, Tongue::De.words())
+            .of(&[waiting(&row)], &BTreeSet::new(), Tongue::De.words())
             .remove(0);
-        assert_eq!(notice.facts[2], "0 von 2 zugestimmt");
+        assert_eq!(notice.facts[2], "0 von 2 genehmigt");
     }
 }
