@@ -1,7 +1,7 @@
 // What tests may do to the provider, on a port of its own, never on the provider's:
 //
 //   GET  /people/SUB                                 the claims of a person
-//   PUT  /people/SUB    {"groups": …, "claims": …}   change them; any shape, as directories have any shape
+//   PUT  /people/SUB    {"groups": …, "claims": …}   change them; any shape, as directories have any shape; who is new joins
 //   PUT  /programs/ID   {"claims": …}                what it says of a program that asks in its own name
 //   PUT  /clock         {"secs": N}                  how far this provider's clock is ahead
 //   PUT  /behavior      {"ignores": ["acr", "sub"]}  what it does not honor from now on
@@ -14,7 +14,7 @@
 
 import { createServer } from 'node:http';
 import { ways } from './key-binding.mjs';
-import { claimsOf, people, programs } from './people.mjs';
+import { claimsOf, join, people, programs } from './people.mjs';
 import { signOut } from './store.mjs';
 
 async function wish(request) {
@@ -52,6 +52,7 @@ export async function control(port, op) {
   const acts = {
     'GET people': (sub) => claimsOf(sub),
     'PUT people': (sub, { groups, claims }) => {
+      if (!people.has(sub)) join({ sub, name: sub, role: 'newcomer', groups: [] });
       const person = people.get(sub);
       if (groups !== undefined) person.groups = groups;
       if (claims !== undefined) person.claims = claims;
@@ -89,7 +90,7 @@ export async function control(port, op) {
   const door = createServer(async (request, response) => {
     const [, what, sub] = request.url.split('/');
     const act = acts[`${request.method} ${what}`];
-    if (!act || (what === 'people' && !people.has(sub))) return response.writeHead(404).end();
+    if (!act || (request.method === 'GET' && what === 'people' && !people.has(sub))) return response.writeHead(404).end();
     try {
       const answer = await act(sub, request.method === 'GET' ? {} : await wish(request));
       if (answer === undefined) return response.writeHead(204).end();

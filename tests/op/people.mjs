@@ -4,15 +4,22 @@
  * What the provider knows of each person. `password` and `code` are for this provider only and no secret: they are on
  * its pages. Who has no `code` has no second factor.
  */
-export const people = new Map(
-  [
-    { sub: 'mara', name: 'Mara Lindqvist', role: 'orders developer', groups: ['orders-dev'], code: '204 118' },
-    { sub: 'elin', name: 'Elin Varga', role: 'database approver, auditor', groups: ['dba', 'auditors'], code: '731 502' },
-    { sub: 'jonas', name: 'Jonas Petersen', role: 'database approver', groups: ['dba'], code: '660 947' },
-    { sub: 'noor', name: 'Noor Haddad', role: 'security officer', groups: ['security'], code: '583 026' },
-    { sub: 'otto', name: 'Otto Brandt', role: 'outsider', groups: [] },
-  ].map((person) => [person.sub, { ...person, email: `${person.sub}@harbor.example`, password: `${person.sub}-demo`, claims: {} }]),
-);
+export const people = new Map();
+
+/** Somebody who has an account from now on. */
+export function join(person) {
+  const { sub } = person;
+  people.set(sub, { ...person, email: `${sub}@harbor.example`, password: `${sub}-demo`, claims: {} });
+}
+
+for (const person of [
+  { sub: 'mara', name: 'Mara Lindqvist', role: 'orders developer', groups: ['orders-dev'], code: '204 118' },
+  { sub: 'elin', name: 'Elin Varga', role: 'database approver, auditor', groups: ['dba', 'auditors'], code: '731 502' },
+  { sub: 'jonas', name: 'Jonas Petersen', role: 'database approver', groups: ['dba'], code: '660 947' },
+  { sub: 'noor', name: 'Noor Haddad', role: 'security officer', groups: ['security'], code: '583 026' },
+  { sub: 'otto', name: 'Otto Brandt', role: 'outsider', groups: [] },
+])
+  join(person);
 
 /** Programs that ask in their own name: what the provider says of them, by client. */
 export const programs = new Map([['countersign-ci', {}]]);

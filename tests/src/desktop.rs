@@ -50,6 +50,20 @@ impl Desktop {
         person: &Person,
         daemon: Daemon,
     ) -> Result<Self> {
+        Self::start_drawing(processes, state, person, daemon, None)
+    }
+
+    /// The same, with the screen's picture in a file of this folder all the time: `Xvfb_screen0`, in the format of xwd.
+    ///
+    /// # Errors
+    /// As [`Desktop::start`].
+    pub fn start_drawing(
+        processes: &mut Processes,
+        state: &Path,
+        person: &Person,
+        daemon: Daemon,
+        picture: Option<&Path>,
+    ) -> Result<Self> {
         // A socket's path is limited to 108 bytes, so this folder cannot lie deep in the repository.
         let runtime = tempfile::Builder::new()
             .prefix("countersign-")
@@ -68,7 +82,7 @@ impl Desktop {
             home,
         };
         desktop.surroundings(&hands, &shots, person)?;
-        desktop.start_display(processes)?;
+        desktop.start_display(processes, picture)?;
         desktop.start_bus(processes, daemon)?;
         processes.spawn("openbox", &mut desktop.command("openbox"))?;
         desktop.wait_for("the window manager", || {
@@ -118,7 +132,7 @@ impl Desktop {
         self.environment.push((name.to_owned(), value.to_string()));
     }
 
-    fn start_display(&mut self, processes: &mut Processes) -> Result<()> {
+    fn start_display(&mut self, processes: &mut Processes, picture: Option<&Path>) -> Result<()> {
         let screen = format!("{}x{}x24", SIZE.0, SIZE.1);
         let mut command = self.command("Xvfb");
         // The server takes the first free number and tells it.
@@ -133,6 +147,9 @@ impl Desktop {
             "-dpi",
             "96",
         ]);
+        if let Some(folder) = picture {
+            command.arg("-fbdir").arg(folder);
+        }
         let number =
             processes.spawn_until("xvfb", &mut command, |line| line.trim().parse::<u32>().ok())?;
         self.set("DISPLAY", format!(":{number}"));
@@ -166,7 +183,11 @@ impl Desktop {
         Ok(())
     }
 
-    fn unlock_keyring(&self, processes: &mut Processes) -> Result<()> {
+    /// Starts the Secret Service, unlocked. It is there from the start; this is for those who ended it (`keyring`).
+    ///
+    /// # Errors
+    /// When it does not come.
+    pub fn unlock_keyring(&self, processes: &mut Processes) -> Result<()> {
         let password = self.runtime.path().join("keyring-password");
         fs::write(&password, "only for this desktop").context("write the keyring's password")?;
         let mut command = self.command("gnome-keyring-daemon");
@@ -204,7 +225,11 @@ impl Desktop {
         self.quiet(&ask).is_ok_and(|text| text.contains("true"))
     }
 
-    fn wait_for(&self, what: &str, ready: impl Fn() -> bool) -> Result<()> {
+    /// Waits until something is there.
+    ///
+    /// # Errors
+    /// When it does not come.
+    pub fn wait_for(&self, what: &str, ready: impl Fn() -> bool) -> Result<()> {
         let deadline = Instant::now() + COMES_WITHIN;
         while !ready() {
             if Instant::now() > deadline {
@@ -331,6 +356,24 @@ impl Desktop {
         .map(drop)
     }
 
+    /// Moves the pointer there and presses its button, until [`Desktop::let_go`].
+    ///
+    /// # Errors
+    /// When the hand (xdotool) fails.
+    pub fn hold_down(&self, place: (u32, u32)) -> Result<()> {
+        self.point(place)?;
+        self.quiet(&["xdotool", "sleep", "0.15", "mousedown", "1"])
+            .map(drop)
+    }
+
+    /// Lets the pointer's button go.
+    ///
+    /// # Errors
+    /// When the hand (xdotool) fails.
+    pub fn let_go(&self) -> Result<()> {
+        self.quiet(&["xdotool", "mouseup", "1"]).map(drop)
+    }
+
     /// Moves the pointer there.
     ///
     /// # Errors
@@ -340,19 +383,40 @@ impl Desktop {
             .map(drop)
     }
 
+    /// Takes hold of what is at the one place, moves it to the other, and lets it go.
+    ///
+    /// # Errors
+    /// When the hand (xdotool) fails.
+    pub fn drag(&self, from: (u32, u32), to: (u32, u32)) -> Result<()> {
+        const STEPS: u32 = 20;
+        self.hold_down(from)?;
+        for step in 1..=STEPS {
+            let between = |from: u32, to: u32| (from * (STEPS - step) + to * step) / STEPS;
+            self.point((between(from.0, to.0), between(from.1, to.1)))?;
+        }
+        self.let_go()
+    }
+
     /// Turns the wheel down by so many notches, where the pointer is.
     ///
     /// # Errors
     /// When the hand (xdotool) fails.
     pub fn wheel_down(&self, notches: u32) -> Result<()> {
+        self.wheel(notches, "5")
+    }
+
+    /// Turns it up.
+    ///
+    /// # Errors
+    /// When the hand (xdotool) fails.
+    pub fn wheel_up(&self, notches: u32) -> Result<()> {
+        self.wheel(notches, "4")
+    }
+
+    fn wheel(&self, notches: u32, button: &str) -> Result<()> {
+        let notches = notches.to_string();
         self.quiet(&[
-            "xdotool",
-            "click",
-            "--repeat",
-            &notches.to_string(),
-            "--delay",
-            "15",
-            "5",
+            "xdotool", "click", "--repeat", &notches, "--delay", "15", button,
         ])
         .map(drop)
     }

@@ -14,6 +14,7 @@ pub mod desktop;
 pub mod eyes;
 pub mod flow;
 pub mod owned;
+pub mod past;
 pub mod paths;
 pub mod person;
 pub mod play;

@@ -265,12 +265,32 @@ impl Processes {
     /// # Errors
     /// When there is no such program.
     pub fn hang_up(&self, name: &str) -> Result<()> {
+        self.tell(name, "HUP")
+    }
+
+    /// Stops a program in the middle of whatever it does, until [`Processes::thaw`]: a server that answers nobody.
+    ///
+    /// # Errors
+    /// When there is no such program.
+    pub fn freeze(&self, name: &str) -> Result<()> {
+        self.tell(name, "STOP")
+    }
+
+    /// Lets it go on.
+    ///
+    /// # Errors
+    /// When there is no such program.
+    pub fn thaw(&self, name: &str) -> Result<()> {
+        self.tell(name, "CONT")
+    }
+
+    fn tell(&self, name: &str, what: &str) -> Result<()> {
         let (_, child) = self
             .children
             .iter()
             .rfind(|(known, _)| known == name)
             .with_context(|| format!("no process is called {name}"))?;
-        signal(&child.id().to_string(), "HUP");
+        signal(&child.id().to_string(), what);
         Ok(())
     }
 

@@ -2,13 +2,16 @@
 //! state. For tests of what the agent does on a desktop, where no picture of a window is needed.
 
 use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
-use countersign_api::ipc::{Answer, Call, Event, Frame, Question, Reply, State, VERSION};
+use anyhow::{Context, Result, anyhow, bail};
+use countersign_api::ipc::{
+    Answer, Call, Connection, Event, Frame, Question, Reply, SignIn, State, VERSION,
+};
 
 /// How long the agent may take for anything: people are at a browser meanwhile.
 const SOON: Duration = Duration::from_secs(60);
@@ -44,17 +47,32 @@ impl Seat {
         Ok(seat)
     }
 
+    /// Signs in with the browser, and waits until that is done and the stream stands.
+    ///
+    /// # Errors
+    /// When it fails, with what the person would read; or does not end.
+    pub fn sign_in(&mut self, server: &str, issuer: &str) -> Result<()> {
+        self.ask(Call::SignIn {
+            server: server.to_owned(),
+            issuer: issuer.to_owned(),
+        })?;
+        self.until("the end of the sign-in", |state| match &state.sign_in {
+            SignIn::Failed { problem } => Some(Err(anyhow!("{}", problem.sentence))),
+            SignIn::Idle
+            | SignIn::WaitingForBrowser { .. }
+            | SignIn::WaitingForKey { .. }
+            | SignIn::Binding => (state.account.is_some()
+                && state.connection == Connection::Connected)
+                .then_some(Ok(())),
+        })?
+    }
+
     /// Asks, and waits for the answer.
     ///
     /// # Errors
     /// When the agent refuses, with what the person would read; or does not answer.
     pub fn ask(&mut self, call: Call) -> Result<Reply> {
-        self.asked += 1;
-        let (v, id) = (VERSION, self.asked);
-        let mut line =
-            serde_json::to_vec(&Question { v, id, call }).context("write a question down")?;
-        line.push(b'\n');
-        self.write.write_all(&line).context("ask the agent")?;
+        let id = self.begin(call)?;
         let until = Instant::now() + SOON;
         loop {
             match self.hear(until)? {
@@ -65,6 +83,20 @@ impl Seat {
                 Some(_) | None => {}
             }
         }
+    }
+
+    /// Asks, and does not wait for the answer; gives the question's number.
+    ///
+    /// # Errors
+    /// When the agent is gone.
+    pub fn begin(&mut self, call: Call) -> Result<u64> {
+        self.asked += 1;
+        let (v, id) = (VERSION, self.asked);
+        let mut line =
+            serde_json::to_vec(&Question { v, id, call }).context("write a question down")?;
+        line.push(b'\n');
+        self.write.write_all(&line).context("ask the agent")?;
+        Ok(id)
     }
 
     /// Waits until the state is as wanted.
@@ -99,6 +131,13 @@ impl Seat {
             },
         }
         Ok(None)
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        // Whoever still listens for what the agent says holds the same socket. Gone already is gone.
+        let _ = self.write.shutdown(Shutdown::Both);
     }
 }
 

@@ -3,18 +3,24 @@
 //!
 //! A benchmark is never a test: it asserts that what it measured really happened, and judges no figure.
 
+mod asking;
 mod frame;
 mod gate;
 mod history;
+mod idle;
 mod jwks;
 mod measure;
 mod nats;
 mod openings;
+mod overheard;
+mod picture;
 mod policy;
 mod process;
 mod release;
+mod resident;
 mod signed_in;
 mod start;
+mod told;
 mod tray;
 
 use anyhow::{Result, bail};
@@ -27,6 +33,7 @@ const NAMES: &str = "\
   jwks      tokens that name unknown keys, beside known ones; how often the provider's keys are fetched
   history   first pages of a million past requests by filter and by text, beside plain SQLite with FTS5
   start     app: cold start to a window with content, beside a hello-world Tauri app and chromium --app; warm openings
+  told      app: request made -> notification on the bus -> painted; a click on it -> the card painted
   tray      app: memory and wake-ups with no window open, and after a thousand openings (BENCH_MINUTES, default 10)
   all       all of them";
 
@@ -41,6 +48,7 @@ async fn main() -> Result<()> {
         "jwks" => jwks::run().await,
         "history" => history::run().await,
         "start" => start::run(),
+        "told" => told::run().await,
         "tray" => tray::run().await,
         "all" => {
             frame::run().await?;
@@ -50,6 +58,7 @@ async fn main() -> Result<()> {
             jwks::run().await?;
             history::run().await?;
             start::run()?;
+            told::run().await?;
             tray::run().await
         }
         "" => {

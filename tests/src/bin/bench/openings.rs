@@ -66,6 +66,14 @@ impl<'a> Openings<'a> {
         Ok(at.duration_since(begun))
     }
 
+    /// Waits until a window that was called by somebody else is on screen.
+    pub(crate) fn came(&mut self) -> Result<()> {
+        while self.shown == 0 {
+            self.next()?;
+        }
+        Ok(())
+    }
+
     /// Closes it as its close button does, and waits until it is gone from the screen.
     pub(crate) fn close(&mut self) -> Result<()> {
         let before = self.shown;

@@ -2,13 +2,9 @@
 //! as the kernel counts it (PSS, private dirty), and how often it wakes. Beside it: a hello-world Tauri app, whole tree.
 
 use std::fs;
-use std::io::{BufRead as _, BufReader, Write as _};
-use std::os::unix::net::UnixStream;
-use std::path::Path;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
-use countersign_api::ipc::{Answer, Call, Event, Frame, Question, Reply, SignIn, State, VERSION};
+use anyhow::{Context, Result};
 use countersign_tests::desktop::{Daemon, Desktop};
 use countersign_tests::owned::Processes;
 use countersign_tests::paths;
@@ -18,6 +14,7 @@ use countersign_tests::world::World;
 use crate::measure::{Report, Series};
 use crate::openings::Openings;
 use crate::process::{memory, tree, wake_ups};
+use crate::resident;
 
 /// How long it is watched, in minutes, unless `BENCH_MINUTES` says otherwise: three pings a minute make two enough to see a
 /// rate.
@@ -27,7 +24,6 @@ const OPENINGS: usize = 1000;
 const OPENINGS_WITHIN: Duration = Duration::from_secs(300);
 /// Between two looks at what the agent holds.
 const STEP: usize = 100;
-const SIGN_IN_WITHIN: Duration = Duration::from_secs(60);
 
 pub(crate) async fn run() -> Result<()> {
     let world = World::start().await?;
@@ -37,13 +33,7 @@ pub(crate) async fn run() -> Result<()> {
     let elin = Person::named("elin");
     let desktop = Desktop::start(&mut processes, &folder, &elin, Daemon::Dunst)?;
 
-    let mut agent = desktop.command(paths::program("countersign-agent")?);
-    agent.args(["run", "--server", &world.server_url]);
-    let agent = processes.spawn("agent", &mut agent)?;
-    let socket = desktop.runtime().join("countersign/window.sock");
-    let (server, issuer) = (world.server_url.clone(), world.op.issuer.clone());
-    tokio::task::spawn_blocking(move || sign_in(&socket, &server, &issuer)).await??;
-
+    let agent = resident::signed_in(&mut processes, &desktop, &world)?;
     let mut hello = desktop.command(paths::program("countersign-peer-hello")?);
     let hello = processes.spawn("hello", &mut hello)?;
     tokio::time::sleep(Duration::from_secs(10)).await;
@@ -123,75 +113,4 @@ fn open_files(pid: u32) -> Result<f64> {
     Ok(f64::from(
         u32::try_from(folder.count()).context("count files")?,
     ))
-}
-
-/// Signs in over the window's socket, as the window would.
-fn sign_in(socket: &Path, server: &str, issuer: &str) -> Result<()> {
-    let deadline = Instant::now() + SIGN_IN_WITHIN;
-    let stream = loop {
-        match UnixStream::connect(socket) {
-            Ok(stream) => break stream,
-            Err(error) if Instant::now() > deadline => {
-                return Err(error).context("reach the agent");
-            }
-            Err(_) => std::thread::sleep(Duration::from_millis(50)),
-        }
-    };
-    stream.set_read_timeout(Some(SIGN_IN_WITHIN))?;
-    let mut lines = BufReader::new(stream.try_clone()?).lines();
-    let calls = [
-        Call::State,
-        Call::LookUpServer {
-            url: server.to_owned(),
-        },
-        Call::SignIn {
-            server: server.to_owned(),
-            issuer: issuer.to_owned(),
-        },
-    ];
-    for (id, call) in (1..).zip(calls) {
-        let question = Question {
-            v: VERSION,
-            id,
-            call,
-        };
-        writeln!(&stream, "{}", serde_json::to_string(&question)?)?;
-    }
-    loop {
-        let line = lines.next().context("the agent closed the socket")??;
-        let state = match serde_json::from_str::<Frame>(&line)? {
-            Frame::Event {
-                event: Event::State { state },
-            } => state,
-            Frame::Answer {
-                answer:
-                    Answer::Done {
-                        reply: Reply::State { state },
-                    },
-                ..
-            } => state,
-            Frame::Answer {
-                answer: Answer::Refused { problem },
-                ..
-            } => bail!("the agent: {}", problem.sentence),
-            Frame::Answer {
-                answer: Answer::Done { .. },
-                ..
-            }
-            | Frame::Event { .. } => continue,
-        };
-        if signed_in(&state)? {
-            return Ok(());
-        }
-    }
-}
-
-fn signed_in(state: &State) -> Result<bool> {
-    match &state.sign_in {
-        SignIn::Failed { problem } => bail!("the sign-in failed: {}", problem.sentence),
-        SignIn::Idle
-        | SignIn::WaitingForBrowser { .. }
-        | SignIn::WaitingForKey { .. }
-        | SignIn::Binding => Ok(state.account.is_some()),
-    }
 }
