@@ -411,7 +411,7 @@ export const de: Catalogue = {
   reason: "Begründung",
   reasonOptionalFor: (p) => `Begründung (freiwillig), für \u2068${p.name}\u2069`,
   reasonOptional: "Begründung (freiwillig)",
-  reasonOnDeny: "Begründung (nötig zum Ablehnen)",
+  reasonOnDeny: "Grund (nötig zum Ablehnen)",
   reasonAlways: "Begründung (nötig)",
   locked: {
     own_request: "Das haben Sie selbst angefragt: jemand anderes entscheidet.",
@@ -525,7 +525,7 @@ export const de: Catalogue = {
 
   // Verlauf
   search: "Suchen",
-  searchHint: "Personen, Ressourcen, Anweisungen, Gründe",
+  searchHint: "Person, Ressource, Anweisung, Grund",
   filters: "Filter",
   mine: "Meine",
   today: "Heute",
@@ -664,7 +664,7 @@ export const de: Catalogue = {
   bindingSo: "Ihr Anbieter hat geantwortet. Countersign macht auf diesem Gerät einen Schlüssel und bindet ihn an Sie.",
   bindingBusy: "Bindet den Schlüssel dieses Geräts",
   keysUnreadable: "Die Schlüssel dieses Geräts sind nicht lesbar",
-  keysUnreadableSo: "Bis der Schlüsselbund offen ist, erreichen Sie hier keine Anfragen. Countersign versucht es von selbst wieder, und alles ist wie zuvor.",
+  keysUnreadableSo: "Bis der Schlüsselbund offen ist, erreichen Sie hier keine Anfragen. Dann ist alles wie zuvor: Nichts geht verloren.",
   signInAnew: "Neu anmelden, mit neuen Schlüsseln",
   signInFailed: "Die Anmeldung hat nicht geklappt",
   signInFailedSo: "Nichts wurde behalten.",

@@ -672,7 +672,7 @@ export const en = {
   bindingSo: "Your provider has answered. Countersign makes a key on this device and binds it to you.",
   bindingBusy: "Binding the key of this device",
   keysUnreadable: "The keys of this device cannot be read",
-  keysUnreadableSo: "Until the keyring is open, requests do not reach you here. Countersign asks again by itself, and everything is as it was.",
+  keysUnreadableSo: "Until the keyring is open, requests do not reach you here. Then everything is as it was: nothing is lost.",
   signInAnew: "Sign in anew, with new keys",
   signInFailed: "The sign-in did not work",
   signInFailedSo: "Nothing was kept.",

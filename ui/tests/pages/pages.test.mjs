@@ -51,8 +51,10 @@ test("first run: server, provider, browser, ready", () =>
 test("keys that cannot be read are not taken for a first run", () =>
   scene("first/keyring", async (page) => {
     await page.getByRole("heading", { name: "The keys of this device cannot be read" }).waitFor();
-    await page.getByRole("alert").filter({ hasText: "The keyring is locked." }).waitFor();
+    await page.getByRole("alert").filter({ hasText: "The keyring has not given this device's keys yet." }).waitFor();
     assert.equal(await page.getByLabel("Server address").count(), 0);
+    await page.getByRole("button", { name: "Try again" }).click();
+    assert.equal((await calls(page, "try_again")).length, 1);
     await page.getByRole("button", { name: "Sign in anew, with new keys" }).click();
     await page.getByRole("heading", { name: "Which server do you approve for?" }).waitFor();
   }));

@@ -1,100 +1,24 @@
-// The reviewed pictures: [state (scripts/states.mjs), size, theme, language]. Few and chosen, so that somebody can look at
-// each: every page in light and in dark, every state of the card's foot that looks different, and each page at the sizes,
-// in the writing and with the amounts that have broken it or could.
-const both = (name) => [[name, "usual", "light", "en"], [name, "usual", "dark", "en"]];
-const one = (name, size, theme, language = "en") => [name, size, theme, language];
+// The reviewed pictures. Every page and state (scripts/states.mjs) at the usual size, and each page at the sizes, in the
+// language, in the writing and with the amounts that have broken it or could; each opened once, and drawn in its themes.
+import { states } from "../../scripts/states.mjs";
+
+const BOTH = ["light", "dark"];
+const at = (size, themes, names, language = "en") => names.map((state) => ({ state, size, themes, language }));
 
 export const pictures = [
-  // First run
-  ...both("first-server"),
-  one("first-provider", "usual", "light"),
-  one("first-wrong", "usual", "dark"),
-  one("first-waiting", "usual", "light"),
-  ...both("first-ready"),
-  one("first-ready", "narrow", "light"),
-  one("first-server", "usual", "light", "de"),
-  // Inbox
-  ...both("inbox-empty"),
-  ...both("inbox-many"),
-  one("inbox-many", "narrow", "light"),
-  one("inbox-many", "wide", "dark"),
-  ...both("inbox-storm"),
-  one("inbox-storm", "usual", "light", "de"),
-  one("inbox-offline", "usual", "light"),
-  one("inbox-no-notifications", "usual", "dark"),
-  one("inbox-paused", "usual", "light"),
-  one("inbox-signed-out", "usual", "light"),
-  one("inbox-accounts", "usual", "dark"),
-  // The card
-  ...both("inbox-sql-locked"),
-  ...both("inbox-sql-ready"),
-  one("inbox-sql-ready", "narrow", "light"),
-  one("inbox-sql-ready", "wide", "dark"),
-  one("inbox-sql-locked", "text-200", "light"),
-  one("inbox-sql-locked", "usual", "light", "de"),
-  ...both("inbox-http"),
-  one("inbox-orders", "usual", "dark"),
-  one("inbox-tool-words", "usual", "light"),
-  one("inbox-tool-words", "narrow", "dark", "de"),
-  one("inbox-tool-words", "text-200", "light"),
-  ...both("inbox-hostile"),
-  one("inbox-hostile", "narrow", "dark"),
-  ...both("inbox-rtl"),
-  one("inbox-rtl", "narrow", "light"),
-  one("inbox-han", "usual", "light"),
-  one("inbox-query", "usual", "light"),
-  one("inbox-query", "narrow", "dark"),
-  one("inbox-long", "usual", "dark"),
-  one("inbox-long", "narrow", "light"),
-  one("inbox-long", "wide", "light"),
-  one("inbox-chain", "usual", "dark"),
-  one("inbox-stages", "usual", "light"),
-  one("inbox-away", "usual", "light"),
-  one("inbox-ci", "usual", "dark"),
-  // Its foot
-  one("step-up-ready", "usual", "light"),
-  one("step-up-waiting", "usual", "dark"),
-  one("step-up-pin", "usual", "light"),
-  one("step-up-declined", "usual", "light"),
-  one("inbox-hold", "usual", "light"),
-  one("inbox-let-go", "usual", "dark"),
-  one("inbox-wrong-words", "usual", "light"),
-  one("inbox-failed", "usual", "light"),
-  one("inbox-voted", "usual", "light"),
-  one("inbox-own", "usual", "light"),
-  one("inbox-approved", "usual", "light"),
-  one("inbox-denied", "usual", "dark"),
-  one("inbox-elsewhere", "usual", "light"),
-  one("inbox-expired", "usual", "light"),
-  // History
-  ...both("history-detail"),
-  one("history-detail", "narrow", "light"),
-  one("history-detail", "wide", "dark"),
-  one("history-filling", "text-200", "light"),
-  one("history-middle", "usual", "dark"),
-  one("history-outcome", "usual", "light"),
-  one("history-time", "narrow", "light"),
-  one("history-export", "usual", "light"),
-  one("history-search", "usual", "light"),
-  one("history-offline", "usual", "light"),
-  ...both("history-figures"),
-  one("history-figures", "wide", "light"),
-  one("history-figures", "narrow", "dark", "de"),
-  one("history-tables", "usual", "light"),
-  ...both("history-verify"),
-  ...both("history-verify-fail"),
-  one("history-verify-unproven", "usual", "light"),
-  // Settings
-  ...both("settings-general"),
-  one("settings-general", "narrow", "dark", "de"),
-  ...both("settings-notifications"),
-  one("settings-notifications", "text-200", "light"),
-  one("settings-notifications", "usual", "light", "de"),
-  ...both("settings-absence"),
-  one("settings-absence", "narrow", "light", "de"),
-  one("settings-accounts", "usual", "light"),
-  ...both("settings-devices"),
-  ...both("settings-about"),
-  one("settings-add-key", "usual", "light"),
-  ...both("keys"),
+  ...at("usual", BOTH, states.map(([name]) => name)),
+  ...at("narrow", ["light"], [
+    "first-ready", "inbox-many", "inbox-storm", "inbox-sql-ready", "inbox-hold", "inbox-rtl", "inbox-han", "inbox-long", "inbox-chain", "history-detail",
+    "history-verify-fail", "history-time", "settings-notifications", "settings-devices", "keys",
+  ]),
+  ...at("narrow", ["dark"], ["inbox-empty", "inbox-hostile", "inbox-query"]),
+  ...at("wide", ["dark"], ["first-provider", "inbox-empty", "inbox-many", "inbox-sql-ready", "inbox-query", "inbox-rtl", "history-detail", "settings-absence"]),
+  ...at("wide", ["light"], ["inbox-long", "inbox-han", "history-figures"]),
+  ...at("text-200", ["light"], ["inbox-sql-locked", "inbox-tool-words", "history-filling", "settings-notifications"]),
+  ...at("usual", ["light"], ["first-server", "inbox-sql-locked", "inbox-storm", "inbox-orders", "history-detail", "settings-notifications", "settings-devices", "keys"], "de"),
+  ...at("narrow", ["dark"], ["inbox-tool-words", "history-figures", "settings-general"], "de"),
+  ...at("narrow", ["light"], ["settings-absence"], "de"),
 ];
+
+/** What a picture is called. */
+export const nameOf = ({ state, size, language }, theme) => [state, size, theme, language].filter((part) => part !== "usual" && part !== "en").join("-");

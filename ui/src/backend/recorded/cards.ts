@@ -250,7 +250,7 @@ export const assistant = (): Card => ({
     resource: line("payments"), age: 67, left: 108, needed: 1, irreversible: true,
   }),
   gate: line("mcp-eu-1"),
-  sentence: line(name("ops-assistant"), ours(", for "), name("Noor Castellan"), ours(", asks to call "), name("refund_payment"), ours(" on "), name("payments")),
+  sentence: line(name("ops-assistant"), ours(", for "), name("Noor Castellan"), ours(", asks to "), verb("call"), ours(" "), name("refund_payment"), ours(" in "), name("payments")),
   lifted: [field("amount", "184000"), field("currency", "EUR"), field("iban", "DE00 0000 0000 0000 0042 17")],
   exhibit: {
     title: line(name("refund_payment"), ours(" of server "), "payments", ours(", version "), "2.4.1"),
@@ -510,7 +510,7 @@ export const chained = (): Card => {
   const card = assistant();
   return {
     ...card,
-    sentence: line(name("Claude Code"), ours(", for "), name("Mara Lindqvist"), ours(", asks to call "), name("refund_payment"), ours(" on "), name("payments")),
+    sentence: line(name("Claude Code"), ours(", for "), name("Mara Lindqvist"), ours(", asks to "), verb("call"), ours(" "), name("refund_payment"), ours(" in "), name("payments")),
     who: {
       ...mara().who,
       claims: [...mara().who.claims.filter((each) => each.label !== "act"), field("act", "https://login.example.com|Claude Code", "https://agents.example.org|planner")],

@@ -132,7 +132,7 @@ export const scenes: Record<string, () => Scene> = {
   "first/waiting": () => signedOut({ state: "waiting_for_browser", provider_name: "Example Staff", url: "https://login.example.com/authorize?response_type=code&client_id=countersign-approver&redirect_uri=http%3A%2F%2F127.0.0.1%3A40123%2Fcallback&code_challenge_method=S256&code_challenge=E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM&state=af0ifjsldkj" }),
   "first/keyring": () => {
     const scene = signedOut({ state: "idle" });
-    scene.state.troubles = [{ code: "keyring", sentence: "The keyring is locked. Unlock it; Countersign asks again by itself." }];
+    scene.state.troubles = [{ code: "keyring", sentence: "The keyring has not given this device's keys yet. Where it asks for its password, answer its dialog." }];
     return scene;
   },
   "first/binding": () => signedOut({ state: "binding" }),
