@@ -1,9 +1,9 @@
 //! What of an operation is new beside the last one like it that this person approved from this device, and that was run.
 //!
 //! Alike are operations of the same requester, action and resource at the same gate. What one is compared with is what
-//! this device verified: the bytes, by the signatures of gate and server, and the approval, by this device's own key. So a
-//! server can at most keep quiet about one. It was seen, too: somebody else's approval is no reason to pass over a line
-//! that this person never read. None of it goes into a vote.
+//! this device verified: the bytes, by the signatures of gate and server, and the approval, by this device's own key. Only
+//! that it was run, and when, is the server's word. It was seen, too: somebody else's approval is no reason to pass over a
+//! line that this person never read. None of it goes into a vote.
 
 use std::time::Duration;
 
@@ -18,8 +18,8 @@ use crate::inner::Inner;
 use crate::item::Item;
 use crate::session::Session;
 
-/// A card waits so long for what is compared with it, and then comes without.
-const PATIENCE: Duration = Duration::from_millis(250);
+/// A card waits so long for what is compared with it, which is there at once unless the disk hangs, and then comes without.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// The most parts between what is the same at the beginning and at the end. Beyond, all of them count as new.
 const MAX_BETWEEN: usize = 400;
 

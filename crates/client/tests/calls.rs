@@ -339,7 +339,7 @@ async fn after_a_wake_up_no_call_waits_for_a_connection_of_before() {
         loop {
             let (mut socket, _) = listener.accept().await.unwrap();
             let mut asked = [0; 4096];
-            socket.read(&mut asked).await.unwrap();
+            assert!(socket.read(&mut asked).await.unwrap() > 0);
             let body = "{\"server\":[],\"peps\":[]}";
             let answer = format!(
                 "HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}",
