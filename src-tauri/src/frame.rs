@@ -4,10 +4,11 @@ use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use countersign_api::ipc::{Call, Event, Prefs};
+use countersign_api::ipc::{Call, Event, Prefs, Theme};
 use tauri::webview::{NewWindowResponse, PageLoadEvent};
+use tauri::window::Color;
 use tauri::{
-    AppHandle, Emitter as _, Manager as _, UserAttentionType, WebviewUrl, WebviewWindow,
+    AppHandle, Emitter as _, Manager as _, Url, UserAttentionType, WebviewUrl, WebviewWindow,
     WebviewWindowBuilder, Window, WindowEvent,
 };
 
@@ -18,8 +19,10 @@ use crate::start::{self, Exit};
 const LABEL: &str = "main";
 /// The event under which the page hears the agent.
 const CHANNEL: &str = "agent-event";
-/// A page that has loaded and says nothing for so long is shown as it is.
-const DRAWING_PATIENCE: Duration = Duration::from_secs(3);
+/// A page that has loaded and says nothing for so long is shown as it is. On a busy machine it takes seconds.
+const DRAWING_PATIENCE: Duration = Duration::from_secs(10);
+/// What the page is drawn on, light and dark: `--ground-pane` in `ui/src/style/tokens.css`.
+const GROUNDS: [Color; 2] = [Color(0xf1, 0xf2, 0xf4, 0xff), Color(0x12, 0x14, 0x17, 0xff)];
 
 /// What stands between the agent's wish and the page.
 #[derive(Default)]
@@ -49,6 +52,8 @@ struct Shared {
     turn: AtomicU64,
     /// The text size that the page is drawn at, in percent; 0 before the first.
     text_size: AtomicU16,
+    /// The theme that the window's ground is of.
+    theme: Mutex<Option<Theme>>,
     /// Closing ends it, and the agent with it: it is not kept in the tray.
     closing_ends: AtomicBool,
 }
@@ -62,7 +67,7 @@ pub(crate) fn create(app: &AppHandle) -> tauri::Result<()> {
         .min_inner_size(420.0, 360.0)
         .visible(false)
         .devtools(false)
-        .on_navigation(|url| url.scheme() == "tauri" && url.host_str() == Some("localhost"))
+        .on_navigation(is_ours)
         .on_new_window(|_, _| NewWindowResponse::Deny)
         .on_page_load(|window, load| {
             if load.event() == PageLoadEvent::Finished {
@@ -75,6 +80,11 @@ pub(crate) fn create(app: &AppHandle) -> tauri::Result<()> {
         })
         .build()?;
     end_with_web_process(&window)
+}
+
+/// Nothing but our own page.
+fn is_ours(url: &Url) -> bool {
+    url.scheme() == "tauri" && url.host_str() == Some("localhost")
 }
 
 /// A dead web process leaves a frozen picture of a card: better no window than that.
@@ -146,6 +156,33 @@ pub(crate) fn heed(app: &AppHandle, prefs: &Prefs) {
         .closing_ends
         .store(!prefs.keep_in_tray, Ordering::SeqCst);
     zoom(app, prefs.text_size);
+    ground(app, prefs.theme);
+}
+
+/// Nobody is dazzled by a white window before a dark page is drawn.
+fn ground(app: &AppHandle, theme: Theme) {
+    let before = app
+        .state::<Shared>()
+        .theme
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .replace(theme);
+    let Some(window) = app
+        .get_webview_window(LABEL)
+        .filter(|_| before != Some(theme))
+    else {
+        return;
+    };
+    let is_dark = match theme {
+        Theme::Light => false,
+        Theme::Dark => true,
+        Theme::System => window
+            .theme()
+            .is_ok_and(|theme| theme == tauri::Theme::Dark),
+    };
+    if let Err(error) = window.set_background_color(Some(GROUNDS[usize::from(is_dark)])) {
+        eprintln!("countersign-window: The window does not change its ground: {error}");
+    }
 }
 
 /// Draws everything at this size, in percent: the webview's zoom, so that space and breakpoints follow the text.
@@ -181,7 +218,8 @@ pub(crate) fn page_drew(app: &AppHandle) {
     present_if_due(app);
 }
 
-/// The agent is gone without a goodbye: say so, in a place that does not depend on the page.
+/// The agent is gone without a goodbye: say so, in a place that does not depend on the page. (A window that is shut in ends
+/// with a killed agent, without a word: what shuts it in sees to that.)
 pub(crate) fn on_agent_gone(app: &AppHandle) {
     let handle = app.clone();
     let told = app.run_on_main_thread(move || {
@@ -299,4 +337,40 @@ fn emit(app: &AppHandle, event: &Event) {
 
 fn lock(shared: &Shared) -> std::sync::MutexGuard<'_, Stage> {
     shared.stage.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_window_goes_nowhere_but_to_its_own_page() {
+        let ours = |url: &str| is_ours(&url.parse().unwrap());
+        assert!(ours("tauri://localhost") && ours("tauri://localhost/index.html"));
+        for url in [
+            "https://localhost/",
+            "http://tauri.localhost/",
+            "tauri://localhost.evil.example/",
+            "tauri://evil.example/localhost",
+            "tauri:localhost",
+            "file:///etc/passwd",
+            "data:text/html,x",
+            "javascript:alert(1)",
+            "about:blank",
+            "ipc://localhost/call",
+            "countersign://connect?server=https://a.example",
+        ] {
+            assert!(!ours(url), "{url}");
+        }
+    }
+
+    #[test]
+    fn the_ground_is_that_of_the_page() {
+        let tokens = include_str!("../../ui/src/style/tokens.css");
+        for Color(red, green, blue, _) in GROUNDS {
+            let token = format!("--ground-pane: #{red:02x}{green:02x}{blue:02x};");
+            assert!(tokens.contains(&token), "{token}");
+        }
+    }
 }

@@ -35,6 +35,7 @@ async fn call(
 fn main() {
     start::refuse_automation();
     start::require_display();
+    start::draw_what_is_uncovered();
     let socket = start::socket_path();
     let built = tauri::Builder::default()
         .invoke_handler(tauri::generate_handler![call])

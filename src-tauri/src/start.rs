@@ -60,6 +60,17 @@ pub(crate) fn require_display() {
     }
 }
 
+/// On X11 without a compositing manager the server draws nothing again by itself, and WebKit's DMA-BUF renderer does not
+/// either: a notification that goes would leave a hole in the card below it. There the older renderer is used.
+pub(crate) fn draw_what_is_uncovered() {
+    #[cfg(target_os = "linux")]
+    if gtk::gdk::Screen::default().is_some_and(|screen| !screen.is_composited())
+        && let Err(error) = gtk::glib::setenv("WEBKIT_DISABLE_DMABUF_RENDERER", "1", false)
+    {
+        eprintln!("countersign-window: The renderer cannot be chosen: {error}");
+    }
+}
+
 /// Where the agent listens: it starts the window with this set.
 pub(crate) fn socket_path() -> PathBuf {
     match std::env::var_os("COUNTERSIGN_SOCKET") {
