@@ -3,6 +3,7 @@
 
 /// What is larger than this is asked of the system by itself, and goes back when it is freed; more than this is not
 /// kept at the heap's end.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
 const LARGE_BYTES: i32 = 64 * 1024;
 
 /// Once, before there is a second thread.
