@@ -25,6 +25,8 @@ fn text(card: &Card, now: UnixSecs, zone: &TimeZone) -> String {
         lifted,
         made_visible,
         exhibit,
+        // Marks for the eye: a window draws them.
+        since: _,
         who,
         why,
         before,
