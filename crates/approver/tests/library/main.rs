@@ -140,6 +140,8 @@ struct Does {
     forges_grants: bool,
     /// Access tokens that are not accepted any more.
     ended_tokens: Vec<String>,
+    /// No stream is to be had.
+    stream_down: bool,
     published_peps: Vec<(String, SecretKey)>,
     /// Of the last authorization request.
     nonce: String,
@@ -284,6 +286,14 @@ fn authorized(server: &Server, headers: &HeaderMap, method: &str, path: &str) {
     .unwrap();
 }
 
+fn has_ended(server: &Server, headers: &HeaderMap) -> bool {
+    let token = headers["authorization"]
+        .to_str()
+        .unwrap()
+        .replace("DPoP ", "");
+    server.does.lock().unwrap().ended_tokens.contains(&token)
+}
+
 async fn list(State(server): State<App>, headers: HeaderMap) -> Json<Value> {
     authorized(&server, &headers, "GET", "/requests");
     server.seen.lock().unwrap().lists += 1;
@@ -297,11 +307,7 @@ async fn list(State(server): State<App>, headers: HeaderMap) -> Json<Value> {
 }
 
 async fn one(State(server): State<App>, Path(txn): Path<String>, headers: HeaderMap) -> Response {
-    let token = headers["authorization"]
-        .to_str()
-        .unwrap()
-        .replace("DPoP ", "");
-    if server.does.lock().unwrap().ended_tokens.contains(&token) {
+    if has_ended(&server, &headers) {
         return error(401);
     }
     authorized(&server, &headers, "GET", &format!("/requests/{txn}"));
@@ -453,6 +459,12 @@ async fn stream(
     upgrade: WebSocketUpgrade,
 ) -> Response {
     authorized(&server, &headers, "GET", "/stream");
+    if server.does.lock().unwrap().stream_down {
+        return error(503);
+    }
+    if has_ended(&server, &headers) {
+        return error(401);
+    }
     let mut frames = server.stream.subscribe();
     upgrade
         .protocols(["countersign.v1"])
@@ -465,6 +477,10 @@ async fn stream(
                 tokio::select! {
                     frame = frames.recv() => {
                         let Ok(frame) = frame else { return };
+                        if frame.is_null() {
+                            // The connection is cut.
+                            return;
+                        }
                         if socket.send(Message::text(frame.to_string())).await.is_err() {
                             return;
                         }
@@ -559,6 +575,7 @@ async fn world() -> World {
             gives_tokens: true,
             forges_grants: false,
             ended_tokens: Vec::new(),
+            stream_down: false,
             published_peps: vec![("orders-gate".to_owned(), pk.clone())],
             nonce: String::new(),
             first_nonce: String::new(),

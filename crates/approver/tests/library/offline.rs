@@ -78,3 +78,58 @@ async fn a_session_that_was_renewed_in_time_is_not_renewed_once_more() {
     events.recv().await.unwrap();
     assert_eq!(world.seen(|seen| seen.renewals), 1);
 }
+
+#[tokio::test]
+async fn while_the_server_is_away_it_is_said_and_nothing_can_be_voted_on() {
+    let world = world().await;
+    let (app, _) = ready(&world, |_| ()).await;
+    world.does(|does| does.stream_down = true);
+    world.server.stream.send(Value::Null).unwrap();
+    let mut state = app.state();
+    let away = state.wait_for(|state| state.connection == Connection::Reconnecting);
+    let troubles = away.await.unwrap().troubles.clone();
+    assert_eq!(troubles[0].code, ProblemCode::ServerUnreachable);
+    let ballot = card(&app, "t1").await.ballot;
+    assert!(
+        matches!(
+            ballot,
+            Ballot::Locked {
+                why: WhyLocked::Offline,
+                ..
+            }
+        ),
+        "{ballot:?}"
+    );
+    world.does(|does| does.stream_down = false);
+    app.wake();
+    let back = state.wait_for(|state| state.connection == Connection::Connected);
+    assert_eq!(back.await.unwrap().troubles, []);
+    let ballot = card(&app, "t1").await.ballot;
+    assert!(matches!(ballot, Ballot::Open { .. }), "{ballot:?}");
+}
+
+#[tokio::test]
+async fn a_token_that_ended_while_nothing_was_heard_is_renewed_without_the_person() {
+    let world = world().await;
+    let (app, _) = ready(&world, |_| ()).await;
+    let mut state = app.state();
+    world.does(|does| {
+        does.ended_tokens = vec!["token-0".to_owned()];
+        does.stream_down = true;
+    });
+    world.server.stream.send(Value::Null).unwrap();
+    state
+        .wait_for(|state| state.connection == Connection::Reconnecting)
+        .await
+        .unwrap();
+    world.does(|does| does.stream_down = false);
+    app.wake();
+    state
+        .wait_for(|state| state.connection == Connection::Connected)
+        .await
+        .unwrap();
+    assert_eq!(
+        world.seen(|seen| (seen.renewals, seen.browser_opened)),
+        (1, 1)
+    );
+}
