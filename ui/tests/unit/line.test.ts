@@ -36,3 +36,9 @@ test("text that looks like a chip is not one", () => {
   expect(p.querySelector(".chip")).toBeNull();
   expect(p.querySelector(".r-confusable")?.textContent).toBe("а");
 });
+
+test("what looks like others stands in place, and the name of its script apart from the sentence", () => {
+  const p = draw(line("ask the ", twin("Cyrillic \u0430"), "dmin"));
+  expect([...p.children].map((child) => [child.className, child.textContent])).toEqual([["r-data", "ask the "], ["r-confusable", "\u0430"], ["chip", "Cyrillic \u0430"], ["r-data", "dmin"]]);
+  expect(draw(line(twin("U+1D41A \u{1D41A}"), "dmin")).querySelector(".r-confusable")?.textContent).toBe("\u{1D41A}");
+});
