@@ -28,8 +28,14 @@ pub(crate) const PROGRAMS: &[&str] = &[
     "countersign-tests",
 ];
 
-/// What benchmarks are measured beside, where it is built here.
-const PEERS: &[&str] = &["-p", "countersign-peer-hello"];
+/// What a benchmark starts, and itself. The demo's player is none of it, and takes minutes to build for release.
+const MEASURED: &[&str] = &[
+    "countersign",
+    "countersign-agent",
+    "countersign-window",
+    "countersign-peer-hello",
+    "bench",
+];
 
 /// `cargo xtask demo`.
 pub(crate) fn play(state: State) -> Result<()> {
@@ -63,9 +69,16 @@ pub(crate) fn bench(arguments: &[&str]) -> Result<()> {
     system::prepare(Purpose::Benches)?;
     node::install("tests/op")?;
     node::build_ui()?;
+    let bins: Vec<&str> = MEASURED.iter().flat_map(|name| ["--bin", *name]).collect();
     run::must(
         ".",
-        &[&["cargo", "build", "--release", "--bins"], PROGRAMS, PEERS].concat(),
+        &[
+            &["cargo", "build", "--release"],
+            PROGRAMS,
+            &["-p", "countersign-peer-hello"],
+            bins.as_slice(),
+        ]
+        .concat(),
     )?;
     let mut bench = Command::new(run::target().join("release/bench"));
     Err(bench.args(arguments).current_dir(run::root()).exec()).context("start the benchmark")
