@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use countersign_tests::owned::Processes;
+use futures_util::FutureExt as _;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpStream;
 
@@ -36,13 +37,22 @@ impl Nats {
 
     /// How long one message takes.
     pub(crate) async fn pass(&mut self) -> Result<Duration> {
+        // The server asks now and then whether we live, and hangs up on who does not say.
+        while let Some(said) = line(&mut self.publisher).now_or_never() {
+            ensure!(said? == "PING", "NATS says something to the publisher");
+            pong(&mut self.publisher).await?;
+        }
         let begun = Instant::now();
         let mut sent = format!("PUB hint {}\r\n", MESSAGE.len()).into_bytes();
         sent.extend_from_slice(&MESSAGE);
         sent.extend_from_slice(b"\r\n");
         self.publisher.get_mut().write_all(&sent).await?;
-        let line = line(&mut self.subscriber).await?;
-        ensure!(line.starts_with("MSG hint 1 "), "NATS says {line}");
+        let mut said = line(&mut self.subscriber).await?;
+        while said == "PING" {
+            pong(&mut self.subscriber).await?;
+            said = line(&mut self.subscriber).await?;
+        }
+        ensure!(said.starts_with("MSG hint 1 "), "NATS says {said}");
         let mut message = [0; MESSAGE.len() + 2];
         self.subscriber.read_exact(&mut message).await?;
         Ok(begun.elapsed())
@@ -65,6 +75,10 @@ async fn connected(port: u16, more: &str) -> Result<BufReader<TcpStream>> {
     stream.get_mut().write_all(hello.as_bytes()).await?;
     while line(&mut stream).await? != "PONG" {}
     Ok(stream)
+}
+
+async fn pong(stream: &mut BufReader<TcpStream>) -> Result<()> {
+    Ok(stream.get_mut().write_all(b"PONG\r\n").await?)
 }
 
 async fn line(stream: &mut BufReader<TcpStream>) -> Result<String> {
