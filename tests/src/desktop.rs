@@ -383,40 +383,14 @@ impl Desktop {
             .map(drop)
     }
 
-    /// Takes hold of what is at the one place, moves it to the other, and lets it go.
-    ///
-    /// # Errors
-    /// When the hand (xdotool) fails.
-    pub fn drag(&self, from: (u32, u32), to: (u32, u32)) -> Result<()> {
-        const STEPS: u32 = 20;
-        self.hold_down(from)?;
-        for step in 1..=STEPS {
-            let between = |from: u32, to: u32| (from * (STEPS - step) + to * step) / STEPS;
-            self.point((between(from.0, to.0), between(from.1, to.1)))?;
-        }
-        self.let_go()
-    }
-
     /// Turns the wheel down by so many notches, where the pointer is.
     ///
     /// # Errors
     /// When the hand (xdotool) fails.
     pub fn wheel_down(&self, notches: u32) -> Result<()> {
-        self.wheel(notches, "5")
-    }
-
-    /// Turns it up.
-    ///
-    /// # Errors
-    /// When the hand (xdotool) fails.
-    pub fn wheel_up(&self, notches: u32) -> Result<()> {
-        self.wheel(notches, "4")
-    }
-
-    fn wheel(&self, notches: u32, button: &str) -> Result<()> {
         let notches = notches.to_string();
         self.quiet(&[
-            "xdotool", "click", "--repeat", &notches, "--delay", "15", button,
+            "xdotool", "click", "--repeat", &notches, "--delay", "15", "5",
         ])
         .map(drop)
     }

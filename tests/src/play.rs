@@ -2,11 +2,9 @@
 //! step looks at the screen, and fails when it does not show what it should.
 
 mod hold;
-mod long_history;
 mod step_up;
 
 pub use hold::play_hold;
-pub use long_history::play_long_history;
 pub use step_up::play_step_up;
 
 use std::fs;
@@ -103,21 +101,6 @@ impl Story<'_> {
             .look_until(&picture, &format!("“{what}”"), SOON, |sight| {
                 phrases.iter().any(|phrase| sight.shows(phrase))
             });
-        self.pictures.push(picture);
-        seen
-    }
-
-    /// Waits until the screen does not show this any more, and keeps the picture.
-    fn see_without(&mut self, name: &str, phrase: &str) -> Result<Sight> {
-        let picture = self
-            .shots
-            .join(format!("{:02}-{name}.png", self.pictures.len() + 1));
-        let seen = self.desktop()?.look_until(
-            &picture,
-            &format!("a screen without “{phrase}”"),
-            SOON,
-            |sight| !sight.shows(phrase),
-        );
         self.pictures.push(picture);
         seen
     }
