@@ -6,7 +6,7 @@
 //! the watcher is gone. No process is ever ended by its name.
 
 use std::fs::{self, File};
-use std::io::{BufRead as _, BufReader, Read};
+use std::io::{BufRead as _, BufReader, ErrorKind, Read};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
@@ -412,33 +412,89 @@ fn signal(target: &str, name: &str) {
         .status();
 }
 
-/// Ends every process that carries this world's mark.
+/// Ends every process that carries this world's mark, and comes back when they are gone: a kill is only asked for, and
+/// what is just being started carries no mark for a moment.
 fn sweep(id: &str) {
     if id.len() != 32 {
         return;
     }
     let wanted = format!("{MARK}={id}");
-    // What is being started while we look is found in the next round.
-    for _ in 0..3 {
-        let found: Vec<u32> = fs::read_dir("/proc")
-            .into_iter()
-            .flatten()
-            .flatten()
-            .filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok())
-            .filter(|pid| {
-                fs::read(format!("/proc/{pid}/environ")).is_ok_and(|all| {
-                    all.split(|byte| *byte == 0)
-                        .any(|one| one == wanted.as_bytes())
-                })
-            })
-            .collect();
-        if found.is_empty() {
+    let deadline = Instant::now() + END_WITHIN;
+    loop {
+        let mut rest = false;
+        for pid in pids() {
+            match whose(pid, wanted.as_bytes()) {
+                Whose::Ours => {
+                    signal(&pid.to_string(), "KILL");
+                    rest = true;
+                }
+                Whose::Unclear => rest = true,
+                Whose::Others => {}
+            }
+        }
+        if !rest || Instant::now() > deadline {
             return;
         }
-        for pid in found {
-            signal(&pid.to_string(), "KILL");
-        }
+        std::thread::sleep(Duration::from_millis(5));
     }
+}
+
+/// Every process there is.
+fn pids() -> Vec<u32> {
+    fs::read_dir("/proc")
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .collect()
+}
+
+/// To which world a process belongs.
+enum Whose {
+    /// It carries the mark.
+    Ours,
+    /// It carries another or none, or is over.
+    Others,
+    /// It is between two programs (execve(2)) or about to be over: its environment cannot be seen.
+    Unclear,
+}
+
+fn whose(pid: u32, wanted: &[u8]) -> Whose {
+    let environment = match fs::read(format!("/proc/{pid}/environ")) {
+        Ok(environment) => environment,
+        // Somebody else's.
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => return Whose::Others,
+        // None to read: how that is told differs from kernel to kernel.
+        Err(_) => Vec::new(),
+    };
+    if environment
+        .split(|byte| *byte == 0)
+        .any(|one| one == wanted)
+    {
+        Whose::Ours
+    } else if environment.is_empty() && without_memory(pid) {
+        Whose::Unclear
+    } else {
+        Whose::Others
+    }
+}
+
+/// Whether a process lives that has no memory of its own at the moment (proc_pid_stat(5): the state, the flags, and the
+/// end of its environment). The kernel's own threads never have any.
+fn without_memory(pid: u32) -> bool {
+    const KERNEL_THREAD: u32 = 0x0020_0000;
+    let Ok(stat) = fs::read_to_string(format!("/proc/{pid}/stat")) else {
+        return false;
+    };
+    let fields: Vec<&str> = match stat.rsplit_once(") ") {
+        Some((_, rest)) => rest.split_whitespace().collect(),
+        None => return false,
+    };
+    // The fields count from 1, and two of them stand before these.
+    let field = |number: usize| fields.get(number - 3).copied().unwrap_or_default();
+    let over = matches!(field(3), "Z" | "X");
+    let flags: u32 = field(9).parse().unwrap_or(KERNEL_THREAD);
+    !over && flags & KERNEL_THREAD == 0 && field(51) == "0"
 }
 
 #[cfg(test)]
@@ -455,7 +511,11 @@ mod tests {
         let state = tempfile::tempdir().unwrap();
         let mut processes = Processes::new(state.path()).unwrap();
         let mut command = Command::new("bash");
-        command.args(["-c", "setsid sleep 600 & echo $!; wait"]);
+        // One that takes a while to be over: the kernel has much memory to take back.
+        command.args([
+            "-c",
+            "setsid bash -c 'printf -v much %0200000000d 0; echo $$; while :; do sleep 600; done' & wait",
+        ]);
         let grandchild = processes
             .spawn_until("shell", &mut command, |line| line.parse::<u32>().ok())
             .unwrap();
