@@ -16,7 +16,7 @@ use crate::paths;
 use crate::person::Person;
 
 /// How long a program of the desktop may take, on a machine that does much else.
-const COMES_WITHIN: Duration = Duration::from_secs(60);
+const COMES_WITHIN: Duration = Duration::from_secs(180);
 /// Width and height of the display in pixels.
 pub const SIZE: (u32, u32) = (1440, 900);
 

@@ -18,8 +18,10 @@ use anyhow::{Context, Result, bail};
 /// The variable that marks a world's processes.
 pub const MARK: &str = "COUNTERSIGN_WORLD";
 
-/// How long a program may take until it says that it is ready.
-const START_WITHIN: Duration = Duration::from_secs(30);
+/// How long a program may take until it says that it is ready, on a machine that does much else.
+const START_WITHIN: Duration = Duration::from_secs(120);
+/// How long programs that were killed may take until they are gone.
+const GONE_WITHIN: Duration = Duration::from_secs(30);
 /// How long programs get to end by themselves.
 const END_WITHIN: Duration = Duration::from_secs(3);
 
@@ -419,7 +421,7 @@ fn sweep(id: &str) {
         return;
     }
     let wanted = format!("{MARK}={id}");
-    let deadline = Instant::now() + END_WITHIN;
+    let deadline = Instant::now() + GONE_WITHIN;
     loop {
         let mut rest = false;
         for pid in pids() {

@@ -21,6 +21,10 @@ use crate::stage::Stage;
 const SOON: Duration = Duration::from_secs(90);
 /// Wheel notches that take any of these cards from top to bottom.
 const WHOLE_CARD: u32 = 40;
+/// In so many turns.
+const TURNS: u32 = 10;
+/// Between two of them.
+const TURN: Duration = Duration::from_millis(100);
 
 /// What is left at the end.
 #[derive(Debug)]
@@ -152,6 +156,7 @@ impl Story<'_> {
             "2  Elin closes the window. Mara, a developer, deletes a customer; the gate holds her call.",
         );
         self.desktop()?.close_window("Countersign")?;
+        self.desktop()?.window_is_gone("Countersign")?;
         let line = self.stage.curl(
             "-X DELETE -H \"Countersign-Justification: The account was closed on request\" -H \"Countersign-Ticket: OPS-2291\"",
             "/customers/42",
@@ -346,7 +351,12 @@ impl Story<'_> {
     fn scroll_card(&self) -> Result<()> {
         let desktop = self.desktop()?;
         desktop.point((crate::desktop::SIZE.0 / 2 + 100, crate::desktop::SIZE.1 / 2))?;
-        desktop.wheel_down(WHOLE_CARD)
+        // As a hand does, in a few turns: a page that has no time in between would see one leap past what it did not show.
+        for _ in 0..TURNS {
+            desktop.wheel_down(WHOLE_CARD / TURNS)?;
+            std::thread::sleep(TURN);
+        }
+        Ok(())
     }
 
     fn terminal(&mut self, person: &str, name: &str, line: &str, expected: i32) -> Result<String> {

@@ -14,7 +14,7 @@ use countersign_api::ipc::{
 };
 
 /// How long the agent may take for anything: people are at a browser meanwhile.
-const SOON: Duration = Duration::from_secs(60);
+const SOON: Duration = Duration::from_secs(180);
 
 /// A taken seat. The agent lets nobody else sit there meanwhile.
 pub struct Seat {

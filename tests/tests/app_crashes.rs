@@ -164,50 +164,61 @@ fn a_sign_in_that_a_crash_cuts_off_leaves_nothing_or_ends_well() {
     .unwrap();
 }
 
+/// Where the server has stopped before it, and where it has not: it may have sent its vote or not.
 #[test]
 fn a_vote_that_a_crash_cuts_off_counts_once_or_can_still_be_cast() {
-    let mut scene = Scene::set();
-    let mut seat = scene.start();
-    scene.sign_in(&mut seat);
-    scene.mara_asks();
-    let txn = seat
-        .until("the request", |state| {
-            state.inbox.first().map(|row| row.txn.clone())
+    for is_frozen in [true, false] {
+        let mut scene = Scene::set();
+        let mut seat = scene.start();
+        scene.sign_in(&mut seat);
+        scene.mara_asks();
+        let txn = seat
+            .until("the request", |state| {
+                state.inbox.first().map(|row| row.txn.clone())
+            })
+            .unwrap();
+        let shown = card(&mut seat, &txn);
+        let vote = || Call::Vote {
+            txn: txn.clone(),
+            choice: Choice::Approve,
+            reason: None,
+            words: None,
+            display_digest: shown.display_digest.clone(),
+        };
+        if is_frozen {
+            scene.stage.processes.freeze("server").unwrap();
+        }
+        seat.begin(vote()).unwrap();
+        let mut seat = scene.killed(seat);
+        if is_frozen {
+            scene.stage.processes.thaw("server").unwrap();
+        }
+        connected(&mut seat);
+        // Whether the vote had left when the app died, nobody can say; the card does.
+        let waits = seat.until("the request, somewhere", |state| {
+            let is = |rows: &[countersign_api::ipc::Row]| rows.iter().any(|row| row.txn == txn);
+            match (is(&state.inbox), is(&state.others)) {
+                (true, _) => Some(true),
+                (false, true) => Some(false),
+                (false, false) => None,
+            }
+        });
+        if waits.unwrap()
+            && let Err(error) = seat.ask(vote())
+        {
+            // It had left, and came between this look and this vote.
+            let error = error.to_string();
+            assert!(error.contains("voted"), "{error}");
+        }
+        seat.until("one vote", |state| {
+            let row = state.others.iter().find(|row| row.txn == txn)?;
+            (row.approvals == 1).then_some(())
         })
         .unwrap();
-    let shown = card(&mut seat, &txn);
-    let vote = || Call::Vote {
-        txn: txn.clone(),
-        choice: Choice::Approve,
-        reason: None,
-        words: None,
-        display_digest: shown.display_digest.clone(),
-    };
-    scene.stage.processes.freeze("server").unwrap();
-    seat.begin(vote()).unwrap();
-    let mut seat = scene.killed(seat);
-    scene.stage.processes.thaw("server").unwrap();
-    connected(&mut seat);
-    // Whether the vote had left when the app died, nobody can say; the card does.
-    let waits = seat.until("the request, somewhere", |state| {
-        let is = |rows: &[countersign_api::ipc::Row]| rows.iter().any(|row| row.txn == txn);
-        match (is(&state.inbox), is(&state.others)) {
-            (true, _) => Some(true),
-            (false, true) => Some(false),
-            (false, false) => None,
-        }
-    });
-    if waits.unwrap() {
-        seat.ask(vote()).unwrap();
+        let again = seat.ask(vote()).unwrap_err().to_string();
+        assert!(again.contains("voted"), "{again}");
+        assert_eq!(card(&mut seat, &txn).row.approvals, 1);
     }
-    seat.until("one vote", |state| {
-        let row = state.others.iter().find(|row| row.txn == txn)?;
-        (row.approvals == 1).then_some(())
-    })
-    .unwrap();
-    let again = seat.ask(vote()).unwrap_err().to_string();
-    assert!(again.contains("voted"), "{again}");
-    assert_eq!(card(&mut seat, &txn).row.approvals, 1);
 }
 
 #[test]

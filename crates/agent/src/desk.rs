@@ -200,7 +200,7 @@ impl<N: Notifier> Desk<N> {
                 Ok(Reply::Nothing)
             }
             Call::TryAgain => {
-                self.approver.wake();
+                self.approver.try_again();
                 Ok(Reply::Nothing)
             }
             Call::Devices { account } => Ok(Reply::Devices {

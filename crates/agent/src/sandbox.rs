@@ -26,7 +26,8 @@ mod looks;
 
 pub use looks::Looks;
 
-/// How long trying it out, or asking for the accessibility bus, may take. Both take some milliseconds.
+/// How long trying it out, looking up fonts and theme, or asking for the accessibility bus, may take. Each takes some
+/// milliseconds.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The parts of the system that a program with a window reads. Those that are links here are links there.
@@ -176,13 +177,20 @@ impl Sandbox {
         }
     }
 
-    /// Why no window came by it.
-    pub async fn why_none_came(&self) -> Why {
-        match &self.by {
+    /// What to try when no window came by this one: first without the person's fonts and theme, then open.
+    pub async fn next(self) -> Self {
+        let why = match &self.by {
             Ok(program) if works(program).await => Why::Failed,
             Ok(_) => Why::Refused,
             Err(why) => *why,
+        };
+        if why == Why::Failed && self.looks.is_some() {
+            return Self {
+                looks: None,
+                ..self
+            };
         }
+        Self::none(why)
     }
 
     /// What starts `program` with `socket` as its way to us.
@@ -198,7 +206,7 @@ impl Sandbox {
         };
         let mut shut_in = ShutIn::default();
         shut_in.system();
-        shut_in.home(self.looks.as_ref());
+        shut_in.home(self.looks.clone()).await;
         shut_in.pass("--ro-bind", program, PROGRAM);
         shut_in.socket(socket, "window.sock", "COUNTERSIGN_SOCKET");
         shut_in.display();
@@ -313,14 +321,25 @@ impl ShutIn {
     }
 
     /// A home that is empty but for what changes how things look, and goes with the window.
-    fn home(&mut self, looks: Option<&Looks>) {
-        let home = looks.map_or(Path::new(HOME), Looks::home);
+    async fn home(&mut self, looks: Option<Looks>) {
+        let home = looks.as_ref().map_or(Path::new(HOME), Looks::home);
         for how in ["--tmpfs", "--chdir"] {
             self.words.extend([how.into(), home.into()]);
         }
         self.set("HOME", home);
-        for (from, to) in looks.into_iter().flat_map(Looks::all) {
-            self.pass("--ro-bind-try", from, to);
+        let Some(looks) = looks else { return };
+        let found = tokio::task::spawn_blocking(move || looks.found());
+        match timeout(PATIENCE, found).await {
+            Ok(Ok(found)) => {
+                for (from, to) in found {
+                    self.pass("--ro-bind-try", from, to);
+                }
+            }
+            Ok(Err(_)) | Err(_) => {
+                tracing::warn!(
+                    "the person's fonts and theme cannot be looked up: the window has the system's"
+                );
+            }
         }
     }
 

@@ -230,8 +230,9 @@ impl Window {
             !inner.has_connected && !inner.ending
         };
         if trouble.is_some() && is_early && sandbox.standing() == Standing::On {
-            tracing::warn!("shut in, the window does not come: it is started without that");
-            return self.start(Sandbox::none(sandbox.why_none_came().await));
+            let next = sandbox.next().await;
+            tracing::warn!(sandbox = ?next.standing(), "shut in so, the window does not come: it is started anew");
+            return self.start(next);
         }
         self.gone(trouble);
     }

@@ -107,8 +107,9 @@ const LOOKS: [&str; 4] = [
     ".icons/own/cursors/left_ptr",
 ];
 /// The others.
-const SECRETS: [&str; 4] = [
+const SECRETS: [&str; 5] = [
     "secret",
+    ".themes/secret",
     ".config/gtk-3.0/bookmarks",
     ".config/countersign/agent.toml",
     ".local/share/countersign/history",
@@ -119,6 +120,10 @@ impl Home {
         let home = Self {
             dir: tempfile::tempdir().unwrap(),
         };
+        // One that leads round in a circle, one that leads to all of home.
+        for (link, to) in [(".fonts", ".fonts"), (".themes", ".")] {
+            std::os::unix::fs::symlink(to, home.dir.path().join(link)).unwrap();
+        }
         for file in home.files(&LOOKS).chain(home.files(&SECRETS)) {
             std::fs::create_dir_all(file.parent().unwrap()).unwrap();
             std::fs::write(file, "x").unwrap();

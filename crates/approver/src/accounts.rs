@@ -138,6 +138,13 @@ impl Accounts {
         }
     }
 
+    /// The person wants what did not work tried again, were it with a dialog.
+    pub fn try_again(&self) {
+        for approver in self.shared.all() {
+            approver.try_again();
+        }
+    }
+
     /// The way to servers and providers is another one now ([`Options::route`]).
     pub fn rerouted(&self) {
         for approver in self.shared.all() {

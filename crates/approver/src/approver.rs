@@ -137,6 +137,7 @@ impl Approver {
             })),
             events: broadcast::Sender::new(EVENTS),
             wake: Notify::new(),
+            again: Notify::new(),
             session: Mutex::default(),
             running: Mutex::default(),
             signing_in: tokio::sync::Mutex::default(),
@@ -184,9 +185,17 @@ impl Approver {
         }
     }
 
+    /// The person wants what did not work tried again, were it with a dialog.
+    pub fn try_again(&self) {
+        // Nothing is kept: nobody wants a dialog that somebody else has just answered.
+        self.inner.again.notify_waiters();
+        self.wake();
+    }
+
     /// The keyring was opened for another account: it need not ask again.
     pub(crate) fn keyring_opened(&self) {
         if self.inner.session().is_none() {
+            self.inner.again.notify_waiters();
             self.inner.wake.notify_one();
         }
     }

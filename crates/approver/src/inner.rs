@@ -29,6 +29,8 @@ pub(crate) struct Inner {
     pub(crate) state: watch::Sender<Arc<State>>,
     pub(crate) events: broadcast::Sender<Event>,
     pub(crate) wake: Notify,
+    /// The person wants it tried again.
+    pub(crate) again: Notify,
     pub(crate) session: Mutex<Option<Arc<Session>>>,
     pub(crate) running: Mutex<Option<tokio::task::JoinHandle<()>>>,
     pub(crate) signing_in: tokio::sync::Mutex<()>,

@@ -68,10 +68,11 @@ pub(crate) async fn from_the_start(inner: Arc<Inner>) {
                 }
             }
             Err(error) => {
+                let again = inner.again.notified();
                 keyring_trouble(&inner, &error);
                 match error {
-                    // Asked again it shows its dialog again: not before the person wants that.
-                    KeyStoreError::Locked(_) => inner.wake.notified().await,
+                    // Asked again it shows its dialog again: not before the person wants that, whatever else wakes up.
+                    KeyStoreError::Locked(_) => again.await,
                     KeyStoreError::Missing(_) | KeyStoreError::Failed(_) => {
                         pause(&inner, KEYRING_PAUSE).await;
                     }

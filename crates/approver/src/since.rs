@@ -1,6 +1,7 @@
 //! What of an operation is new beside the last one like it that this person approved from this device, and that was run.
 //!
-//! Alike are operations of the same requester, action and resource at the same gate. What one is compared with is what
+//! Alike are operations of the same requester, asked for by the same party on their behalf, with the same action and
+//! resource at the same gate. What one is compared with is what
 //! this device verified: the bytes, by the signatures of gate and server, and the approval, by this device's own key. Only
 //! that it was run, and when, is the server's word. It was seen, too: somebody else's approval is no reason to pass over a
 //! line that this person never read. None of it goes into a vote.
@@ -11,7 +12,7 @@ use countersign_api::http::RequestState;
 use countersign_api::ipc::{Exhibit, Line, Role, Since};
 use countersign_display::RENDERER;
 use countersign_history::{Approved, MAX_PARTS, Part};
-use countersign_model::{Digest, Operation};
+use countersign_model::{Digest, Operation, Subject};
 use serde_json::json;
 
 use crate::inner::Inner;
@@ -60,18 +61,20 @@ pub(crate) fn approved(operation: &Operation, exhibit: &Exhibit, at: i64) -> Opt
 
 /// The same for operations that are alike, as long as they are drawn alike.
 fn likeness(operation: &Operation) -> Digest {
-    let subject = operation.subject();
+    let named = |subject: &Subject| json!([subject.iss.as_str(), subject.sub]);
+    let acting: Vec<_> = operation.act_chain().iter().map(named).collect();
     let alike = json!([
         RENDERER,
         operation.pep().as_str(),
-        subject.iss.as_str(),
-        subject.sub,
+        operation.subject_type(),
+        named(operation.subject()),
+        acting,
         operation.action(),
         operation.resource_type(),
         operation.resource_id(),
         operation.resource_properties().get("service"),
     ]);
-    Digest::tagged("countersign/likeness/v1", alike.to_string().as_bytes())
+    Digest::tagged("countersign/likeness/v2", alike.to_string().as_bytes())
 }
 
 /// The spans of an exhibit by their places, in order: each with what it is, the field that it stands in, and whether it
@@ -116,7 +119,7 @@ fn of_line<'a>(place: &'a str, line: &'a Line) -> impl Iterator<Item = Option<Pa
     })
 }
 
-/// `None` where less than half of it is the same: then it is another thing, and marks would say nothing.
+/// `None` where less than half of either is the same: then it is another thing, and marks would say nothing.
 fn compared(before: &Approved, exhibit: &Exhibit) -> Option<Since> {
     let (places, now): (Vec<u32>, Vec<Part>) = parts(exhibit).into_iter().unzip();
     if now.len() > MAX_PARTS {
@@ -124,7 +127,7 @@ fn compared(before: &Approved, exhibit: &Exhibit) -> Option<Since> {
     }
     let kept = in_common(&before.parts, &now);
     let common = kept.iter().filter(|kept| **kept).count();
-    if common * 2 < now.len() {
+    if common * 2 < now.len().max(before.parts.len()) {
         return None;
     }
     let mut fresh: Vec<(u32, u32)> = Vec::new();
@@ -296,10 +299,42 @@ mod tests {
     }
 
     #[test]
+    fn what_somebody_else_asks_for_on_their_behalf_is_not_alike() {
+        let asked = |kind: &str, act: serde_json::Value, note: &str| {
+            let operation = Operation::build(json!({
+                "subject": { "type": kind, "id": "https://op.example|mara", "properties": { "act": act } },
+                "action": { "name": "deploy", "properties": { "note": note } },
+                "resource": { "type": "service", "id": "shop" },
+                "context": { "pep": "ci", "nonce": "AAAAAAAAAAAAAAAAAAAAAA" },
+            }));
+            likeness(&operation.unwrap())
+        };
+        let agent = |sub: &str| json!({ "iss": "https://agents.example", "sub": sub });
+        let by_agent = asked("user", agent("ops-7"), "one");
+        assert_eq!(by_agent, asked("user", agent("ops-7"), "two"));
+        assert_ne!(by_agent, asked("user", agent("ops-8"), "one"));
+        assert_ne!(by_agent, asked("agent", agent("ops-7"), "one"));
+        let in_person = Operation::build(json!({
+            "subject": { "type": "user", "id": "https://op.example|mara" },
+            "action": { "name": "deploy", "properties": { "note": "one" } },
+            "resource": { "type": "service", "id": "shop" },
+            "context": { "pep": "ci", "nonce": "AAAAAAAAAAAAAAAAAAAAAA" },
+        }));
+        assert_ne!(by_agent, likeness(&in_person.unwrap()));
+    }
+
+    #[test]
     fn what_has_little_in_common_is_not_compared() {
         let before = exhibit(&["1 DELETE customers", "2 WHERE 42"], &[]);
         let other = exhibit(&["1 UPDATE a", "2 b", "3 c", "4 d e f g h i j k"], &[]);
         assert_eq!(marked(&before, &other), None);
+        // Most of it is missing, and all that is left was there.
+        let long = exhibit(
+            &["1 DELETE customers", "2 WHERE 42", "3 AND b", "4 AND c"],
+            &["trace a"],
+        );
+        let short = exhibit(&["1 DELETE customers"], &[]);
+        assert_eq!(marked(&long, &short), None);
     }
 
     #[test]

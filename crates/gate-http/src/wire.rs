@@ -22,6 +22,8 @@ use tokio::time::Sleep;
 /// A caller whose call is held may send this much more, in bytes.
 const MAX_AHEAD: usize = 64 * 1024;
 const PIECE: usize = 4096;
+/// What nobody wants is read in larger ones.
+const REST: usize = 16 * 1024;
 /// How long a caller who was refused half-way may go on sending.
 const LINGER: Duration = Duration::from_secs(5);
 
@@ -97,7 +99,7 @@ impl Reading {
 
     /// Reads to the end, and keeps nothing.
     fn poll_rest(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let mut piece = [0; PIECE];
+        let mut piece = [0; REST];
         while !self.ended {
             let mut buffer = ReadBuf::new(&mut piece);
             let read = ready!(Pin::new(&mut self.half).poll_read(cx, &mut buffer));

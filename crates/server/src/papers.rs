@@ -16,8 +16,10 @@ use crate::refused::Refused;
 
 /// Requests that are kept.
 const MAX_KEPT: usize = 4_096;
-/// Bytes of their operations, at most: an operation may have 64 KiB.
-const MAX_KEPT_BYTES: usize = 16 * 1024 * 1024;
+/// Bytes of memory that they take, at most: an operation may have 64 KiB.
+const MAX_KEPT_BYTES: usize = 64 * 1024 * 1024;
+/// What a byte of an operation takes when it is read, at worst: an array of digits has a value for two bytes.
+const READ: usize = 16;
 
 /// What was asked, as it reads.
 #[derive(Debug, Clone)]
@@ -95,7 +97,7 @@ impl Paper {
     }
 
     fn bytes(&self) -> usize {
-        self.operation.bytes().len()
+        READ * self.operation.bytes().len() + self.request_jws.len()
     }
 }
 
@@ -107,19 +109,18 @@ impl Papers {
             Some(paper) => paper,
             None => {
                 let paper = Paper::read(&row)?;
-                match row.state {
-                    State::Pending(_) | State::Approved(_) => {
-                        self.keep(row.txn.clone(), paper.clone());
-                    }
-                    State::Redeemed(_)
-                    | State::Denied(_)
-                    | State::Expired(_)
-                    | State::Withdrawn(_)
-                    | State::Voided(_) => {}
-                }
+                self.keep(row.txn.clone(), paper.clone());
                 paper
             }
         };
+        match row.state {
+            State::Pending(_) | State::Approved(_) => {}
+            State::Redeemed(_)
+            | State::Denied(_)
+            | State::Expired(_)
+            | State::Withdrawn(_)
+            | State::Voided(_) => self.kept().forget(&row.txn),
+        }
         let Paper {
             operation,
             request,
@@ -150,6 +151,12 @@ impl Papers {
 }
 
 impl Kept {
+    fn forget(&mut self, txn: &Txn) {
+        if let Some(paper) = self.papers.remove(txn) {
+            self.bytes -= paper.bytes();
+        }
+    }
+
     fn keep(&mut self, txn: Txn, paper: Paper) {
         self.bytes += paper.bytes();
         self.order.push_back(txn.clone());
@@ -160,9 +167,7 @@ impl Kept {
             let Some(oldest) = self.order.pop_front() else {
                 return;
             };
-            if let Some(oldest) = self.papers.remove(&oldest) {
-                self.bytes -= oldest.bytes();
-            }
+            self.forget(&oldest);
         }
     }
 }
@@ -170,6 +175,7 @@ impl Kept {
 #[cfg(test)]
 mod tests {
     use countersign_evidence::SecretKey;
+    use countersign_lifecycle::Expired;
     use countersign_model::{Digest, Issuer, PepId, Requirement, ServerId};
     use countersign_store::{RequestKey, Words};
     use serde_json::json;
@@ -263,10 +269,25 @@ mod tests {
     }
 
     #[test]
+    fn what_is_closed_is_not_kept() {
+        let papers = Papers::default();
+        papers.load(row("a", "one")).unwrap();
+        assert_eq!(papers.kept().papers.len(), 1);
+        let mut closed = row("a", "one");
+        closed.state = State::Expired(Expired {
+            votes: Vec::new(),
+            at: UNTIL,
+        });
+        papers.load(closed).unwrap();
+        let kept = papers.kept();
+        assert!(kept.papers.is_empty() && kept.bytes == 0);
+    }
+
+    #[test]
     fn memory_is_bounded() {
         let papers = Papers::default();
         let note = "x".repeat(40_000);
-        for n in 0..MAX_KEPT_BYTES / 40_000 + 10 {
+        for n in 0..MAX_KEPT_BYTES / (READ * 40_000) + 10 {
             papers.load(row(&format!("t{n}"), &note)).unwrap();
             assert!(papers.kept().bytes <= MAX_KEPT_BYTES);
         }

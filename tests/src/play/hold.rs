@@ -35,7 +35,10 @@ impl Story<'_> {
         self.scroll_card()?;
         let seen = self.see("card-end", &["You have seen all of it", "Hold to approve"])?;
         self.click_lowest(&seen, "Hold to approve")?;
-        let seen = self.see("not-by-a-click", &["0 of 2 approved", "Hold to approve"])?;
+        let seen = self.see(
+            "not-by-a-click",
+            &["You let go", "0 of 2 approved", "Hold to approve"],
+        )?;
         let place = *seen
             .all("Hold to approve")
             .last()
@@ -72,6 +75,7 @@ impl Story<'_> {
     /// The window is closed, somebody asks, and the pointer clicks the notification about it.
     fn told_and_clicked(&mut self, call: &str, customer: &str) -> Result<()> {
         self.desktop()?.close_window("Countersign")?;
+        self.desktop()?.window_is_gone("Countersign")?;
         let line = self
             .stage
             .curl("-X DELETE", &format!("/customers/{customer}"));

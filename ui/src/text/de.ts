@@ -216,8 +216,9 @@ export const de: Catalogue = {
   fullHeight: "In voller Höhe zeigen",
   newHere: "Neu:",
   sinceNew: (p) => `Markiert: neu gegenüber der letzten gleichartigen Anfrage, die Sie genehmigt haben, ausgeführt ${p.time}.`,
-  sinceNotNew: (p) => `Nichts ist neu gegenüber der letzten gleichartigen Anfrage, die Sie genehmigt haben, ausgeführt ${p.time}.`,
-  sinceSame: (p) => `Dasselbe wie die letzte, die Sie genehmigt haben, ausgeführt ${p.time}.`,
+  sinceOnlyGone: (p) =>
+    `Hier ${p.count === 1 ? "fehlt" : "fehlen"} ${plural(p.count, "Teil", "Teile")} der letzten gleichartigen Anfrage, die Sie genehmigt haben, ausgeführt ${p.time}. Sonst ist nichts anders.`,
+  sinceSame: (p) => `Derselbe Vorgang wie bei der letzten gleichartigen Anfrage, die Sie genehmigt haben, ausgeführt ${p.time}.`,
   sinceGone: (p) => `${plural(p.count, "Teil davon fehlt", "Teile davon fehlen")} hier.`,
   madeVisibleNote: "Zeichen, die sich verbergen oder täuschen, sind an Ort und Stelle markiert. Ausgeführt werden sie, wie sie sind.",
   beforeSentence: (p) => {

@@ -220,8 +220,9 @@ export const en = {
   fullHeight: "Show at full height",
   newHere: "New:",
   sinceNew: (p: { time: string }) => `Marked: new since the last one like it that you approved, run ${p.time}.`,
-  sinceNotNew: (p: { time: string }) => `Nothing is new since the last one like it that you approved, run ${p.time}.`,
-  sinceSame: (p: { time: string }) => `The same as the last one that you approved, run ${p.time}.`,
+  sinceOnlyGone: (p: { count: number; time: string }) =>
+    `Missing here: ${plural(p.count, "part", "parts")} of the last one like it that you approved, run ${p.time}. Nothing else changed.`,
+  sinceSame: (p: { time: string }) => `The same operation as the last one like it that you approved, run ${p.time}.`,
   sinceGone: (p: { count: number }) => `${plural(p.count, "part of that one is", "parts of that one are")} missing here.`,
   madeVisibleNote: "Characters that hide or deceive are marked in place. They run as they are.",
   beforeSentence: (p: { count: number; approved: number; denied: number; lapsed: number }) => {

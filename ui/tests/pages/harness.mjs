@@ -17,7 +17,9 @@ export function window() {
   let running;
   before(async () => {
     server = await serve(dist);
-    running = await browser();
+    // On a machine that does much else a browser takes its time: what it must do at once, each test says.
+    running = await browser({ timeout: 180_000 });
+    running.context.setDefaultTimeout(180_000);
   });
   after(async () => {
     await running?.close();

@@ -249,13 +249,15 @@ describe("what is compared is what a person sees", () => {
   }
 
   for (const args of [["--font-render-hinting=full"], ["--font-render-hinting=slight", "--enable-lcd-text"], ["--font-render-hinting=medium", "--disable-font-subpixel-positioning"]]) {
-    test(`it is the same where only edges differ: ${args.join(" ")}`, async () => {
+    test(`it is the same where only edges differ: ${args.join(" ")}`, async (t) => {
+      const why = other("Gamma שלום");
+      if (why !== null) return t.skip(why);
       const otherwise = await start(args);
       try {
         for (const of of [card, hostile]) {
           const take = (context) => open(context, of, "dark", (page) => drawn(page));
           const [one, two] = [await take(idle[0]), await take(otherwise.context)];
-          if (other("Gamma") === null) assert.ok(!one.pixels.equals(two.pixels), "other edges are other pixels");
+          assert.ok(!one.pixels.equals(two.pixels), "other edges are other pixels");
           assert.ok(!differs(one, two), `${of.state}: ${differences(one, two).blocks.length} blocks`);
         }
       } finally {

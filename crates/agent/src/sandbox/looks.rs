@@ -53,8 +53,20 @@ impl Looks {
         &self.home
     }
 
-    /// Each with its usual place, where it stands inside.
-    pub(super) fn all(&self) -> impl Iterator<Item = (PathBuf, PathBuf)> {
+    /// Each that is there, as the place that its links lead to, with its usual place, where it stands inside. May block:
+    /// home may lie on another machine.
+    pub(super) fn found(&self) -> Vec<(PathBuf, PathBuf)> {
+        let roots = [&self.home, &self.settings, &self.shared, &self.cache];
+        let roots: Vec<PathBuf> = roots.into_iter().flat_map(std::fs::canonicalize).collect();
+        // What cannot be looked up would keep the window from starting; what holds more than looks would show it.
+        let is_looks = |from: &Path| !roots.iter().any(|root| root.starts_with(from));
+        let found = self
+            .all()
+            .filter_map(|(from, to)| Some((std::fs::canonicalize(from).ok()?, to)));
+        found.filter(|(from, _)| is_looks(from)).collect()
+    }
+
+    fn all(&self) -> impl Iterator<Item = (PathBuf, PathBuf)> {
         let inside = Self::below(&self.home);
         let below = |from: &Path, to: PathBuf, names: &[&'static str]| -> Vec<_> {
             let places = names.iter().map(|name| (from.join(name), to.join(name)));
