@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 use countersign_api::ipc::{Ballot, Choice, Outcome};
-use countersign_tests::approver::AtWork;
+use countersign_tests::approver::{AtWork, failure};
 use countersign_tests::world::{Answer, World};
 use reqwest::Method;
 
@@ -160,7 +160,8 @@ async fn a_provider_that_cannot_step_up_is_told_with_what_it_lacks() {
     refused(&nadia, &txn).await;
     // Who is at the other provider can.
     let elin = world.approver("elin").await.unwrap();
-    elin.confirm(&txn).await.unwrap();
+    let card = elin.confirm(&txn).await.unwrap();
+    assert_eq!(failure(&card), None);
     assert_eq!(held.await.unwrap().unwrap().status, 200);
 }
 

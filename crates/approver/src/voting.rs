@@ -186,6 +186,8 @@ impl Inner {
     ) -> Result<KeptVote, Problem> {
         let shown = session.item(txn.as_str());
         let item = session.read(txn).await.map_err(|error| of_api(&error))?;
+        // What is confirmed and sent later reads it again here, and perhaps no list has told of it yet.
+        self.learned(session, &item);
         let (genuine, said) = check(&wish, shown.as_deref(), &item, &session.account)?;
         let made = Signing {
             session,

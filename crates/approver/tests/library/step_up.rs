@@ -31,9 +31,13 @@ async fn approve(app: &Approver, digest: &str) -> Ballot {
 }
 
 async fn settled(app: &Approver) -> Ballot {
+    settled_on(app, "t1").await
+}
+
+async fn settled_on(app: &Approver, txn: &str) -> Ballot {
     let mut events = app.events();
     loop {
-        let ballot = card(app, "t1").await.ballot;
+        let ballot = card(app, txn).await.ballot;
         match ballot {
             Ballot::StepUp {
                 phase: StepUpPhase::Failed { .. },
@@ -81,6 +85,20 @@ fn files(world: &World) -> Vec<String> {
     let folder = std::fs::read_dir(world.folder.path().join("data")).unwrap();
     let names = folder.map(|file| file.unwrap().file_name().into_string().unwrap());
     names.filter(|name| name.starts_with("vote-")).collect()
+}
+
+#[tokio::test]
+async fn a_request_that_no_list_has_told_of_yet_is_confirmed_too() {
+    let world = world().await;
+    world.does(|does| does.claims = json!({"acr": "mfa"}));
+    let (app, _) = ready(&world, with_consent).await;
+    world.put(world.request("t2", with_consent));
+    let digest = card(&app, "t2").await.display_digest;
+    app.vote("t2", Choice::Approve, None, None, digest)
+        .await
+        .unwrap();
+    let ballot = settled_on(&app, "t2").await;
+    assert!(voted(&ballot), "{ballot:?}");
 }
 
 #[tokio::test]
