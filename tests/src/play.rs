@@ -19,6 +19,8 @@ use crate::stage::Stage;
 
 /// How long the screen may take to show something. Eyes are slow here, not the app.
 const SOON: Duration = Duration::from_secs(90);
+/// The inbox's rows end left of here: the window stands in the middle of the display.
+const LIST_ENDS: u32 = crate::desktop::SIZE.0 / 3;
 /// Wheel notches that take any of these cards from top to bottom.
 const WHOLE_CARD: u32 = 40;
 /// In so many turns.
@@ -109,6 +111,25 @@ impl Story<'_> {
         seen
     }
 
+    /// Waits until a row of the inbox says this, and clicks it.
+    fn open_row(&mut self, name: &str, phrase: &str) -> Result<()> {
+        let picture = self
+            .shots
+            .join(format!("{:02}-{name}.png", self.pictures.len() + 1));
+        // A notification about the same may be there before the row.
+        let of_row = |sight: &Sight| {
+            let mut all = sight.all(phrase).into_iter();
+            all.find(|(x, _)| *x < LIST_ENDS)
+        };
+        let what = format!("a row “{phrase}”");
+        let desktop = self.desktop()?;
+        let seen = desktop.look_until(&picture, &what, SOON, |sight| of_row(sight).is_some())?;
+        let place = of_row(&seen).context("find the row")?;
+        desktop.click(place)?;
+        self.pictures.push(picture);
+        Ok(())
+    }
+
     fn click(&self, sight: &Sight, phrase: &str) -> Result<()> {
         let place = sight
             .find(phrase)
@@ -116,8 +137,8 @@ impl Story<'_> {
         self.desktop()?.click(place)
     }
 
-    /// The leftmost place where this is written: a row of the list, not the card or a notification about the same.
-    fn click_row(&self, sight: &Sight, phrase: &str) -> Result<()> {
+    /// The leftmost place where this is written.
+    fn click_leftmost(&self, sight: &Sight, phrase: &str) -> Result<()> {
         let place = sight
             .all(phrase)
             .into_iter()
@@ -225,8 +246,7 @@ impl Story<'_> {
         say("6  Mara tries another one. Elin denies it with a reason, which Mara gets.");
         let line = self.stage.curl("-X DELETE", "/customers/43");
         self.stage.types("mara", "mara-deletes-43", &line)?;
-        let seen = self.see("second-request", &["Delete customer 43"])?;
-        self.click_row(&seen, "Delete customer 43")?;
+        self.open_row("second-request", "Delete customer 43")?;
         self.see(
             "second-card",
             &["asks to delete customer 43", "Reason required to deny"],
@@ -267,8 +287,7 @@ impl Story<'_> {
             words(&answer).with_context(|| format!("find the matching words in:\n{answer}"))?;
         let txn = header(&answer, "approval-id")
             .with_context(|| format!("find Approval-Id in:\n{answer}"))?;
-        let seen = self.see("third-request", &["Update price of A-100"])?;
-        self.click_row(&seen, "Update price of A-100")?;
+        self.open_row("third-request", "Update price of A-100")?;
         self.see("third-card", &["asks to update price of A-100", "1st word"])?;
         self.scroll_card()?;
         let seen = self.see("third-card-end", &["1st word", "2nd word", "Approve"])?;
@@ -302,7 +321,7 @@ impl Story<'_> {
         let seen = self.see("before-history", &["History"])?;
         self.click(&seen, "History")?;
         let seen = self.see("history", &["Delete customer 42", "Delete customer 43"])?;
-        self.click_row(&seen, "Delete customer 42")?;
+        self.click_leftmost(&seen, "Delete customer 42")?;
         let seen = self.see(
             "past-request",
             &["Approved and used", "Jonas Petersen approved", "Verify now"],

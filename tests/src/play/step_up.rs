@@ -40,8 +40,7 @@ impl Story<'_> {
             "/prices/A-100",
         );
         self.stage.types("mara", "mara-asks", &line)?;
-        let seen = self.see("request", &["Update price of A-100"])?;
-        self.click_row(&seen, "Update price of A-100")?;
+        self.open_row("request", "Update price of A-100")?;
         self.see("card", &["asks to update price of A-100"])?;
         self.scroll_card()?;
         Ok(())
@@ -85,8 +84,7 @@ impl Story<'_> {
             .hands(&json!({}))
             .context("tell Elin's hands")?;
         self.stage.start_app()?;
-        let seen = self.see("back", &["Update price of A-100"])?;
-        self.click_row(&seen, "Update price of A-100")?;
+        self.open_row("back", "Update price of A-100")?;
         self.see("card-again", &["asks to update price of A-100"])?;
         self.scroll_card()?;
         let seen = self.see_any(

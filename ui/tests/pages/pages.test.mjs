@@ -1,7 +1,7 @@
 // First run, settings, what is told when something is not in order, and the keyboard.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { calls, window } from "./harness.mjs";
+import { calls, settled, window } from "./harness.mjs";
 
 const { scene } = window();
 const part = (page, name) => page.getByRole("navigation", { name: "Settings" }).getByRole("button", { name }).click();
@@ -460,6 +460,7 @@ test("keys: pages, parts, the next request, text size, and a sheet that tells th
     assert.equal(await page.locator(".sheet").getAttribute("data-txn"), "txn-sql");
     await page.keyboard.press("Alt+n");
     await page.locator(".sheet[data-txn=txn-tool]").waitFor();
+    await settled(page);
     await page.keyboard.press("Alt+u");
     await page.waitForFunction(() => document.querySelector(".card-body").scrollTop > 0);
     await page.keyboard.press("F6");
