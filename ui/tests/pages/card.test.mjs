@@ -17,6 +17,20 @@ test("Approve is not available before everything was on screen, and says what is
     assert.match(await say(page), /You have seen all of it/);
   }));
 
+test("read by the keyboard, the focus goes on with the last of what was left, and one press too many decides nothing", () =>
+  scene("inbox/sql", async (page) => {
+    await page.locator("[data-unseen]").focus();
+    for (let step = 0; step < 40 && (await page.locator("[data-unseen]").count()) > 0; step++) {
+      await page.keyboard.press("Enter");
+      await settled(page);
+    }
+    assert.equal(await page.locator("[data-unseen]").count(), 0);
+    assert.equal(await page.evaluate(() => document.activeElement.id), "reason");
+    await page.keyboard.press("Enter");
+    await settled(page);
+    assert.deepEqual(await calls(page, "vote"), []);
+  }));
+
 test("jumping to the end of a long text is not reading it", () =>
   scene("inbox/hostile", async (page) => {
     // The beginning counts from the frame in which it was on screen: a jump before that leaves only the end.
