@@ -83,11 +83,15 @@ impl Lanes {
         })
     }
 
-    /// Sends a call on a connection that was kept, or on a new one.
+    /// Sends a call on a connection that was kept, or on a new one. A long body from a caller has a connection and a task
+    /// of its own: it goes out also while nobody reads an answer that came early.
     pub(crate) async fn send(
         self: &Arc<Self>,
         request: Request<Outgoing>,
     ) -> Result<Response<Answered>, Failed> {
+        if !request.body().is_short() {
+            return self.send_once(request).await;
+        }
         let mut request = path_only(request);
         loop {
             let (mut lane, kept) = match self.pick() {

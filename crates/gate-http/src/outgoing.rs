@@ -9,6 +9,9 @@ use hyper::body::{Body, Frame, Incoming, SizeHint};
 
 use crate::overrides::{Overridden, Verdict, Watch};
 
+/// So many bytes fit into the buffers of any system's sockets.
+const SHORT: u64 = 16 * 1024;
+
 /// A body on its way to the upstream.
 #[derive(Debug)]
 pub(crate) enum Outgoing {
@@ -58,6 +61,16 @@ impl Outgoing {
     /// What was read.
     pub(crate) fn whole(body: Bytes) -> Self {
         Self::Whole(Full::new(body))
+    }
+
+    /// Whether its caller is rid of it before they need to read: it was read, or fits into the buffers on the way.
+    pub(crate) fn is_short(&self) -> bool {
+        match self {
+            Self::Stream(_) | Self::Watched(_) => {
+                self.size_hint().upper().is_some_and(|bytes| bytes <= SHORT)
+            }
+            Self::Whole(_) => true,
+        }
     }
 }
 

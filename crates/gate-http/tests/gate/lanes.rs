@@ -1,5 +1,7 @@
 //! Connections to the upstream: kept while they are good, and a call's own until it is through.
 
+use std::time::Duration;
+
 use super::scene::*;
 
 const OK: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
@@ -88,4 +90,35 @@ async fn an_answer_that_comes_early_does_not_cut_its_call_short() {
         caller.write_all(half).await.unwrap();
     }
     assert_eq!(reading.await.unwrap().unwrap(), body);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_caller_who_sends_all_before_they_read_is_not_kept_waiting_by_an_early_answer() {
+    let (scene, upstream) = before_a_listener().await;
+    // More than the buffers on the way hold, in both directions.
+    let body = vec![b'x'; 16 * 1024 * 1024];
+    // The policy allows it, so that it streams through.
+    let head = format!(
+        "GET /customers/42 HTTP/1.1\r\nhost: gate\r\nauthorization: Bearer {}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
+        scene.token(),
+        body.len()
+    );
+    let mut caller = scene.connect().await;
+    caller.write_all(head.as_bytes()).await.unwrap();
+    let (mut echo, _) = upstream.accept().await.unwrap();
+    read_head(&mut echo).await;
+    let length = body.len();
+    tokio::spawn(async move {
+        let (mut read, mut write) = echo.split();
+        let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n");
+        write.write_all(head.as_bytes()).await.unwrap();
+        let (answer, mut asked) = (vec![b'y'; length], vec![0; length]);
+        let (_, read) = tokio::join!(write.write_all(&answer), read.read_exact(&mut asked));
+        read.unwrap();
+    });
+    let sent = tokio::time::timeout(Duration::from_secs(60), caller.write_all(&body)).await;
+    sent.expect("the body goes out while nobody reads").unwrap();
+    let mut answer = Vec::new();
+    caller.read_to_end(&mut answer).await.unwrap();
+    assert_eq!(answer.iter().filter(|byte| **byte == b'y').count(), length);
 }
