@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 
-/// Between two looks.
-const EVERY: Duration = Duration::from_micros(250);
+/// Between two looks: so short that it shows a frame, so long that looking takes no processor from who draws.
+const EVERY: Duration = Duration::from_millis(1);
 /// What has not changed for so long is painted.
 const SETTLED: Duration = Duration::from_millis(400);
 /// What does not settle within this time never does.

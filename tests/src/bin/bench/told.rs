@@ -26,6 +26,8 @@ const A_ROUND: usize = 10;
 /// What is painted takes a second to settle.
 const PAINTED_A_ROUND: usize = 5;
 const TITLE: &str = "^Countersign$";
+/// Between two requests where nothing is waited for on the screen.
+const BETWEEN: Duration = Duration::from_millis(400);
 /// A place where the pointer hovers over nothing.
 const ASIDE: (u32, u32) = (2, 2);
 /// What a read of a request's row may take until the daemon no longer shows anything.
@@ -99,6 +101,8 @@ impl Scene<'_> {
                     told.push_time(at - begun);
                 }
                 self.gate.withdraw(&txn).await?;
+                // One at a time: else what is measured is how fast dunst draws its goodbye to the last one.
+                tokio::time::sleep(BETWEEN).await;
             }
         }
         report.difference("notification above the floor, p50", &told, &self.synced);
