@@ -44,14 +44,7 @@ pub struct Played {
 /// # Errors
 /// When anything is not as it should be; the error names the picture.
 pub fn play(stage: &mut Stage) -> Result<Played> {
-    let shots = stage.state().join("shots");
-    fs::create_dir_all(&shots).context("make the pictures' folder")?;
-    let mut story = Story {
-        stage,
-        shots,
-        pictures: Vec::new(),
-    };
-    story.sign_in()?;
+    let mut story = Story::of_signed_in(stage)?;
     story.approve_by_two()?;
     story.deny()?;
     story.type_the_words()?;
@@ -68,6 +61,21 @@ struct Story<'a> {
     stage: &'a mut Stage,
     shots: PathBuf,
     pictures: Vec<PathBuf>,
+}
+
+impl<'a> Story<'a> {
+    /// As each begins: Elin signs in.
+    fn of_signed_in(stage: &'a mut Stage) -> Result<Self> {
+        let shots = stage.state().join("shots");
+        fs::create_dir_all(&shots).context("make the pictures' folder")?;
+        let mut story = Self {
+            stage,
+            shots,
+            pictures: Vec::new(),
+        };
+        story.sign_in()?;
+        Ok(story)
+    }
 }
 
 impl Story<'_> {

@@ -1,7 +1,6 @@
 //! The story of an approval that is held, in the real window, by the pointer all the way: it clicks the daemon's own
 //! notification, clicks Approve, which is not enough, holds it, and denies the next one.
 
-use std::fs;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, ensure};
@@ -14,14 +13,7 @@ use crate::stage::Stage;
 /// # Errors
 /// When anything is not as it should be; the error names the picture.
 pub fn play_hold(stage: &mut Stage) -> Result<Vec<PathBuf>> {
-    let shots = stage.state().join("shots");
-    fs::create_dir_all(&shots).context("make the pictures' folder")?;
-    let mut story = Story {
-        stage,
-        shots,
-        pictures: Vec::new(),
-    };
-    story.sign_in()?;
+    let mut story = Story::of_signed_in(stage)?;
     story.hold_to_approve()?;
     story.deny_what_was_clicked()?;
     Ok(story.pictures)

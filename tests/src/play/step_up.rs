@@ -1,7 +1,6 @@
 //! The story of an approval that the identity provider confirms, in the real window: declined first, cut off by a crash of
 //! the whole app, and given in the end.
 
-use std::fs;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, ensure};
@@ -17,14 +16,7 @@ const SCOPE: &str = "approve:orders.prices";
 /// # Errors
 /// When anything is not as it should be; the error names the picture.
 pub fn play_step_up(stage: &mut Stage) -> Result<Vec<PathBuf>> {
-    let shots = stage.state().join("shots");
-    fs::create_dir_all(&shots).context("make the pictures' folder")?;
-    let mut story = Story {
-        stage,
-        shots,
-        pictures: Vec::new(),
-    };
-    story.sign_in()?;
+    let mut story = Story::of_signed_in(stage)?;
     story.ask_for_a_price()?;
     story.decline_the_scope()?;
     story.crash_in_the_middle()?;
