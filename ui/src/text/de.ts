@@ -217,7 +217,7 @@ export const de: Catalogue = {
   newHere: "Neu:",
   sinceNew: (p) => `Markiert: neu gegenüber der letzten gleichartigen Anfrage, die Sie genehmigt haben, ausgeführt ${p.time}.`,
   sinceOnlyGone: (p) =>
-    `Hier ${p.count === 1 ? "fehlt" : "fehlen"} ${plural(p.count, "Teil", "Teile")} der letzten gleichartigen Anfrage, die Sie genehmigt haben, ausgeführt ${p.time}. Sonst ist nichts anders.`,
+    `Hier ${p.count === 1 ? "fehlt" : "fehlen"} ${plural(p.count, "Teil", "Teile")} der letzten gleichartigen Anfrage, die Sie genehmigt haben, ausgeführt ${p.time}. Kein Teil ist neu.`,
   sinceSame: (p) => `Derselbe Vorgang wie bei der letzten gleichartigen Anfrage, die Sie genehmigt haben, ausgeführt ${p.time}.`,
   sinceGone: (p) => `${plural(p.count, "Teil davon fehlt", "Teile davon fehlen")} hier.`,
   madeVisibleNote: "Zeichen, die sich verbergen oder täuschen, sind an Ort und Stelle markiert. Ausgeführt werden sie, wie sie sind.",

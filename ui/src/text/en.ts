@@ -221,7 +221,7 @@ export const en = {
   newHere: "New:",
   sinceNew: (p: { time: string }) => `Marked: new since the last one like it that you approved, run ${p.time}.`,
   sinceOnlyGone: (p: { count: number; time: string }) =>
-    `Missing here: ${plural(p.count, "part", "parts")} of the last one like it that you approved, run ${p.time}. Nothing else changed.`,
+    `Missing here: ${plural(p.count, "part", "parts")} of the last one like it that you approved, run ${p.time}. No part is new.`,
   sinceSame: (p: { time: string }) => `The same operation as the last one like it that you approved, run ${p.time}.`,
   sinceGone: (p: { count: number }) => `${plural(p.count, "part of that one is", "parts of that one are")} missing here.`,
   madeVisibleNote: "Characters that hide or deceive are marked in place. They run as they are.",
