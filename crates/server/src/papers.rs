@@ -105,15 +105,14 @@ impl Papers {
     /// A stored request with what it reads as.
     pub(crate) fn load(&self, row: RequestRow) -> Result<Loaded, Refused> {
         let known = self.kept().papers.get(&row.txn).cloned();
-        let paper = match known.filter(|paper| paper.is_of(&row)) {
-            Some(paper) => paper,
-            None => {
-                let paper = Paper::read(&row)?;
-                self.keep(row.txn.clone(), paper.clone());
-                paper
-            }
+        let (paper, is_new) = match known.filter(|paper| paper.is_of(&row)) {
+            Some(paper) => (paper, false),
+            None => (Paper::read(&row)?, true),
         };
         match row.state {
+            State::Pending(_) | State::Approved(_) if is_new => {
+                self.keep(row.txn.clone(), paper.clone());
+            }
             State::Pending(_) | State::Approved(_) => {}
             State::Redeemed(_)
             | State::Denied(_)
@@ -279,8 +278,18 @@ mod tests {
             at: UNTIL,
         });
         papers.load(closed).unwrap();
-        let kept = papers.kept();
-        assert!(kept.papers.is_empty() && kept.bytes == 0);
+        assert!(papers.kept().papers.is_empty() && papers.kept().bytes == 0);
+        // However many of them are read, they take no place from one that is open.
+        papers.load(row("b", "one")).unwrap();
+        for n in 0..=MAX_KEPT {
+            let mut past = row(&format!("past{n}"), "one");
+            past.state = State::Expired(Expired {
+                votes: Vec::new(),
+                at: UNTIL,
+            });
+            papers.load(past).unwrap();
+        }
+        assert_eq!(papers.kept().papers.len(), 1);
     }
 
     #[test]
